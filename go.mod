@@ -1,0 +1,3 @@
+module github.com/seed88948545/vimage
+
+go 1.26
