@@ -1,0 +1,5 @@
+//go:build !invariants
+
+package pkt
+
+const invariants = false
