@@ -21,7 +21,8 @@ type Runner struct {
 	now        clock.Time // 0 until asked for in this batch
 	head, tail *Queue     // nodes to run
 	wakes      []Waker
-	spent      int // packets drained since Get
+	in         pkt.Batch // what the running node was given
+	spent      int       // packets drained since Get
 }
 
 // Now returns the time, which is read once per batch.
@@ -75,11 +76,10 @@ func (r *Runner) run(budget int) bool {
 		if q == nil {
 			return true
 		}
-		var in pkt.Batch
-		q.take(&in)
-		r.spent += max(in.Len(), 1)
+		q.take(&r.in)
+		r.spent += max(r.in.Len(), 1)
 		r.now = 0
-		q.node.Drain(r, &in)
+		q.node.Drain(r, &r.in)
 		r.Flush()
 		if !q.rest() {
 			r.push(q)
