@@ -132,9 +132,12 @@ func (m ICMP4) Quoted() (QuotedIPv4, Fault) {
 	}
 	b := m.Payload()
 	// Extensions may follow the quoted packet; byte 5 then is its length in
-	// 32-bit words (RFC 4884 §4). Zero: all the rest.
-	if n := int(m[5]) * 4; n > 0 && n < len(b) && m[0] != ICMP4Redirect && m[0] != ICMP4SourceQuench {
-		b = b[:n]
+	// 32-bit words, at least 128 bytes (RFC 4884 §4).
+	switch m[0] {
+	case ICMP4Unreachable, ICMP4TimeExceeded, ICMP4ParamProblem:
+		if n := int(m[5]) * 4; n >= 128 && n < len(b) {
+			b = b[:n]
+		}
 	}
 	return ParseQuotedIPv4(b)
 }
