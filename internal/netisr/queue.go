@@ -20,12 +20,13 @@ type Sink interface {
 	Put(r *Runner, b *pkt.Buf)
 }
 
-// Lender is a Sink that can also look at a packet that stays the caller's.
+// Lender is a Sink that can also process a packet that others hold too, so
+// that one frame serves many nodes without a copy.
 type Lender interface {
 	Sink
-	// Lend shows b to the node at once and tells whether it could: false where
-	// the node is busy and b must be put instead. It borrows b. It must not be
-	// called under any lock.
+	// Lend lets the node process b at once and tells whether it could: if so it
+	// has taken one reference to b, if not the node is busy and nothing happened.
+	// It must not be called under any lock.
 	Lend(r *Runner, b *pkt.Buf) bool
 }
 

@@ -141,3 +141,10 @@ func (b *Buf) Shared() bool { return b.refs.Load() > 1 || b.blk != nil && b.blk.
 
 // Retain adds n references: n more calls of Cache.Free will be made.
 func (b *Buf) Retain(n int) { b.refs.Add(int32(n)) }
+
+// Offset returns where in b's memory s begins, which must be a part of
+// Bytes that was only cut at its end by length, not by capacity.
+func (b *Buf) Offset(s []byte) int { return cap(b.mem) - cap(s) }
+
+// Slice returns n bytes of b's memory from off: what Offset has found before.
+func (b *Buf) Slice(off, n int) []byte { return b.mem[off : off+n] }

@@ -1,0 +1,25 @@
+package vnet
+
+import "github.com/seed88948545/vimage/internal/pkt"
+
+const numReasons = pkt.NumReasons
+
+// drop takes a packet and loses it: the one place where the path does so. The
+// reason is counted and shown to whoever traces.
+func (sh *shard) drop(p *pass, b *pkt.Buf, why pkt.Reason) {
+	sh.lose(p, b, why)
+	p.r.Cache.Free(b)
+}
+
+// lose counts and traces a packet that it borrows; the caller frees it.
+func (sh *shard) lose(p *pass, b *pkt.Buf, why pkt.Reason) {
+	sh.rare().DroppedFrames[why]++
+	var index uint32
+	if p.in != nil {
+		index = p.in.index
+		p.in.count[sh.id].InDrops++
+	}
+	if t := sh.st.world.trace.Load(); t != nil {
+		(*t).Trace(sh.st, index, b, why)
+	}
+}

@@ -1,0 +1,42 @@
+package vnet
+
+import (
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// forward takes a packet for somebody else (RFC 1812 §5.2).
+func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
+	if p.v.tun.IP.Forwarding == 0 || p.l2 == toMany || p.in == nil {
+		sh.drop(p, b, pkt.NotForwarding)
+		return
+	}
+	if ip.TTL() <= 1 {
+		sh.errTTL(p, b, ip)
+		return
+	}
+	dst := ip.Dst()
+	next := dst
+	if p.m.NextHop.IsValid() {
+		next = p.m.NextHop
+	}
+	var h hop
+	if why := sh.st.route(p.v, p.m.FIB, next, &h); why != pkt.NoReason {
+		sh.errNoRoute(p, b, ip, why)
+		return
+	}
+	b, ip = sh.own(p, b, ip)
+	ip.DecTTL()
+	sh.hot.Forwarded++
+	sh.send(p, b, ip, &h)
+}
+
+// own makes a packet that begins with its network header out of a frame, for
+// the path out to write to: unshared, and without the link header.
+func (sh *shard) own(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv4) {
+	at, n := b.Offset(ip), len(ip)
+	b = p.r.Cache.Unshare(b)
+	b.Pull(at - b.Head())
+	b.Trim(n)
+	return b, wire.IPv4(b.Bytes())
+}

@@ -1,0 +1,145 @@
+package vnet
+
+import (
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// inEther takes a frame.
+func (sh *shard) inEther(p *pass, b *pkt.Buf) {
+	if !p.in.up() {
+		sh.drop(p, b, pkt.InterfaceDown)
+		return
+	}
+	e, f := wire.ParseEther(b.Bytes())
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadEther)
+		return
+	}
+	p.m.FIB = p.in.fib // behaviour of FIB rule 2: the arrival interface's
+	count := &p.in.count[sh.id]
+	count.InPackets++
+	count.InBytes += uint64(len(e))
+	switch dst := e.Dst(); {
+	case dst == p.in.mac:
+		p.l2 = toUs
+	case dst.IsMulticast():
+		p.l2 = toMany
+		count.InMcast++
+	default:
+		p.l2 = toOther
+	}
+	if p.l2 == toOther {
+		sh.drop(p, b, pkt.NotForUs)
+		return
+	}
+	switch e.Type() {
+	case wire.EtherTypeIPv4:
+		sh.inIPv4(p, b, e.Payload())
+	case wire.EtherTypeARP:
+		sh.inARP(p, b, e.Payload())
+	default:
+		sh.inUnknown(p, b, e)
+	}
+}
+
+// inIPv4 takes a packet whose IPv4 header begins at raw, in the order of
+// FreeBSD's ip_input: sanity, filter, options, ours, broadcast, multicast,
+// forward.
+func (sh *shard) inIPv4(p *pass, b *pkt.Buf, raw []byte) {
+	sh.hot.InReceives++
+	ip, f := wire.ParseIPv4(raw)
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadHeader)
+		return
+	}
+	if b.Sum == pkt.SumUnknown && !ip.ChecksumOK() {
+		sh.drop(p, b, pkt.BadChecksum)
+		return
+	}
+	if why := sh.sane(p, ip); why != pkt.NoReason {
+		sh.drop(p, b, why)
+		return
+	}
+	if p.v.filter != nil {
+		if b, ip = sh.filterIn(p, b, ip); b == nil {
+			return
+		}
+	}
+	if len(ip.Options()) > 0 {
+		if why := sh.inOptions(p, ip); why != pkt.NoReason {
+			sh.drop(p, b, why)
+			return
+		}
+	}
+	sh.dispatch(p, b, ip)
+}
+
+// sane finds the packets whose addresses cannot be (RFC 1122 §3.2.1.3).
+func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
+	src, dst := ip.Src4(), ip.Dst4()
+	if src[0] >= 224 || src[0] == 0 && src != [4]byte{} {
+		return pkt.BadSource
+	}
+	if p.in == nil || p.in.flags&FlagLoopback != 0 || p.m.Way != pkt.WayIn {
+		return pkt.NoReason
+	}
+	if src[0] == 127 {
+		return pkt.BadSource
+	}
+	if dst[0] == 127 || dst[0] == 0 {
+		return pkt.BadDest
+	}
+	if p.v.tun.IP.SourceCheck != 0 && p.v.isOurs(ip.Src()) {
+		return pkt.BadSource
+	}
+	return pkt.NoReason
+}
+
+// inOptions checks the options of a received packet. Source routes are never
+// followed; the others need nothing done by a host.
+func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
+	switch p.v.tun.IP.ProcessOptions {
+	case 0:
+		return pkt.NoReason
+	case 2:
+		return pkt.BadOptions
+	}
+	if _, f := wire.ParseIPv4Options(ip.Options()); f != wire.OK {
+		return pkt.BadOptions
+	}
+	return pkt.NoReason
+}
+
+// dispatch decides whether a packet is ours.
+func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
+	dst := ip.Dst4()
+	switch {
+	case p.m.NextHop.IsValid(): // a filter has decided where it goes
+		sh.forward(p, b, ip)
+	case dst[0]&0xf0 == 0xe0:
+		sh.deliver(p, b, ip, destMulticast)
+	case dst == [4]byte{255, 255, 255, 255}:
+		sh.deliver(p, b, ip, destBroadcast)
+	default:
+		l := p.v.localOf(ip.Dst())
+		switch {
+		case l == nil || sh.elsewhere(p, l):
+			sh.forward(p, b, ip)
+		case l.broadcast:
+			sh.deliver(p, b, ip, destBroadcast)
+		default:
+			sh.deliver(p, b, ip, destUnicast)
+		}
+	}
+}
+
+// elsewhere tells whether a local address does not count here: a subnet's
+// broadcast that came by another interface, or any in the strong model
+// (RFC 1122 §3.3.4.2).
+func (sh *shard) elsewhere(p *pass, l *localAddr) bool {
+	if p.in == nil || l.ifIndex == p.in.index {
+		return false
+	}
+	return l.broadcast || p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
+}

@@ -1,0 +1,156 @@
+package vnet
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// arpTable returns the interface's ARP table, made at its first use. It learns
+// the interface's addresses without announcing them again. Shard 0 is locked.
+func (sh *shard) arpTable(p *pass, c *ifConf) *arp.Table[*pkt.Buf] {
+	if c.arp == nil {
+		t := new(arp.Table[*pkt.Buf])
+		t.Bind(&p.v.tun.ARP, &sh.room().arp)
+		for _, a := range c.addrs {
+			t.AddAddress(p.r.Now(), a)
+		}
+		t.SetLink(p.r.Now(), arpLink(c))
+		t.Settle()
+		c.Iface.arp = t
+	}
+	return c.arp
+}
+
+func arpLink(c *ifConf) arp.Link {
+	return arp.Link{MAC: c.mac, Up: c.up(), NoARP: c.flags&FlagNoARP != 0}
+}
+
+// inARP takes a frame that carries ARP. Frames that are no flow's come to
+// shard 0, which is this one.
+func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
+	a, f := wire.ParseARP(raw)
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadARP)
+		return
+	}
+	if len(p.in.addrs) == 0 {
+		sh.drop(p, b, pkt.NotForUs)
+		return
+	}
+	// Most broadcasts are about others: the answer to those must not make a table.
+	if p.in.arp == nil && !p.v.isOurs(a.TargetIP()) && !p.v.isOurs(a.SenderIP()) {
+		sh.drop(p, b, pkt.NotForUs)
+		return
+	}
+	t := sh.arpTable(p, p.in)
+	frame := arp.Frame{ARP: a}
+	if h := (hop{}); sh.st.route(p.v, p.in.fib, a.SenderIP(), &h) != pkt.NoReason || h.gw || h.out.index != p.in.index {
+		frame.OffLink = true
+	}
+	answer := t.Input(p.r.Now(), &frame)
+	if answer.Reply {
+		sh.sendARP(p, p.in, &answer.Message)
+	}
+	sh.pullARP(p, p.in)
+	if answer.Drop != arp.NotDropped {
+		sh.drop(p, b, pkt.BadARP)
+		return
+	}
+	p.r.Cache.Free(b)
+}
+
+func (sh *shard) sendARP(p *pass, out *ifConf, m *arp.Message) {
+	b := p.r.Cache.Get(arp.MessageLen)
+	m.Put(b.Extend(arp.MessageLen), out.mac)
+	b.Sum = pkt.SumValid
+	sh.tx(p, b, out)
+}
+
+// unresolved takes a packet whose next hop has no known hardware address.
+func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
+	if h.out.flags&FlagBroadcast != 0 && sh.isBroadcast(p.v, h) {
+		sh.outEther(p, b, h.out, wire.BroadcastMAC())
+		return 0
+	}
+	if sh.id != 0 {
+		m := pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, NextHop: h.next, FIB: p.m.FIB}
+		sh.requeue(p, b, m, pkt.WayResolve)
+		return 0
+	}
+	t := sh.arpTable(p, h.out)
+	res := t.Resolve(p.r.Now(), h.next, b, h.gw)
+	if res.HasDropped {
+		sh.drop(p, res.Dropped, pkt.HoldFull)
+	}
+	errno := res.Errno
+	switch res.Verdict {
+	case arp.Send:
+		sh.outEther(p, b, h.out, res.MAC)
+		errno = 0
+	case arp.Refused:
+		sh.drop(p, b, pkt.Unresolved)
+	}
+	sh.pullARP(p, h.out)
+	return errno
+}
+
+func (sh *shard) isBroadcast(v *View, h *hop) bool {
+	if h.next == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return true
+	}
+	l := v.localOf(h.next)
+	return l != nil && l.broadcast && l.ifIndex == h.out.index
+}
+
+// resolveHere takes a packet that another shard could not resolve.
+func (sh *shard) resolveHere(p *pass, b *pkt.Buf) {
+	h := hop{out: p.in, next: p.m.NextHop, nb: p.in.neighbor(p.m.NextHop)}
+	p.in = nil
+	sh.resolve(p, b, &h)
+}
+
+// pullARP does what an ARP table wants done.
+func (sh *shard) pullARP(p *pass, c *ifConf) {
+	sh.stale = true
+	var o arp.Out[*pkt.Buf]
+	for c.arp.Next(p.r.Now(), &o) {
+		switch o.Kind {
+		case arp.SendMessage:
+			sh.sendARP(p, c, &o.Message)
+		case arp.SendPacket:
+			sh.outEther(p, o.Packet, c, o.MAC)
+		case arp.DropPacket:
+			sh.drop(p, o.Packet, pkt.Unresolved)
+		case arp.Changed:
+			sh.neighborChanged(c, &o)
+		case arp.Watch:
+			if nb := c.neighbor(o.IP); nb != nil {
+				nb.used.Store(false)
+			}
+		case arp.AskUsed:
+			if nb := c.neighbor(o.IP); nb != nil && nb.used.Load() {
+				c.arp.Used(o.IP)
+			}
+		}
+	}
+}
+
+// neighborChanged publishes what the path must know.
+func (sh *shard) neighborChanged(c *ifConf, o *arp.Out[*pkt.Buf]) {
+	if o.Event == arp.Resolved {
+		hdr := new([wire.EtherLen]byte)
+		wire.PutEther(hdr[:], o.MAC, c.mac, wire.EtherTypeIPv4)
+		c.needNeighbor(o.IP).hdr.Store(hdr)
+		return
+	}
+	if nb := c.neighbor(o.IP); nb != nil {
+		nb.hdr.Store(nil)
+		if nb.pins == 0 {
+			c.neigh.Delete(sh.st.world.seed.Addr(o.IP, 0), o.IP)
+		}
+	}
+}

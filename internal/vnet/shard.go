@@ -1,0 +1,167 @@
+package vnet
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// shard is the part of a stack that one packet at a time passes through. A
+// flow always takes the same shard. Shard 0 also owns what all flows share.
+type shard struct {
+	netisr.Queue
+	st    *Stack
+	timer clock.Timer // shard 0's only: fires for the whole stack
+	id    uint32
+
+	mu    sync.Mutex // guards what follows
+	wake  clock.Time // what timer is armed for
+	stale bool       // a room may have a new deadline
+	ipID  uint16
+	rooms *rooms // made when first needed
+	cold  *cold  // made when first counted
+	hot   hot
+}
+
+// pass is one batch's, or one call's, way through a shard: what is beside the
+// packets while they are in the stack.
+type pass struct {
+	r  *netisr.Runner
+	v  *View
+	m  pkt.Meta // of the packet at hand
+	in *ifConf  // interface it arrived on; nil for a packet made here
+	l2 l2dest   // how the link addressed it
+}
+
+// l2dest says to whom a frame was addressed.
+type l2dest uint8
+
+const (
+	toUs l2dest = iota
+	toMany
+	toOther
+)
+
+// lock locks the shard and gives p the view it holds for.
+func (sh *shard) lock(p *pass) {
+	sh.mu.Lock()
+	p.v = sh.st.view.Load()
+}
+
+// unlock arms the stack's timer if a room has asked for it, and unlocks.
+func (sh *shard) unlock(p *pass) {
+	if sh.stale {
+		sh.rearm(p)
+	}
+	sh.mu.Unlock()
+}
+
+// Drain implements netisr.Node.
+func (sh *shard) Drain(r *netisr.Runner, in *pkt.Batch) {
+	p := pass{r: r}
+	sh.lock(&p)
+	for b := in.Pop(); b != nil; b = in.Pop() {
+		p.m = b.Meta
+		sh.enter(&p, b)
+	}
+	sh.unlock(&p)
+}
+
+// enter takes a packet to where its Meta says it enters the stack.
+func (sh *shard) enter(p *pass, b *pkt.Buf) {
+	p.in, p.l2 = nil, toUs
+	if p.m.IfIndex != 0 {
+		if p.in = p.v.arrival(p.m.IfIndex, p.m.IfGen); p.in == nil {
+			sh.drop(p, b, pkt.NoInterface)
+			return
+		}
+	}
+	switch p.m.Way {
+	case pkt.WayIn:
+		sh.inEther(p, b)
+	case pkt.WayInIP:
+		sh.inIPv4(p, b, b.Bytes())
+	case pkt.WayOutIP:
+		sh.outAgain(p, b)
+	case pkt.WayResolve:
+		sh.resolveHere(p, b)
+	}
+}
+
+// requeue puts a packet that begins with its network header into the stack's
+// own queue, to enter it at way. The order of the flow is kept, and no
+// function of the path calls itself.
+func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
+	m.Way = way
+	b.Meta = m
+	to := sh
+	switch {
+	case way == pkt.WayResolve:
+		to = sh.st.shardAt(0)
+	case sh.st.more != nil:
+		to = sh.st.shardAt(int(hashIPv4(b.Bytes())) % (1 + len(sh.st.more)))
+	}
+	if !to.Queue.Put(p.r, b) {
+		sh.drop(p, b, pkt.QueueFull)
+	}
+}
+
+// counters returns the block of rare counters.
+func (sh *shard) rare() *cold {
+	if sh.cold == nil {
+		sh.cold = new(cold)
+	}
+	return sh.cold
+}
+
+// shardAt returns shard i.
+func (st *Stack) shardAt(i int) *shard {
+	if i == 0 {
+		return &st.sh
+	}
+	return &st.more[i-1]
+}
+
+// shardFor returns the shard that a frame from a link belongs to. What is not
+// of a flow (ARP, IGMP, ICMP, fragments) goes to shard 0.
+func (st *Stack) shardFor(b *pkt.Buf) *shard {
+	if st.more == nil {
+		return &st.sh
+	}
+	e, f := wire.ParseEther(b.Bytes())
+	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
+		return &st.sh
+	}
+	return st.shardAt(int(hashIPv4(e.Payload())) % (1 + len(st.more)))
+}
+
+// hashIPv4 returns the symmetric flow hash of a UDP or TCP packet, 0 for any
+// other. It borrows unchecked bytes and looks no further than they reach.
+func hashIPv4(p []byte) uint32 {
+	if len(p) < wire.IPv4Len || p[0]>>4 != 4 || p[9] != wire.ProtoUDP && p[9] != wire.ProtoTCP {
+		return 0
+	}
+	hl := int(p[0]&15) * 4
+	if binary.BigEndian.Uint16(p[6:])&0x3fff != 0 || len(p) < hl+4 {
+		return 0
+	}
+	a := binary.BigEndian.Uint32(p[12:]) ^ binary.BigEndian.Uint32(p[16:])
+	ports := binary.BigEndian.Uint16(p[hl:]) ^ binary.BigEndian.Uint16(p[hl+2:])
+	return mix32(a, ports, p[9])
+}
+
+// flowHash is hashIPv4 of a packet that is about to be made.
+func flowHash(src, dst [4]byte, sport, dport uint16, proto uint8) uint32 {
+	a := binary.BigEndian.Uint32(src[:]) ^ binary.BigEndian.Uint32(dst[:])
+	return mix32(a, sport^dport, proto)
+}
+
+func mix32(a uint32, ports uint16, proto uint8) uint32 {
+	h := uint64(a)<<16 ^ uint64(ports) ^ uint64(proto)<<48
+	h *= 0x9e3779b97f4a7c15
+	return uint32(h>>33) | 1
+}

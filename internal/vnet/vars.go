@@ -1,0 +1,73 @@
+package vnet
+
+import (
+	"github.com/seed88948545/vimage/internal/proto/arp"
+)
+
+// Tunables is the V_ page: every tunable of a stack, each declared by its room.
+// A page is immutable once a stack uses it: changing a value makes a new page.
+type Tunables struct {
+	IP  IPTunables
+	UDP UDPTunables
+	ARP arp.Tunables
+}
+
+// IPTunables is what the network layer itself may be told.
+type IPTunables struct {
+	Forwarding     int32 `sysctl:"net.inet.ip.forwarding,min=0,max=1" desc:"forward packets between interfaces"`
+	TTL            int32 `sysctl:"net.inet.ip.ttl,min=1,max=255" desc:"TTL of packets sent"`
+	StrongES       int32 `sysctl:"net.inet.ip.rfc1122_strong_es,min=0,max=1" desc:"accept packets only on the interface that has the address"`
+	SourceCheck    int32 `sysctl:"net.inet.ip.source_address_validation,min=0,max=1" desc:"drop packets from our own addresses that come from outside"`
+	ProcessOptions int32 `sysctl:"net.inet.ip.process_options,min=0,max=2" desc:"packets with options: 0 ignore the options, 1 process them, 2 drop the packet"`
+	McastLoop      int32 `sysctl:"net.inet.ip.mcast.loop,min=0,max=1" desc:"loop multicast back to the sender's host by default"`
+	PortFirst      int32 `sysctl:"net.inet.ip.portrange.first,min=1,max=65535" desc:"first ephemeral port"`
+	PortLast       int32 `sysctl:"net.inet.ip.portrange.last,min=1,max=65535" desc:"last ephemeral port"`
+}
+
+// UDPTunables is what UDP may be told.
+type UDPTunables struct {
+	Checksum  int32 `sysctl:"net.inet.udp.checksum,min=0,max=1" desc:"fill in checksums of datagrams that leave the process"`
+	Blackhole int32 `sysctl:"net.inet.udp.blackhole,min=0,max=1" desc:"send no port unreachable"`
+	RecvSpace int32 `sysctl:"net.inet.udp.recvspace,min=512,max=16777216" desc:"bytes a socket's receive queue may hold"`
+	MaxDgram  int32 `sysctl:"net.inet.udp.maxdgram,min=1,max=65507" desc:"longest datagram sent"`
+}
+
+// Defaults returns the page that a world starts with.
+func Defaults() Tunables {
+	return Tunables{
+		IP: IPTunables{
+			TTL: 64, SourceCheck: 1, ProcessOptions: 1, McastLoop: 1, PortFirst: 10000, PortLast: 65535,
+		},
+		UDP: UDPTunables{Checksum: 1, RecvSpace: 256 << 10, MaxDgram: 65507},
+		ARP: arp.Defaults(),
+	}
+}
+
+// hot is the counters that nearly every packet touches.
+type hot struct {
+	InReceives   uint64 `stat:"ip.received"`
+	InDelivers   uint64 `stat:"ip.delivered"`
+	Forwarded    uint64 `stat:"ip.forwarded"`
+	OutRequests  uint64 `stat:"ip.sent"`
+	UDPIn        uint64 `stat:"udp.received"`
+	UDPDelivered uint64 `stat:"udp.delivered"`
+	UDPOut       uint64 `stat:"udp.sent"`
+}
+
+// cold is the counters of what happens now and then.
+type cold struct {
+	Fragmented    uint64 `stat:"ip.fragmented"`  // packets cut into fragments
+	FragsSent     uint64 `stat:"ip.fragssent"`   // fragments made
+	Reassembled   uint64 `stat:"ip.reassembled"` // packets put together again
+	Broadcasts    uint64 `stat:"udp.bcast"`      // datagrams that came by broadcast or multicast
+	FilterMcast   uint64 `stat:"udp.filtermcast"`
+	NotMember     uint64 `stat:"ip.notmember"`
+	NoPortMcast   uint64 `stat:"udp.noportmcast"`
+	SocketFull    uint64 `stat:"udp.fullsock"`
+	Diverted      uint64 `stat:"ip.diverted"`
+	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
+	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
+	OutDiscarded  uint64 `stat:"ip.outdiscarded"` // local packets that could not be sent
+	RawDelivered  uint64 `stat:"ip.rawout"`
+	DroppedFrames [numReasons]uint64
+}

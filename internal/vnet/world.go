@@ -1,0 +1,155 @@
+package vnet
+
+import (
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// World is what the kernel is to its network stacks: clock, buffers, random
+// numbers, the reference page of tunables, modules, and the list of stacks.
+type World struct {
+	sched *netisr.Sched
+	seed  table.Seed
+	ref   atomic.Pointer[Tunables] // what new stacks start with
+	trace atomic.Pointer[Tracer]
+	opts  sockOpts // every socket's until it changes one
+
+	mu     sync.Mutex // control: taken before any Stack's
+	random uint64     // state of a SplitMix64 generator
+	macs   uint64     // hardware addresses given out
+	made   uint64     // stacks made
+	first  *Stack     // visible stacks, linked in order of creation
+	last   *Stack
+	names  map[string]*Stack
+	mods   modules
+}
+
+// Config describes a World. The zero value is a world in real time with a
+// fixed seed.
+type Config struct {
+	Clock clock.Clock // nil means package time
+	Seed  uint64      // of everything random
+}
+
+// NewWorld returns a world without stacks.
+func NewWorld(c Config) *World {
+	if c.Clock == nil {
+		c.Clock = clock.NewReal()
+	}
+	w := &World{sched: netisr.NewSched(c.Clock), random: c.Seed, names: make(map[string]*Stack)}
+	w.seed = table.NewSeed(w.rand())
+	ref := Defaults()
+	w.ref.Store(&ref)
+	w.opts = defaultOpts()
+	return w
+}
+
+// Sched returns the world's dispatcher.
+func (w *World) Sched() *netisr.Sched { return w.sched }
+
+// Clock returns the world's clock.
+func (w *World) Clock() clock.Clock { return w.sched.Clock() }
+
+// Seed keys the hashes of the world's tables.
+func (w *World) Seed() table.Seed { return w.seed }
+
+// rand returns the next random number. mu is held, or w is not yet shared.
+func (w *World) rand() uint64 { return splitmix(&w.random) }
+
+// splitmix is SplitMix64: a word of state, every seed good.
+func splitmix(state *uint64) uint64 {
+	*state += 0x9e3779b97f4a7c15
+	x := *state
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// NewMAC returns a locally administered hardware address that the world has
+// not given out before.
+func (w *World) NewMAC() wire.MAC {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.macs++
+	n := w.macs
+	return wire.MAC{0x02, byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+}
+
+// Stack returns the visible stack of that name, or nil.
+func (w *World) Stack(name string) *Stack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.names[name]
+}
+
+// Stacks returns the visible stacks in order of creation.
+func (w *World) Stacks() []*Stack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]*Stack, 0, len(w.names))
+	for st := w.first; st != nil; st = st.next {
+		all = append(all, st)
+	}
+	return all
+}
+
+// publish makes st visible. It returns EEXIST where the name is taken.
+func (w *World) publish(st *Stack) syscall.Errno {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.names[st.name] != nil {
+		return syscall.EEXIST
+	}
+	w.names[st.name] = st
+	if st.prev = w.last; st.prev != nil {
+		st.prev.next = st
+	} else {
+		w.first = st
+	}
+	w.last = st
+	return 0
+}
+
+// hide makes st invisible and tells whether it was visible.
+func (w *World) hide(st *Stack) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.names[st.name] != st {
+		return false
+	}
+	delete(w.names, st.name)
+	if st.prev != nil {
+		st.prev.next = st.next
+	} else {
+		w.first = st.next
+	}
+	if st.next != nil {
+		st.next.prev = st.prev
+	} else {
+		w.last = st.prev
+	}
+	st.prev, st.next = nil, nil
+	return true
+}
+
+// Tracer is told of every packet lost in a stack. Trace borrows the packet and
+// is called under a lock: it must be quick and call nothing of this package.
+type Tracer interface {
+	Trace(st *Stack, ifIndex uint32, b *pkt.Buf, why pkt.Reason)
+}
+
+// SetTracer makes t the world's tracer; nil ends tracing.
+func (w *World) SetTracer(t Tracer) {
+	if t == nil {
+		w.trace.Store(nil)
+		return
+	}
+	w.trace.Store(&t)
+}
