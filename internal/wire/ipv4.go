@@ -52,17 +52,6 @@ type IPv4 []byte
 // It does not look into the options (ParseIPv4Options) or at the checksum
 // (ChecksumOK).
 func ParseIPv4(b []byte) (IPv4, Fault) {
-	if len(b) >= IPv4Len && b[0] == 0x45 {
-		if n := int(b[2])<<8 | int(b[3]); n >= IPv4Len && n <= len(b) {
-			return b[:n], OK
-		}
-	}
-	return parseIPv4Any(b)
-}
-
-// parseIPv4Any is ParseIPv4 for packets with options and for faulty ones. It
-// stands apart so that the compiler can inline the check of all others.
-func parseIPv4Any(b []byte) (IPv4, Fault) {
 	if len(b) < IPv4Len {
 		return nil, Short
 	}
