@@ -19,16 +19,16 @@ func (t *Table[P]) expire(now clock.Time) bool {
 	case e.state == Incomplete:
 		t.stats.Timeouts++
 		t.remove(e, TimedOut)
+	case e.tries == 0 && now >= e.expire: // set by hand for a time
+		t.remove(e, Expired)
 	case e.state == Reachable:
 		e.state, e.used = Verify, false
 		t.pend(e, doWatch)
 		t.arm(e, now.Add(requestInterval))
-	case e.state == Verify && !e.used && e.tries > 0:
+	case !e.used && e.tries > 0:
 		t.pend(e, doAsk)
-	case e.state == Verify:
-		t.verify(now, e)
 	default:
-		t.remove(e, Expired)
+		t.verify(now, e)
 	}
 	return true
 }

@@ -64,26 +64,31 @@ func (t *Table[P]) DelAddress(ip netip.Addr) syscall.Errno {
 	return 0
 }
 
-// Set adds or replaces an entry by hand: static if expire is clock.Never, else
-// ageless until that moment and then gone. publish makes the table answer for
-// ip. Packets that waited for ip are sent. Returns EPERM for an own address,
-// EINVAL for what is no host's address.
+// Set adds or replaces an entry by hand. With expire clock.Never it is static;
+// else it goes at that moment unless an ARP packet confirms it before, which
+// makes it like any other. publish makes the table answer for ip. Packets that
+// waited for ip are sent. Returns EPERM for an own address, EINVAL for what is
+// no host's address.
 func (t *Table[P]) Set(ip netip.Addr, mac wire.MAC, publish bool, expire clock.Time) syscall.Errno {
 	if !ip.Is4() || !isHost(ip) {
 		return syscall.EINVAL
 	}
 	e := t.entries[key(ip)]
-	switch {
-	case e == nil:
-		e = t.insert(key(ip), Permanent)
-	case e.flags&Own != 0:
-		return syscall.EPERM
-	case e.state != Permanent:
-		t.learned--
+	if e == nil {
+		e = t.insert(key(ip), Incomplete)
 	}
-	e.state, e.flags, e.mac, e.expire = Permanent, Static, mac, expire
+	if e.flags&Own != 0 {
+		return syscall.EPERM
+	}
+	e.flags, e.mac, e.expire, e.tries = 0, mac, expire, 0
 	if publish {
-		e.flags |= Published
+		e.flags = Published
+	}
+	if expire == clock.Never {
+		e.flags |= Static
+		t.setState(e, Permanent)
+	} else {
+		t.setState(e, Reachable)
 	}
 	e.todo &^= doRequest | doWatch | doAsk | doDecide
 	t.arm(e, expire)

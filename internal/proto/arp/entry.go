@@ -102,6 +102,17 @@ func (t *Table[P]) insert(k uint32, s State) *entry[P] {
 	return e
 }
 
+// setState changes e's state and keeps count of what MaxEntries limits.
+func (t *Table[P]) setState(e *entry[P], s State) {
+	if e.state == Permanent {
+		t.learned++
+	}
+	if s == Permanent {
+		t.learned--
+	}
+	e.state = s
+}
+
 // full says that one more learned entry is too many, and counts that.
 func (t *Table[P]) full() bool {
 	if t.learned < int(t.tun.MaxEntries) {

@@ -165,7 +165,9 @@ func (t *Table[P]) merge(now clock.Time, f *Frame, ours bool, a *Answer) {
 			return
 		}
 		e = t.insert(key(ip), Incomplete)
-	case e.flags&(Static|Own) != 0:
+	case e.flags&Own != 0:
+		return // shared with others, rightly
+	case e.flags&Static != 0:
 		if e.mac != mac {
 			a.Old = e.mac
 			t.note(a, NoteStatic, t.tun.LogPermanent)
