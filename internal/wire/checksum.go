@@ -17,7 +17,8 @@ func Checksum(b []byte) uint16 { return Fold(Sum(b, 0)) }
 func Sum(b []byte, acc uint32) uint32 {
 	// One's complement addition does not care about byte order (RFC 1071
 	// §2(B)), so eight bytes are added at a time as they lie in memory and the
-	// sum is swapped once at the end.
+	// sum is swapped once at the end. An addition that carries leaves at most
+	// 2^64-2, so adding the carry to it cannot carry again.
 	var s, c uint64
 	for len(b) >= 64 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
@@ -28,7 +29,6 @@ func Sum(b []byte, acc uint32) uint32 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[40:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[48:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[56:]), c)
-		s, c = bits.Add64(s, 0, c)
 		s += c
 		b = b[64:]
 	}

@@ -10,5 +10,13 @@
 // Parse functions return a Fault instead of an error, because they run for
 // every packet and a Fault is one byte that costs nothing to make or compare.
 // Put functions write a header into a slice the caller has sized; they panic
-// on a slice that is too short, which is a programming error, never input.
+// on a slice that is too short, and on lengths that the format cannot say, which
+// is a programming error, never input.
+//
+// Here so far: Ethernet and IEEE 802.1Q; ARP (RFC 826) for IPv4 over Ethernet;
+// IPv4 (RFC 791) with its options, of which only Router Alert (RFC 2113) has a
+// meaning here; ICMP (RFC 792) with the next hop's MTU (RFC 1191) and the length
+// of a quoted packet (RFC 4884), but not the extensions behind it; IGMP versions
+// 1, 2 and 3 (RFC 1112, RFC 2236, RFC 3376); UDP (RFC 768) over both families;
+// checksums (RFC 1071, RFC 1624).
 package wire

@@ -159,20 +159,12 @@ type QuotedIPv4 []byte
 // ParseQuotedIPv4 checks that b holds a whole IPv4 header and cuts off what
 // lies beyond the packet's total length.
 func ParseQuotedIPv4(b []byte) (QuotedIPv4, Fault) {
-	if len(b) < IPv4Len {
-		return nil, Short
+	p, f := ParseIPv4(b)
+	// The length is judged last, so the header is whole.
+	if f == BadLength && IPv4(b).TotalLen() > len(b) {
+		return b, OK
 	}
-	if b[0]>>4 != 4 {
-		return nil, BadVersion
-	}
-	h, n := int(b[0]&15)*4, int(b[2])<<8|int(b[3])
-	if h < IPv4Len || h > len(b) {
-		return nil, BadHdrLen
-	}
-	if n < h {
-		return nil, BadLength
-	}
-	return b[:min(n, len(b))], OK
+	return QuotedIPv4(p), f
 }
 
 // HeaderLen returns the length of the header with its options in bytes.

@@ -76,6 +76,7 @@ func TestICMP4Quoted(t *testing.T) {
 		{"half of the options", quote(22, &options), BadHdrLen, 0, false},
 		{"version 6", append([]byte{0x65}, quote(28, &IPv4Header{})[1:]...), BadVersion, 0, false},
 		{"header of 16 bytes", append([]byte{0x44}, quote(28, &IPv4Header{})[1:]...), BadHdrLen, 0, false},
+		{"total length in the options", append([]byte{0x46, 0, 0, 23}, quote(28, &IPv4Header{})[4:]...), BadLength, 0, false},
 		{"total length below the header", append([]byte{0x45, 0, 0, 19}, quote(28, &IPv4Header{})[4:]...), BadLength, 0, false},
 	}
 	for _, typ := range []uint8{ICMP4Unreachable, ICMP4SourceQuench, ICMP4Redirect, ICMP4TimeExceeded, ICMP4ParamProblem} {
