@@ -12,14 +12,14 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte{0, 24, 10, 0, 0, 0, 0, 1, 24, 10, 0, 0, 0, 0})
 	f.Add([]byte{4, 128, 1, 2, 3, 4, 0, 4, 0, 1, 2, 3, 4, 0, 5, 128, 1, 2, 3, 4, 0})
 	for seed := range int64(3) { // enough of them for the big form
-		ops := make([]byte, 7*300)
+		ops := make([]byte, 7*150)
 		rand.New(rand.NewSource(seed)).Read(ops)
 		f.Add(ops)
 	}
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		var tab Table[int]
 		var g golden
-		for n := 0; len(ops) >= 7 && n < 500; n, ops = n+1, ops[7:] {
+		for n := 0; len(ops) >= 7 && n < 200; n, ops = n+1, ops[7:] {
 			a := netip.AddrFrom4([4]byte(ops[2:6]))
 			if ops[0]&4 != 0 {
 				a = netip.AddrFrom16([16]byte{0: ops[2], 1: ops[3], 14: ops[4], 15: ops[5]})
