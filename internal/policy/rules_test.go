@@ -1,0 +1,130 @@
+package policy
+
+import "strings"
+
+// rule says what the packages of a pattern may use. A pattern is a path below
+// the module ("." is its root); "x/..." is everything below x, not x itself.
+// The first rule that matches a package holds. Lists are separated by spaces.
+// Test files may import and do what they like, but for what is said elsewhere.
+type rule struct {
+	pkg     string
+	may     string // packages of this module it may import, as patterns
+	mods    string // other modules; "any" outside the core
+	ban     string // packages of the standard library it must not import
+	time    bool   // may ask package time what time it is, and have it wake it
+	goFiles int    // how many of its files may have go statements
+	vars    bool   // may have package-level variables
+	why     string
+}
+
+const (
+	many  = 1 << 30
+	bart  = "github.com/gaissmai/bart"
+	xmods = "golang.org/x/sys golang.org/x/net"
+
+	// pure is what an engine must not use: it is given time, randomness and
+	// bytes, and gives back values, so that a test can replay it.
+	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
+
+	leaves = "internal/wire internal/clock internal/table"
+	below  = leaves + " internal/pkt internal/netisr link internal/proto/..." // the hall
+	core   = below + " internal/vnet internal/jail ."
+	house  = core + " ipv4 ipv6 lab lab/... link/..."
+)
+
+// rules is the order of the house, from the leaves up (ARCHITECTURE.md draws it).
+var rules = []rule{
+	{pkg: "internal/wire", ban: pure,
+		why: "a leaf: bytes and values, no state and no time"},
+	{pkg: "internal/clock", time: true,
+		why: "a leaf: the one package that asks package time"},
+	{pkg: "internal/table",
+		why: "a leaf: one hash table for all packet paths"},
+	{pkg: "internal/pkt", may: leaves,
+		why: "buffers know the layout of packets, nothing of who handles them"},
+	{pkg: "internal/netisr", may: leaves + " internal/pkt", goFiles: 1,
+		why: "schedules packets between stacks and links, so it lies below both; a drainer past its budget goes on in a goroutine"},
+
+	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
+		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},
+	{pkg: "internal/proto/igmp", may: leaves + " internal/proto/mcast", ban: pure,
+		why: "a room; speaks for the membership layer"},
+	{pkg: "internal/proto/mld", may: leaves + " internal/proto/mcast", ban: pure,
+		why: "a room; speaks for the membership layer"},
+	{pkg: "internal/proto/udp", may: leaves + " internal/proto/mcast", ban: pure,
+		why: "a room; delivers by source filters"},
+	{pkg: "internal/proto/bridge", may: leaves + " internal/proto/mcast internal/proto/igmp internal/proto/mld", ban: pure,
+		why: "a room; snooping reads what hosts report"},
+	{pkg: "internal/proto/tcp", may: leaves + " internal/proto/tcp/cc", ban: pure,
+		why: "a room; congestion control is a part of it that can be exchanged"},
+	{pkg: "internal/proto/ipfw", may: leaves + " internal/proto/ipfw/dummynet internal/proto/nat", ban: pure,
+		why: "a room; its pipes and translations are rooms of their own"},
+	{pkg: "internal/proto/...", may: leaves, ban: pure,
+		why: "rooms are siblings without edges: what two of them share, the hall hands over"},
+
+	{pkg: "link", may: leaves + " internal/pkt internal/netisr internal/proto/bridge internal/proto/ipfw/dummynet", mods: xmods, goFiles: many,
+		why: "links carry frames; they know no stack"},
+	{pkg: "link/...", may: leaves + " internal/pkt link", mods: "any", goFiles: many,
+		why: "real devices: one operating system or dependency each, one reader goroutine each"},
+	{pkg: "internal/vnet", may: below, mods: xmods + " " + bart,
+		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
+	{pkg: "internal/jail", may: below + " internal/vnet", mods: xmods,
+		why: "owns stacks"},
+	{pkg: ".", may: below + " internal/vnet internal/jail", mods: xmods, goFiles: many,
+		why: "the front door: what users import"},
+	{pkg: "ipv4", may: core, mods: xmods, goFiles: many,
+		why: "drop-in for golang.org/x/net/ipv4"},
+	{pkg: "ipv6", may: core, mods: xmods, goFiles: many,
+		why: "drop-in for golang.org/x/net/ipv6"},
+	{pkg: "lab", may: core + " ipv4 ipv6", mods: xmods, time: true, goFiles: many,
+		why: "networks in ten lines: on top of the front door, and the keeper of time modes"},
+	{pkg: "lab/topo", may: core + " ipv4 ipv6 lab", mods: "any", time: true, goFiles: many, vars: true,
+		why: "topology files: outside the core, because of YAML"},
+
+	{pkg: "internal/ctl", may: house, mods: "any", goFiles: many, vars: true,
+		why: "control API and text forms: outside the core"},
+	{pkg: "internal/web", may: house + " internal/ctl", mods: "any", goFiles: many, vars: true,
+		why: "the read-only page: outside the core"},
+	{pkg: "cmd/...", may: house + " internal/ctl internal/web cmd/...", mods: "any", time: true, goFiles: many, vars: true,
+		why: "programs: outside the core"},
+	{pkg: "internal/policy", time: true, goFiles: many,
+		why: "these tests: nothing imports them, and they import nothing of the house"},
+}
+
+// outsideTime are the functions of package time that look at a clock.
+const outsideTime = "Now Since Until After AfterFunc NewTimer NewTicker Tick Sleep"
+
+// The sizes of the code, in lines.
+const (
+	fileSoft, fileHard = 500, 800
+	funcP90, funcHard  = 35, 80
+	hallHard           = 5000
+)
+
+// immutable are types of other packages whose values nobody can change, whatever
+// pointers they hold.
+const immutable = "net/netip.Addr net/netip.Prefix net/netip.AddrPort error"
+
+func without(list, item string) string {
+	return strings.Join(strings.Fields(strings.Replace(" "+list+" ", " "+item+" ", " ", 1)), " ")
+}
+
+// matches tells whether a path is covered by one of the patterns of a list.
+func matches(list, path string) bool {
+	for _, p := range strings.Fields(list) {
+		tree, below := strings.CutSuffix(p, "/...")
+		if p == path || below && strings.HasPrefix(path, tree+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func ruleFor(pkg string) (rule, bool) {
+	for _, r := range rules {
+		if matches(r.pkg, pkg) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}

@@ -1,0 +1,178 @@
+package fib
+
+import (
+	"encoding/binary"
+	"iter"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/gaissmai/bart"
+)
+
+// Table is one routing table for both families. The zero value is empty and
+// ready, and owns nothing; it must not be copied after first use.
+//
+// Lookup, LookupBatch and Generation may be called by anyone at any time, also
+// on a nil Table. Everything else belongs to one writer at a time, serialised
+// by the control lock.
+type Table[A any] struct {
+	v4  atomic.Pointer[view4[A]]
+	v6  atomic.Pointer[view6[A]]
+	gen atomic.Uint32
+}
+
+// view4 is what readers see of the IPv4 routes: either few, or those in
+// dir. A view is not changed after publication, but its dir is.
+type view4[A any] struct {
+	keys []key4 // of few, in the same order
+	few  few[A]
+	dir  *dir[A]
+}
+
+// view6 is the same for IPv6: either few, or those in routes.
+type view6[A any] struct {
+	keys   []key6
+	few    few[A]
+	routes *bart.Table[*Route[A]]
+}
+
+type key4 struct{ net, mask uint32 }
+
+type key6 struct{ netHi, netLo, maskHi, maskLo uint64 }
+
+// Lookup returns the route with the longest prefix that covers dst, or nil.
+func (t *Table[A]) Lookup(dst netip.Addr) *Route[A] {
+	if t == nil {
+		return nil
+	}
+	if !dst.Is4() {
+		return t.lookup6(dst)
+	}
+	v := t.v4.Load()
+	if v == nil {
+		return nil
+	}
+	a := word4(dst)
+	if v.dir != nil {
+		return v.dir.lookup(a)
+	}
+	for i := range v.keys {
+		if k := &v.keys[i]; a&k.mask == k.net {
+			return v.few[i]
+		}
+	}
+	return nil
+}
+
+func (t *Table[A]) lookup6(dst netip.Addr) *Route[A] {
+	v := t.v6.Load()
+	if v == nil || !dst.IsValid() {
+		return nil
+	}
+	if v.routes != nil {
+		r, _ := v.routes.Lookup(dst)
+		return r
+	}
+	hi, lo := words6(dst)
+	for i := range v.keys {
+		if k := &v.keys[i]; hi&k.maskHi == k.netHi && lo&k.maskLo == k.netLo {
+			return v.few[i]
+		}
+	}
+	return nil
+}
+
+// LookupBatch looks up every address of dst and stores its route, or nil, at
+// the same place of routes, which must be as long. In a big IPv4 table that is
+// quicker than one by one, since the memory accesses of 64 addresses overlap.
+func (t *Table[A]) LookupBatch(dst []netip.Addr, routes []*Route[A]) {
+	var v *view4[A]
+	if t != nil {
+		v = t.v4.Load()
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), vector)
+		if v != nil && v.dir != nil {
+			v.dir.lookupVector(t, dst[:n], routes[:n])
+		} else {
+			for i, a := range dst[:n] {
+				routes[i] = t.Lookup(a)
+			}
+		}
+		dst, routes = dst[n:], routes[n:]
+	}
+}
+
+// Generation returns a number that differs after every change. Who keeps a
+// route reads it before looking the route up, and looks up again when it has
+// changed.
+func (t *Table[A]) Generation() uint32 {
+	if t == nil {
+		return 0
+	}
+	return t.gen.Load()
+}
+
+// Insert adds a route. It returns EEXIST if the table has one with the same
+// prefix, and EINVAL if the prefix is not valid.
+func (t *Table[A]) Insert(r Route[A]) (err error) {
+	t.Update(func(tx *Txn[A]) { err = tx.Insert(r) })
+	return err
+}
+
+// Change puts a route in the place of the one with the same prefix. It returns
+// ESRCH if there is none, EEXIST if that one is pinned, and EINVAL if the prefix
+// is not valid.
+func (t *Table[A]) Change(r Route[A]) (err error) {
+	t.Update(func(tx *Txn[A]) { err = tx.Change(r) })
+	return err
+}
+
+// Delete removes the route with the prefix and returns it. It returns ESRCH if
+// there is none, and EINVAL if the prefix is not valid.
+func (t *Table[A]) Delete(p netip.Prefix) (r *Route[A], err error) {
+	t.Update(func(tx *Txn[A]) { r, err = tx.Delete(p) })
+	return r, err
+}
+
+// Get returns the route with exactly this prefix, or nil.
+func (t *Table[A]) Get(p netip.Prefix) *Route[A] {
+	tx := t.begin()
+	return tx.Get(p)
+}
+
+// Len returns the number of routes of both families.
+func (t *Table[A]) Len() int {
+	tx := t.begin()
+	return tx.v4.len() + tx.v6.len()
+}
+
+// All ranges over the routes: IPv4 before IPv6, then by address, then the
+// shorter prefix first. The table must not change meanwhile.
+func (t *Table[A]) All() iter.Seq[*Route[A]] {
+	return func(yield func(*Route[A]) bool) {
+		tx := t.begin()
+		if tx.v4.all(yield) {
+			tx.v6.all(yield)
+		}
+	}
+}
+
+// valid returns the prefix with its host bits cleared, as `route add` does.
+func valid(p netip.Prefix) (netip.Prefix, error) {
+	if !p.IsValid() {
+		return p, syscall.EINVAL
+	}
+	return p.Masked(), nil
+}
+
+func word4(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
+}
+
+func words6(a netip.Addr) (hi, lo uint64) {
+	b := a.As16()
+	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+}
