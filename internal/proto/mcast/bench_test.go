@@ -16,6 +16,7 @@ func TestMembershipSize(t *testing.T) {
 	ids := make([]int, n)
 	var before, after runtime.MemStats
 	runtime.GC()
+	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range sockets {
 		sockets[i].Socket = &ids[i]
@@ -23,6 +24,7 @@ func TestMembershipSize(t *testing.T) {
 		must(t, err)
 		tx.Commit()
 	}
+	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	per := (after.HeapAlloc - before.HeapAlloc) / n

@@ -1,0 +1,161 @@
+package igmp
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// Change tells the engine what the interface now wants of a group: the New
+// filter of a mcast transaction. The first report is due at once. The filter's
+// list must not be written to afterwards.
+func (h *Host) Change(now clock.Time, e Env, to netip.Addr, f mcast.Filter) {
+	a := addrOf(to)
+	if !h.reports(a, e.T) {
+		return
+	}
+	h.adapt(now, e.T)
+	g := h.find(a)
+	if g == nil {
+		if f.Nothing() {
+			return
+		}
+		g = h.add(a)
+	}
+	old := g.filter()
+	g.sources, g.mode = f.Sources, f.Mode
+	if f.Nothing() {
+		g.sources, g.mode = nil, mcast.Include
+	}
+	if h.version < 3 {
+		h.changeOlder(now, g, old, e.T)
+		return
+	}
+	if !h.record(g, old, h.rv(e.T)) {
+		return
+	}
+	p := g.todo
+	p.reportAt, p.written, p.blocks = now, 0, false
+	if g.filter().Nothing() {
+		p.answerAt, p.asked = clock.Never, nil
+	}
+	h.settle(g)
+}
+
+// record notes the difference between two filters as retransmission state: RFC
+// 3376 §5.1. It merges with what is pending, because what is pending is only
+// which sources changed, not how: that is decided when a report is written.
+func (h *Host) record(g *group, old mcast.Filter, rv uint8) bool {
+	if old.Mode != g.mode {
+		h.plan(g).modeLeft = rv
+		return true
+	}
+	changed := false
+	mcast.Walk(old.Sources, g.sources, func(a netip.Addr, was, is bool) {
+		if was != is {
+			h.plan(g).touch(addrOf(a), rv)
+			changed = true
+		}
+	})
+	return changed
+}
+
+func (p *todo) touch(a addr, rv uint8) {
+	i, found := slices.BinarySearchFunc(p.changed, a, func(c change, a addr) int { return c.at.compare(a) })
+	if !found {
+		p.changed = slices.Insert(p.changed, i, change{at: a})
+	}
+	p.changed[i].left = rv
+}
+
+// writeChange appends the group's state-change records; false if the message
+// is full before the last one.
+//
+//	RFC 3376 §5.1, what a record holds:
+//	TO_IN, TO_EX   the whole list, while a filter-mode change is being reported
+//	ALLOW          the sources with retransmission state that are forwarded
+//	BLOCK          those that are not
+func (g *group) writeChange(m *message) bool {
+	p := g.todo
+	if p.modeLeft > 0 {
+		typ := wire.IGMPToIn
+		if g.mode == mcast.Exclude {
+			typ = wire.IGMPToEx
+		}
+		return m.list(typ, g.at, g.sources, &p.written)
+	}
+	if !p.blocks {
+		if !g.writeChanged(m, wire.IGMPAllow, true) {
+			return false
+		}
+		p.blocks = true
+	}
+	if !g.writeChanged(m, wire.IGMPBlock, false) {
+		return false
+	}
+	p.blocks = false
+	return true
+}
+
+// writeChanged writes the ALLOW or the BLOCK record, or, if it would be empty,
+// nothing.
+func (g *group) writeChanged(m *message, typ uint8, forwarded bool) bool {
+	p, f := g.todo, g.filter()
+	n := 0
+	for _, c := range p.changed {
+		if f.Match(c.at.netip()) == forwarded {
+			n++
+		}
+	}
+	if n == 0 {
+		return true
+	}
+	room, ok := m.begin(typ, g.at, n-int(p.written))
+	if !ok {
+		return false
+	}
+	skip := p.written
+	for _, c := range p.changed {
+		if f.Match(c.at.netip()) != forwarded {
+			continue
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		if room == 0 {
+			return false
+		}
+		m.source(c.at)
+		p.written++
+		room--
+	}
+	p.written = 0
+	return true
+}
+
+// sentChange counts a state-change report as sent: RFC 3376 §5.1 wants
+// [Robustness] of them after the last change, at random intervals. Groups that
+// were reported together are reported together again.
+func (h *Host) sentChange(now clock.Time, g *group, t *Tunables) {
+	p, w := g.todo, h.work
+	if p.modeLeft > 0 {
+		p.modeLeft--
+	}
+	p.changed = slices.DeleteFunc(p.changed, func(c change) bool { return c.left <= 1 })
+	for i := range p.changed {
+		p.changed[i].left--
+	}
+	p.reportAt = clock.Never
+	if p.modeLeft > 0 || len(p.changed) > 0 {
+		if w.drawnAt != now {
+			w.drawnAt, w.gap = now, h.rng.within(now, time.Duration(t.Unsolicited)*time.Second).Sub(now)
+		}
+		p.reportAt = now.Add(w.gap)
+	}
+	h.settle(g)
+}

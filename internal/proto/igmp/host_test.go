@@ -1,0 +1,203 @@
+package igmp
+
+import (
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// TestHostSize: an engine with one (S,G) membership, everything reported.
+func TestHostSize(t *testing.T) {
+	const n = 2000
+	tun := Defaults()
+	e := Env{&tun, &Stats{}}
+	f := filterOf(t, "I{10.0.0.1}")
+	hosts := make([]*Host, n)
+	out := Out{Buf: make([]byte, 1476)}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range hosts {
+		h := NewHost(&tun, uint64(i), false)
+		hosts[i] = &h
+		h.Change(0, e, ip("224.0.0.1"), mcast.Filter{Mode: mcast.Exclude})
+		h.Change(0, e, ip("232.1.1.1"), f)
+		for h.Deadline() != clock.Never {
+			h.Next(h.Deadline(), e, &out)
+		}
+	}
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	per := (after.HeapAlloc - before.HeapAlloc) / n
+	t.Logf("%d bytes per host with one membership", per)
+	if per > 200 {
+		t.Errorf("%d bytes per host", per)
+	}
+	runtime.KeepAlive(hosts)
+}
+
+// TestManyGroups: 10,000 groups on an interface are reported completely, in
+// bursts, and leave nothing behind.
+func TestManyGroups(t *testing.T) {
+	const n = 10000
+	s := newHostScript(t)
+	group := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{239, 1, byte(i >> 8), byte(i)}) }
+	for i := range n {
+		s.h.Change(0, s.env(), group(i), mcast.Filter{Mode: mcast.Exclude})
+	}
+	s.run(at(10 * time.Second))
+	q := query(t, nil, map[string]string{"max": "1s"})
+	if v := s.h.Input(s.now, s.env(), &q); v != Accepted {
+		t.Fatal(v)
+	}
+	seen := map[netip.Addr]int{}
+	perMoment := map[clock.Time]int{}
+	for s.h.Deadline() != clock.Never {
+		s.now = s.h.Deadline()
+		for s.h.Next(s.now, s.env(), &s.out) {
+			perMoment[s.now]++
+			r, _ := wire.ParseIGMPv3Report(s.out.Buf[:s.out.N])
+			l := r.Records()
+			for rec, ok := l.Next(); ok; rec, ok = l.Next() {
+				seen[rec.Group()]++
+			}
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d groups reported, want %d", len(seen), n)
+	}
+	for now, k := range perMoment {
+		if k > burst {
+			t.Errorf("%d messages at %v", k, now)
+		}
+	}
+	if len(perMoment) != (n/183+burst)/burst {
+		t.Errorf("%d bursts", len(perMoment))
+	}
+	for i := range n {
+		s.h.Change(s.now, s.env(), group(i), mcast.Filter{})
+	}
+	s.run(s.now.Add(10 * time.Second))
+	if s.h.Groups() != 0 || s.h.index.Len() != 0 || s.h.first != nil || s.h.work != nil {
+		t.Error("something stayed behind")
+	}
+}
+
+func BenchmarkJoinManyGroups(b *testing.B) {
+	tun := Defaults()
+	e := Env{&tun, &Stats{}}
+	h := NewHost(&tun, 1, false)
+	out := Out{Buf: make([]byte, 1476)}
+	for i := range b.N {
+		now := at(time.Duration(i) * time.Millisecond)
+		h.Change(now, e, netip.AddrFrom4([4]byte{239, byte(i >> 16), byte(i >> 8), byte(i)}), mcast.Filter{Mode: mcast.Exclude})
+		for h.Next(now, e, &out) {
+		}
+	}
+}
+
+func TestHostDoesNotAllocate(t *testing.T) {
+	s := newHostScript(t)
+	s.h.Change(0, s.env(), ip("232.1.1.1"), filterOf(t, "I{10.0.0.1}"))
+	s.run(at(5 * time.Second))
+	q := query(t, nil, map[string]string{"max": "0s"})
+	other := query(t, []string{"239.9.9.9"}, nil)
+	n := 0
+	e := s.env()
+	s.h.busy() // a pending answer costs one allocation, which is not on the packet path of data
+	allocs := testing.AllocsPerRun(100, func() {
+		s.h.Input(s.now, e, &other)
+	})
+	if allocs > 1 {
+		t.Errorf("a foreign query: %v allocations", allocs)
+	}
+	allocs = testing.AllocsPerRun(100, func() {
+		s.h.Input(s.now, e, &q)
+		for s.h.Next(s.now, e, &s.out) {
+			n++
+		}
+	})
+	if allocs > 1 || n == 0 {
+		t.Errorf("an answered query: %v allocations, %d answers", allocs, n)
+	}
+}
+
+// TestInputChecks: what is refused before anybody looks at it.
+func TestInputChecks(t *testing.T) {
+	good := query(t, nil, nil)
+	short := Packet{Src: good.Src, Dst: good.Dst, TTL: 1, Payload: good.Payload[:7]}
+	ten := older(wire.IGMPTypeQuery, 0, "0.0.0.0", "224.0.0.1")
+	ten.Payload = append(ten.Payload, 0, 0)
+	badSum := good
+	badSum.Payload = append([]byte(nil), good.Payload...)
+	badSum.Payload[3] ^= 1
+	trusted := badSum
+	trusted.SumOK = true
+	ttl := good
+	ttl.TTL = 2
+	dvmrp := older(wire.IGMPTypeDVMRP, 1, "0.0.0.0", "224.0.0.4")
+	dvmrp.TTL = 5
+	unknown := older(0x42, 0, "0.0.0.0", "224.0.0.1")
+	lies := query(t, []string{"232.1.1.1", "{10.0.0.1}"}, nil)
+	lies.Payload[11]++ // one source more than there is
+	lies.SumOK = true
+	wrongDst := older(wire.IGMPTypeV2Report, 0, "239.1.1.1", "239.1.1.2")
+	noGroup := older(wire.IGMPTypeV2Report, 0, "10.0.0.1", "10.0.0.1")
+	own := older(wire.IGMPTypeV2Report, 0, "239.1.1.1", "239.1.1.2")
+	own.Own = true
+	for _, c := range []struct {
+		name  string
+		p     Packet
+		want  Verdict
+		count string
+	}{
+		{"good", good, Accepted, "V3Queries:1"}, {"short", short, TooShort, "TooShort:1"},
+		{"ten bytes", ten, TooShort, "TooShort:1"}, {"bad checksum", badSum, BadChecksum, "BadSum:1"},
+		{"checksum not looked at", trusted, Accepted, "BadSum:0"}, {"ttl 2", ttl, BadTTL, "BadTTL:1"},
+		{"DVMRP may have any ttl", dvmrp, Accepted, "BadTTL:0"}, {"unknown type", unknown, Accepted, "Received:1"},
+		{"more sources than bytes", lies, TooShort, "TooShort:1"},
+		{"report to another group", wrongDst, BadReport, "BadReports:1"},
+		{"report of no group", noGroup, BadReport, "BadReports:1"},
+		{"own report", own, Accepted, "Reports:0"},
+	} {
+		s := newHostScript(t)
+		if got := s.h.Input(0, s.env(), &c.p); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+		if got := s.do("stats"); !strings.Contains(got, c.count) {
+			t.Errorf("%s: %s, want %s", c.name, got, c.count)
+		}
+	}
+}
+
+func FuzzHostInput(f *testing.F) {
+	for _, c := range kernelCases {
+		for _, fr := range capture(f, "testdata/kernel/"+c.file+".pcap") {
+			f.Add(fr.pkt.Payload, byte(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte, ttl byte) {
+		s := newHostScript(t)
+		for i, filter := range []string{"I{10.0.0.1}", "E{}", "E{10.0.0.1 10.0.0.2}"} {
+			s.h.Change(0, s.env(), netip.AddrFrom4([4]byte{239, 1, 1, byte(i + 1)}), filterOf(t, filter))
+		}
+		p := Packet{Src: ip("10.0.0.9"), Dst: ip("224.0.0.1"), TTL: ttl, Payload: b, SumOK: true}
+		s.h.Input(0, s.env(), &p)
+		for _, dst := range []string{"239.1.1.1", "239.1.1.2"} {
+			p.Dst = ip(dst)
+			s.h.Input(0, s.env(), &p)
+		}
+		sent := s.run(at(time.Hour))
+		if s.h.Deadline() != clock.Never || s.h.work != nil {
+			t.Errorf("still busy after an hour, having sent\n%s", sent)
+		}
+	})
+}

@@ -1,0 +1,137 @@
+package igmp
+
+import (
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// A general answer of many messages goes out in bursts.
+const (
+	burst    = 16
+	burstGap = 500 * time.Millisecond
+)
+
+// minBuf holds a report of one source: less is no interface for IGMP.
+const minBuf = wire.IGMPv3ReportLen + wire.IGMPv3RecordLen + 4
+
+// Next writes the next message that is due into out.Buf; false if none is.
+func (h *Host) Next(now clock.Time, e Env, out *Out) bool {
+	if h.work == nil || len(out.Buf) < minBuf {
+		return false
+	}
+	h.adapt(now, e.T)
+	if h.version < 3 {
+		return h.nextOlder(now, e, out)
+	}
+	m := message{buf: out.Buf}
+	h.writeGroups(now, e.T, &m)
+	if w := h.work; m.records == 0 && w.generalAt <= now {
+		h.writeGeneral(now, &m)
+	}
+	h.rest()
+	if m.records == 0 {
+		return false
+	}
+	m.finish(e, out)
+	return true
+}
+
+// writeGroups fills a message with what groups have due. An answer goes alone;
+// state changes share messages.
+func (h *Host) writeGroups(now clock.Time, t *Tunables, m *message) {
+	for {
+		g := h.work.heap.top()
+		if g == nil || g.due() > now {
+			return
+		}
+		p := g.todo
+		if p.answerAt <= now {
+			if m.records > 0 {
+				return
+			}
+			if g.writeAnswer(m) {
+				p.answerAt, p.asked, p.answered = clock.Never, nil, 0
+				h.settle(g)
+			}
+			if m.records > 0 {
+				return
+			}
+			continue
+		}
+		if !g.writeChange(m) {
+			return
+		}
+		h.sentChange(now, g, t)
+	}
+}
+
+// writeAnswer writes the current-state record that answers a query (RFC 3376
+// §5.2, rules 2 and 3 of the second list); false if it needs another message.
+func (g *group) writeAnswer(m *message) bool {
+	p, f := g.todo, g.filter()
+	if f.Nothing() {
+		return true
+	}
+	if p.asked == nil {
+		return m.list(currentType(g.mode), g.at, g.sources, &p.answered)
+	}
+	n := 0
+	for _, a := range p.asked {
+		if f.Match(a.netip()) { // A*B of INCLUDE(A), B-A of EXCLUDE(A)
+			n++
+		}
+	}
+	if n == 0 {
+		return true
+	}
+	skip := int(p.answered)
+	room, _ := m.begin(wire.IGMPIsIn, g.at, n-skip)
+	for _, a := range p.asked {
+		if !f.Match(a.netip()) {
+			continue
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		if room == 0 {
+			return false
+		}
+		m.source(a)
+		p.answered++
+		room--
+	}
+	return true
+}
+
+// writeGeneral fills a message of the answer to a general query: one record for
+// each group (RFC 3376 §5.2, rule 1 of the second list).
+func (h *Host) writeGeneral(now clock.Time, m *message) {
+	w := h.work
+	if w.walk == nil {
+		w.walk, w.walked, w.burst = h.first, 0, 0
+	}
+	if w.burst == burst {
+		w.burst = 0
+		w.generalAt = now.Add(burstGap)
+		return
+	}
+	w.burst++
+	for ; w.walk != nil; w.walk = w.walk.next {
+		g := w.walk
+		if !g.filter().Nothing() && !m.list(currentType(g.mode), g.at, g.sources, &w.walked) {
+			return
+		}
+	}
+	w.generalAt = clock.Never
+}
+
+func currentType(mode mcast.Mode) uint8 {
+	if mode == mcast.Exclude {
+		return wire.IGMPIsEx
+	}
+	return wire.IGMPIsIn
+}
