@@ -130,7 +130,7 @@ func TestRealInBubble(t *testing.T) {
 			c.Arm(&rs[i].Timer, rs[i].at)
 		}
 		c.Disarm(&rs[999].Timer)
-		time.Sleep(8 * time.Hour)
+		<-time.After(8 * time.Hour)
 		synctest.Wait()
 		if len(log) != 999 {
 			t.Fatalf("%d fired, want 999", len(log))

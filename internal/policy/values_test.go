@@ -24,24 +24,30 @@ func checkValues(m *module) []finding {
 				fs.add(obj.Pos(), "%s is no struct", name)
 				continue
 			}
-			for i := range s.NumFields() {
-				f := s.Field(i)
-				if why := unplain(f, s.Tag(i), name, key); why != "" {
-					fs.add(f.Pos(), "%s.%s %s", name, f.Name(), why)
-				}
-			}
+			checkPage(fs, s, name, key)
 		}
 	}
 	return fs.list
 }
 
+// checkPage checks the fields of a page, and of the pages inside it.
+func checkPage(fs *findings, s *types.Struct, name, key string) {
+	for i := range s.NumFields() {
+		f := s.Field(i)
+		if inner, ok := f.Type().Underlying().(*types.Struct); ok {
+			checkPage(fs, inner, name+"."+f.Name(), key)
+			continue
+		}
+		if why := unplain(f, s.Tag(i), key); why != "" {
+			fs.add(f.Pos(), "%s.%s %s", name, f.Name(), why)
+		}
+	}
+}
+
 // unplain tells what is wrong with a field, "" if nothing is.
-func unplain(f *types.Var, tag, owner, key string) string {
+func unplain(f *types.Var, tag, key string) string {
 	if f.Name() == "_" {
 		return "" // padding
-	}
-	if named, ok := f.Type().(*types.Named); ok && named.Obj().Name() == owner {
-		return "" // another room's, which is checked there
 	}
 	b, ok := f.Type().Underlying().(*types.Basic)
 	if !ok || b.Info()&(types.IsInteger|types.IsBoolean) == 0 || b.Kind() == types.Uintptr {

@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 )
 
@@ -19,11 +20,13 @@ import (
 type Sock struct {
 	pcb.Block // shard 0's
 	st        *Stack
+	prev      *Sock // in the stack's list; shard 0's
+	next      *Sock
 	proto     uint8 // wire.ProtoUDP, or a raw socket's protocol
 	raw       bool
 	opts      atomic.Pointer[sockOpts]
 	addrs     atomic.Pointer[sockAddrs]
-	members   *memberships // shard 0's; nil until the first join
+	members   mcast.Memberships[*Sock] // shard 0's
 
 	mu       sync.Mutex // a leaf; guards what follows
 	cond     sync.Cond
@@ -38,7 +41,10 @@ type Sock struct {
 }
 
 // sockAddrs is what the sender of a socket needs to know of its binding.
-type sockAddrs struct{ local, remote netip.AddrPort }
+type sockAddrs struct {
+	local, remote netip.AddrPort
+	closed        bool
+}
 
 // item is one received packet in a socket's queue.
 type item struct {
@@ -57,10 +63,11 @@ type sockOpts struct {
 	broadcast   bool
 	dontRoute   bool
 	dontFrag    bool
-	mcast       bool // the multicast options below have been set or asked for
+	mcast       bool // the multicast options below count
 	mcastIf     uint32
 	mcastTTL    int
 	mcastLoop   bool
+	mcastAll    bool // source filters are not applied: to show that they matter
 	hdrIncl     bool
 	icmpAllow   [8]uint32 // raw ICMP: bit per type to be delivered, if icmpFilter
 	icmpFilter  bool
@@ -75,6 +82,7 @@ func (s *Sock) PCB() *pcb.Block { return &s.Block }
 func (s *Sock) init(st *Stack, proto uint8) {
 	s.st, s.proto = st, proto
 	s.cond.L = &s.mu
+	s.members.Socket = s
 	s.opts.Store(&st.world.opts)
 	s.addrs.Store(new(sockAddrs))
 }
@@ -151,7 +159,7 @@ func (s *Sock) SetReady(f func()) {
 	s.ready = f
 }
 
-// ErrSimulated is returned by a call that would have to wait in simulated
+// simulatedError is returned by a call that would have to wait in simulated
 // time, where nothing happens until the one who drives the clock goes on.
 type simulatedError struct{}
 
@@ -160,9 +168,9 @@ func (simulatedError) Error() string {
 	return "would block in simulated time: use a callback or a flow, or run the world in real time or a synctest bubble"
 }
 
-// next takes the first packet out of the queue, waiting for it if wait. The
+// take takes the first packet out of the queue, waiting for it if wait. The
 // caller frees the buffer.
-func (s *Sock) next(wait bool) (item, error) {
+func (s *Sock) take(wait bool) (item, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {

@@ -22,12 +22,14 @@ type Stack struct {
 	fibs       fib.Set[*neighbor]
 	more       []shard // beyond the first
 	udp        pcb.Table[Sock, *Sock]
+	groups     groups
 	raws       rawSocks
 
 	ctl    sync.Mutex // control: configuration changes one at a time
-	closed bool
-	gens   uint32 // generations given out
-	socks  atomic.Int32
+	closed atomic.Bool
+	slots  atomic.Pointer[[]slot] // of loaded modules
+	socks  *Sock                  // all sockets, linked; shard 0's
+	gens   uint32                 // generations given out
 	random atomic.Uint64
 
 	sh shard // the first shard
@@ -67,14 +69,34 @@ func (w *World) NewStack(c StackConfig) (*Stack, syscall.Errno) {
 	st.confl = ifConf{Iface: &st.lo0, flags: FlagUp | FlagLoopback | FlagMulticast, mtu: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.view0)
-	if e := w.construct(st); e != 0 {
+	w.mods.mu.Lock()
+	defer w.mods.mu.Unlock()
+	if e := st.construct(w.mods.all()); e != 0 {
 		return nil, e
 	}
 	if e := w.publish(st); e != 0 {
-		w.destruct(st)
+		st.destruct()
 		return nil, e
 	}
 	return st, 0
+}
+
+// construct runs the constructors of the loaded modules in order.
+func (st *Stack) construct(mods []*Module) syscall.Errno {
+	for _, m := range mods {
+		if e := st.load(m); e != 0 {
+			st.destruct()
+			return e
+		}
+	}
+	return 0
+}
+
+// destruct runs the destructors of the modules in reverse order.
+func (st *Stack) destruct() {
+	for slots := st.slots.Load(); slots != nil; slots = st.slots.Load() {
+		st.unload((*slots)[len(*slots)-1].module)
+	}
 }
 
 func (sh *shard) init(st *Stack, id int) {
@@ -123,7 +145,7 @@ type IfaceConfig struct {
 func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
-	if st.closed {
+	if st.closed.Load() {
 		return 0, syscall.ENXIO
 	}
 	props := c.Port.Props()
@@ -218,13 +240,40 @@ func (st *Stack) removeInterface(index uint32) syscall.Errno {
 	for i := len(c.addrs) - 1; i >= 0; i-- {
 		st.delAddr(index, c.addrs[i].Addr())
 	}
-	st.depart(index)
+	st.depart(c)
 	st.change(func(v *View) { v.setConf(index, nil) })
 	st.dropRoutesVia(index)
 	c.port.Detach()
 	st.barrier()
 	st.dismantle(c)
 	return 0
+}
+
+// depart ends what sockets have to do with an interface: memberships on it go
+// without a message (behaviour 3.5).
+func (st *Stack) depart(c *ifConf) {
+	st.control(func(sh *shard, p *pass) syscall.Errno {
+		for s := st.socks; s != nil; s = s.next {
+			sh.leaveIf(p, s, c.index)
+			if s.opts.Load().mcastIf == c.index {
+				s.option(func(o *sockOpts) { o.mcastIf = 0 })
+			}
+		}
+		return 0
+	})
+}
+
+// dismantle frees what an interface holds that nobody can find any more.
+func (st *Stack) dismantle(c *ifConf) {
+	st.control(func(sh *shard, p *pass) syscall.Errno {
+		if c.arp != nil {
+			c.arp.Clear()
+			sh.pullARP(p, c)
+			c.Iface.arp = nil
+		}
+		c.neigh.Clear()
+		return 0
+	})
 }
 
 // Close removes the stack: it becomes invisible, its sockets report
@@ -235,23 +284,55 @@ func (st *Stack) Close() {
 		return
 	}
 	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	st.closed = true
+	st.closed.Store(true)
 	st.closeSocks()
-	v := st.view.Load()
-	for _, c := range v.ifs {
+	for _, c := range st.view.Load().ifs {
 		if c != nil && c.port != nil {
 			st.removeInterface(c.index)
 		}
 	}
-	st.world.destruct(st)
-	st.barrier()
-	r := st.world.sched.Get()
+	st.ctl.Unlock()
+	st.destruct()
 	st.world.Clock().Disarm(&st.sh.timer)
+	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()
+}
+
+// register and unregister keep the list of the stack's sockets. Shard 0 is
+// locked.
+func (st *Stack) register(s *Sock) {
+	if s.next = st.socks; s.next != nil {
+		s.next.prev = s
+	}
+	st.socks = s
+}
+
+func (st *Stack) unregister(s *Sock) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else if st.socks == s {
+		st.socks = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}
+
+// closeSocks closes every socket.
+func (st *Stack) closeSocks() {
+	for {
+		st.sh.mu.Lock()
+		s := st.socks
+		st.sh.mu.Unlock()
+		if s == nil {
+			return
+		}
+		s.Close()
+	}
 }
 
 // prefixRoute is the route an address brings with it.

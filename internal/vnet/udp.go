@@ -115,7 +115,7 @@ func (st *Stack) bindUDP(s *Sock, local netip.AddrPort) syscall.Errno {
 	}
 	st.sh.mu.Lock()
 	defer st.sh.mu.Unlock()
-	if st.closed {
+	if st.closed.Load() {
 		return syscall.ENETDOWN
 	}
 	tun := &st.view.Load().tun.IP
@@ -153,13 +153,12 @@ func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	st.sh.mu.Lock()
 	defer st.sh.mu.Unlock()
 	if s.raw {
-		s.addrs.Store(&sockAddrs{netip.AddrPortFrom(src, 0), remote})
-		st.raws.update()
+		s.addrs.Store(&sockAddrs{local: netip.AddrPortFrom(src, 0), remote: remote})
 		return 0
 	}
 	e := st.udp.Connect(st.world.seed, s, src, remote)
 	if e == 0 {
-		s.addrs.Store(&sockAddrs{s.Local, s.Remote})
+		s.addrs.Store(&sockAddrs{local: s.Local, remote: s.Remote})
 	}
 	return e
 }
@@ -209,6 +208,9 @@ func (s *Sock) Close() error {
 	}
 	p := pass{r: r}
 	st.sh.lock(&p)
+	last := *s.addrs.Load()
+	last.closed = true
+	s.addrs.Store(&last)
 	st.sh.leaveAll(&p, s)
 	if s.raw {
 		st.raws.remove(s)
@@ -232,7 +234,7 @@ type Recv struct {
 // ReadFrom copies the next packet into to, waiting for it if wait. info may be
 // nil. A raw socket's packet includes its IPv4 header.
 func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
-	it, err := s.next(wait)
+	it, err := s.take(wait)
 	if err != nil {
 		return 0, err
 	}

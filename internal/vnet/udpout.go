@@ -74,6 +74,8 @@ func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) {
 	a := s.addrs.Load()
 	switch {
+	case a.closed:
+		return 0, net.ErrClosed
 	case !dst.IsValid() && !a.remote.IsValid():
 		return 0, syscall.EDESTADDRREQ
 	case !dst.IsValid():
@@ -95,19 +97,10 @@ func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) 
 	if dst.Port() == 0 && !s.raw {
 		return 0, syscall.EADDRNOTAVAIL
 	}
-	if s.isClosed() {
-		return 0, net.ErrClosed
-	}
 	if e := s.outUDP(v, a, data, dst, how); e != 0 {
 		return 0, e
 	}
 	return len(data), nil
-}
-
-func (s *Sock) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // outUDP builds a datagram and sends it.
@@ -157,7 +150,7 @@ func (s *Sock) outUDP(v *View, a *sockAddrs, data []byte, dst netip.AddrPort, ho
 	sh.lock(&p)
 	sh.hot.UDPOut++
 	p.m.FIB = o.fib
-	e := sh.outIPv4(&p, b, &hd, &h, local, o.mcastLoop)
+	e := sh.outIPv4(&p, b, &hd, &h, local, o.loops(v))
 	sh.unlock(&p)
 	r.Done()
 	return e
@@ -172,6 +165,14 @@ func (o *sockOpts) ttlFor(v *View, dst netip.Addr) uint8 {
 		return uint8(o.ttl)
 	}
 	return uint8(v.tun.IP.TTL)
+}
+
+// loops tells whether the socket's multicast comes back to its own host.
+func (o *sockOpts) loops(v *View) bool {
+	if o.mcast {
+		return o.mcastLoop
+	}
+	return v.tun.Mcast.Loop != 0
 }
 
 // over returns the options with what the sender said about one packet.
@@ -232,9 +233,6 @@ func (sh *shard) nextID() uint16 {
 func (sh *shard) outLocal(p *pass, b *pkt.Buf, ip wire.IPv4) syscall.Errno {
 	lo := p.v.conf(loIndex)
 	h := hop{out: lo, next: ip.Dst(), mtu: lo.mtu}
-	if len(ip) > lo.mtu && ip.DF() {
-		h.mtu = 65535
-	}
 	return sh.send(p, b, ip, &h)
 }
 

@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 )
 
 // Tunables is the V_ page: every tunable of a stack, each declared by its room.
@@ -10,6 +11,8 @@ type Tunables struct {
 	IP  IPTunables
 	UDP UDPTunables
 	ARP arp.Tunables
+
+	Mcast mcast.Tunables
 }
 
 // IPTunables is what the network layer itself may be told.
@@ -19,7 +22,6 @@ type IPTunables struct {
 	StrongES       int32 `sysctl:"net.inet.ip.rfc1122_strong_es,min=0,max=1" desc:"accept packets only on the interface that has the address"`
 	SourceCheck    int32 `sysctl:"net.inet.ip.source_address_validation,min=0,max=1" desc:"drop packets from our own addresses that come from outside"`
 	ProcessOptions int32 `sysctl:"net.inet.ip.process_options,min=0,max=2" desc:"packets with options: 0 ignore the options, 1 process them, 2 drop the packet"`
-	McastLoop      int32 `sysctl:"net.inet.ip.mcast.loop,min=0,max=1" desc:"loop multicast back to the sender's host by default"`
 	PortFirst      int32 `sysctl:"net.inet.ip.portrange.first,min=1,max=65535" desc:"first ephemeral port"`
 	PortLast       int32 `sysctl:"net.inet.ip.portrange.last,min=1,max=65535" desc:"last ephemeral port"`
 }
@@ -36,10 +38,10 @@ type UDPTunables struct {
 func Defaults() Tunables {
 	return Tunables{
 		IP: IPTunables{
-			TTL: 64, SourceCheck: 1, ProcessOptions: 1, McastLoop: 1, PortFirst: 10000, PortLast: 65535,
+			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
 		UDP: UDPTunables{Checksum: 1, RecvSpace: 256 << 10, MaxDgram: 65507},
-		ARP: arp.Defaults(),
+		ARP: arp.Defaults(), Mcast: mcast.Defaults(),
 	}
 }
 

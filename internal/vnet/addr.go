@@ -1,0 +1,147 @@
+package vnet
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/fib"
+)
+
+// control runs f as one configuration change: under the control lock and that
+// of shard 0, with a Runner whose work is done afterwards.
+func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno {
+	r := st.world.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	e := f(&st.sh, &p)
+	st.sh.unlock(&p)
+	r.Done()
+	return e
+}
+
+// AddAddr gives an interface an IPv4 address and its subnet, and installs the
+// subnet's route in the interface's table. An address that is there already is
+// replaced. It returns ENXIO where there is no such interface and EINVAL for an
+// address that no host can have.
+func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	v := st.view.Load()
+	c := v.conf(ifIndex)
+	ip := a.Addr()
+	switch {
+	case c == nil:
+		return syscall.ENXIO
+	case !a.IsValid() || !ip.Is4() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return syscall.EINVAL
+	case ip == broadcastOf(a):
+		return syscall.EINVAL
+	}
+	if c.has(ip) {
+		st.delAddr(ifIndex, ip)
+		c = st.view.Load().conf(ifIndex)
+	}
+	next := *c
+	next.addrs = append(c.addrs[:len(c.addrs):len(c.addrs)], a)
+	st.change(func(v *View) { v.setConf(ifIndex, &next) })
+	st.addPrefixRoute(&next, a)
+	if next.port == nil {
+		return 0
+	}
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if c.arp != nil {
+			c.arp.AddAddress(p.r.Now(), a)
+			sh.pullARP(p, &next)
+		} else if next.up() && next.flags&FlagNoARP == 0 {
+			m := arp.Announcement(next.mac, ip)
+			sh.sendARP(p, &next, &m)
+		}
+		return 0
+	})
+}
+
+func (c *ifConf) has(ip netip.Addr) bool {
+	for _, a := range c.addrs {
+		if a.Addr() == ip {
+			return true
+		}
+	}
+	return false
+}
+
+// addPrefixRoute installs the route of an interface's subnet, unless another
+// address has brought it already. ctl is held.
+func (st *Stack) addPrefixRoute(c *ifConf, a netip.Prefix) {
+	if a.Bits() == 32 || c.flags&FlagUp == 0 {
+		return
+	}
+	if t, err := st.fibs.Writable(int(c.fib)); err == nil {
+		t.Insert(prefixRoute(c, a)) // EEXIST: another interface has the subnet already
+	}
+}
+
+// DelAddr takes an address away, with its subnet's route or by moving that to
+// another address of the subnet. It returns EADDRNOTAVAIL where the interface
+// does not have it.
+func (st *Stack) DelAddr(ifIndex uint32, ip netip.Addr) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	return st.delAddr(ifIndex, ip)
+}
+
+// delAddr does the work of DelAddr. ctl is held.
+func (st *Stack) delAddr(ifIndex uint32, ip netip.Addr) syscall.Errno {
+	c := st.view.Load().conf(ifIndex)
+	if c == nil {
+		return syscall.ENXIO
+	}
+	if !c.has(ip) {
+		return syscall.EADDRNOTAVAIL
+	}
+	next := *c
+	next.addrs = nil
+	var gone netip.Prefix
+	for _, a := range c.addrs {
+		if a.Addr() == ip {
+			gone = a
+		} else {
+			next.addrs = append(next.addrs, a)
+		}
+	}
+	st.change(func(v *View) { v.setConf(ifIndex, &next) })
+	st.delPrefixRoute(&next, gone)
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if c.arp != nil {
+			c.arp.DelAddress(ip)
+			c.arp.Scrub(gone.Masked(), len(next.addrs) == 0)
+			sh.pullARP(p, &next)
+		}
+		return 0
+	})
+}
+
+// delPrefixRoute removes the route of a subnet, or moves it to another address
+// of it on an interface that is up.
+func (st *Stack) delPrefixRoute(c *ifConf, gone netip.Prefix) {
+	t := st.fibs.Table(int(c.fib))
+	if t == nil {
+		return
+	}
+	rt := t.Get(gone.Masked())
+	if rt == nil || rt.IfIndex != c.index || rt.Flags&fib.Pinned == 0 {
+		return
+	}
+	t.Delete(gone.Masked())
+	for _, o := range st.view.Load().ifs {
+		if o == nil || o.fib != c.fib || !o.up() {
+			continue
+		}
+		for _, a := range o.addrs {
+			if a.Masked() == gone.Masked() {
+				t.Insert(prefixRoute(o, a))
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package vnet
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// wayMulticast finds the interface for a multicast packet: the one the socket
+// or the sender named, else that of the route, which never has a gateway.
+func (s *Sock) wayMulticast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
+	if o.mcastIf == 0 {
+		if why := s.st.route(v, o.fib, dst, h); why != pkt.NoReason {
+			return routeErrno(why)
+		}
+	} else {
+		c := v.conf(o.mcastIf)
+		if c == nil {
+			return syscall.EADDRNOTAVAIL
+		}
+		if !c.up() {
+			return syscall.ENETDOWN
+		}
+		*h = hop{out: c, mtu: c.mtu}
+	}
+	h.next, h.nb, h.gw = dst, nil, false
+	if h.out.flags&FlagMulticast == 0 {
+		return syscall.ENETUNREACH
+	}
+	return 0
+}
+
+// outMulticast sends a packet made here to a group, and loops a copy back
+// where the sender wants it.
+func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bool) syscall.Errno {
+	if loop && h.out.port != nil && sh.listens(p.v, ip.Dst(), h.out) {
+		sh.loopCopy(p, b, h)
+	}
+	if ip.TTL() == 0 {
+		p.r.Cache.Free(b) // for this host only
+		return 0
+	}
+	return sh.send(p, b, ip, h)
+}
+
+// listens tells whether anybody here may want what is sent to a group.
+func (sh *shard) listens(v *View, group netip.Addr, c *ifConf) bool {
+	return sh.st.groups.Lookup(group, int32(c.index)) != nil || sh.st.raws.any()
+}
+
+// inUDPMulticast gives a datagram to every member socket it suits: membership
+// on the arrival interface, port, binding, and source filter decide.
+func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
+	cold := sh.rare()
+	cold.Broadcasts++
+	src, dst := ip.Src(), ip.Dst()
+	var snap *mcast.Snapshot[*Sock]
+	if p.in != nil {
+		snap = sh.st.groups.Lookup(dst, int32(p.in.index))
+	}
+	if snap == nil {
+		cold.NotMember++
+		sh.drop(p, b, pkt.NotMember)
+		return
+	}
+	found, filtered := false, false
+	remote := netip.AddrPortFrom(src, u.SrcPort())
+	port := u.DstPort()
+	for i := range snap.Members {
+		m := &snap.Members[i]
+		a := m.Socket.addrs.Load()
+		if a.local.Port() != port || m.Socket.raw {
+			continue
+		}
+		if l := a.local.Addr(); !l.IsUnspecified() && l != dst && !a.remote.IsValid() || a.remote.IsValid() && a.remote != remote {
+			continue
+		}
+		if !m.Match(src) && !m.Socket.opts.Load().mcastAll {
+			cold.FilterMcast++
+			filtered = true
+			continue
+		}
+		found = true
+		sh.toSock(p, m.Socket, b, ip, u)
+	}
+	switch {
+	case found:
+		p.r.Cache.Free(b)
+	case filtered:
+		sh.drop(p, b, pkt.SourceFiltered)
+	default:
+		cold.NoPortMcast++
+		sh.drop(p, b, pkt.NoPort)
+	}
+}
+
+// McastOp is a request of the delta API of RFC 3678.
+type McastOp uint8
+
+// Requests.
+const (
+	McastJoin McastOp = iota
+	McastLeave
+	McastJoinSource
+	McastLeaveSource
+	McastBlock
+	McastUnblock
+)
+
+// Mcast changes one membership of s. ifIndex 0 lets the stack choose: the
+// interface of the route to the group in the socket's table, else the first
+// multicast interface with an address. The errors are those of behaviour
+// table 6.3.
+func (s *Sock) Mcast(op McastOp, ifIndex uint32, group, source netip.Addr) syscall.Errno {
+	return s.member(ifIndex, group, op == McastLeave, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
+		switch op {
+		case McastJoin:
+			return g.Join(&s.members, group, index, tun)
+		case McastLeave:
+			return g.Leave(&s.members, group, index, tun)
+		case McastJoinSource:
+			return g.JoinSource(&s.members, group, index, source, tun)
+		case McastLeaveSource:
+			return g.LeaveSource(&s.members, group, index, source, tun)
+		case McastBlock:
+			return g.Block(&s.members, group, index, source, tun)
+		default:
+			return g.Unblock(&s.members, group, index, source, tun)
+		}
+	})
+}
+
+// SetSourceFilter replaces the whole filter of a membership (RFC 3678 §4.2).
+func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
+	return s.member(ifIndex, group, false, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
+		return g.SetFilter(&s.members, group, index, mode, sources, tun)
+	})
+}
+
+type groups = mcast.Groups[*Sock]
+
+// member runs one transaction on a membership of s.
+func (s *Sock) member(ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+	st := s.st
+	r := st.world.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	e := st.sh.member(&p, s, ifIndex, group, leave, request)
+	st.sh.unlock(&p)
+	r.Done()
+	return e
+}
+
+func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+	if s.addrs.Load().closed {
+		return syscall.EBADF
+	}
+	if group.IsMulticast() && !leave {
+		var e syscall.Errno
+		if ifIndex, e = s.memberIf(p.v, ifIndex, group); e != 0 {
+			return e
+		}
+	}
+	if !group.Is4() {
+		return syscall.EINVAL
+	}
+	txn, err := request(&sh.st.groups, int32(ifIndex), &p.v.tun.Mcast)
+	if err != nil {
+		return err.(syscall.Errno)
+	}
+	sh.commit(p, &txn)
+	return 0
+}
+
+// memberIf chooses the interface of a join (behaviour 6.4).
+func (s *Sock) memberIf(v *View, ifIndex uint32, group netip.Addr) (uint32, syscall.Errno) {
+	var h hop
+	switch {
+	case ifIndex != 0:
+		h.out = v.conf(ifIndex)
+	case s.st.route(v, s.opts.Load().fib, group, &h) != pkt.NoReason:
+		h.out = v.firstMulticast()
+	}
+	if h.out == nil || h.out.flags&FlagMulticast == 0 {
+		return 0, syscall.EADDRNOTAVAIL
+	}
+	return h.out.index, 0
+}
+
+// firstMulticast returns the first multicast interface with an address that is
+// not the loopback interface, or nil.
+func (v *View) firstMulticast() *ifConf {
+	for _, c := range v.ifs {
+		if c != nil && c.flags&FlagMulticast != 0 && c.flags&FlagLoopback == 0 && len(c.addrs) > 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// commit makes a checked change of membership, tells the link and IGMP.
+func (sh *shard) commit(p *pass, t *mcast.Txn[*Sock]) {
+	c := p.v.conf(uint32(t.At.IfIndex))
+	joined, left := t.Joined(), t.Left()
+	if c != nil && c.port != nil && (joined || left) {
+		c.port.Accept(wire.MulticastMAC(t.At.Group), joined)
+	}
+	if c != nil && t.Changed() {
+		sh.groupChanged(p, c, t.At.Group, t.Old, t.New)
+	}
+	t.Commit()
+}
+
+// leaveIf ends the memberships of a socket on an interface that goes away.
+func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
+	for i := s.members.Len() - 1; i >= 0; i-- {
+		at := s.members.At(i)
+		if uint32(at.IfIndex) != index {
+			continue
+		}
+		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.tun.Mcast); err == nil {
+			t.Commit()
+		}
+	}
+}
+
+// leaveAll ends every membership of a socket that is closed.
+func (sh *shard) leaveAll(p *pass, s *Sock) {
+	for n := s.members.Len(); n > 0; n = s.members.Len() {
+		at := s.members.At(n - 1)
+		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.tun.Mcast)
+		if err != nil {
+			return
+		}
+		sh.commit(p, &t)
+	}
+}
