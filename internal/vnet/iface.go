@@ -26,16 +26,8 @@ type Iface struct {
 	arp   *arp.Table[*pkt.Buf]
 	neigh table.Table[netip.Addr, neighbor, *neighbor]
 
-	count []ifCounters // by shard
-	one   [1]ifCounters
-}
-
-// ifCounters is what one shard has counted at one interface.
-type ifCounters struct {
-	InPackets, OutPackets uint64
-	InBytes, OutBytes     uint64
-	InMcast, OutMcast     uint64
-	InDrops, OutDrops     uint64
+	count []IfaceStats // by shard
+	one   [1]IfaceStats
 }
 
 // neighbor is what the path knows of a next hop on an interface.

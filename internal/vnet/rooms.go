@@ -1,6 +1,8 @@
 package vnet
 
 import (
+	"reflect"
+
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 )
@@ -8,6 +10,11 @@ import (
 // rooms is what a shard's protocol rooms keep, made at the first event of any.
 type rooms struct {
 	arp arp.Stats
+}
+
+// gather adds what the rooms have counted.
+func (ro *rooms) gather(all map[string]uint64) {
+	gather(reflect.ValueOf(&ro.arp).Elem(), all)
 }
 
 func (sh *shard) room() *rooms {

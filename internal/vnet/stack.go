@@ -113,7 +113,7 @@ func (st *Stack) initIface(ifp *Iface, name string, index uint32, port link.Port
 		ifp.shard = &st.sh
 		ifp.count = ifp.one[:]
 	} else {
-		ifp.count = make([]ifCounters, 1+len(st.more))
+		ifp.count = make([]IfaceStats, 1+len(st.more))
 	}
 }
 

@@ -21,14 +21,15 @@ type World struct {
 	trace atomic.Pointer[Tracer]
 	opts  sockOpts // every socket's until it changes one
 
-	mu     sync.Mutex // control: taken before any Stack's
-	random uint64     // state of a SplitMix64 generator
-	macs   uint64     // hardware addresses given out
-	made   uint64     // stacks made
-	first  *Stack     // visible stacks, linked in order of creation
-	last   *Stack
-	names  map[string]*Stack
-	mods   modules
+	mu      sync.Mutex // control: taken before any Stack's
+	random  uint64     // state of a SplitMix64 generator
+	macs    uint64     // hardware addresses given out
+	made    uint64     // stacks made
+	first   *Stack     // visible stacks, linked in order of creation
+	last    *Stack
+	names   map[string]*Stack
+	mods    modules
+	sysctls sysctls
 }
 
 // Config describes a World. The zero value is a world in real time with a

@@ -1,0 +1,277 @@
+package vimage
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/jail"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
+)
+
+// Stack is a handle on a network stack: what a process is to a kernel. It
+// carries a routing table number and a credential, which the sockets made by it
+// inherit. Handles are cheap and may be used from several goroutines.
+type Stack struct {
+	st   *vnet.Stack
+	fib  int
+	cred jail.Cred
+}
+
+// Internal returns the stack's inner side, for this module's own packages.
+func (s *Stack) Internal() *vnet.Stack { return s.st }
+
+// Name returns the stack's name.
+func (s *Stack) Name() string { return s.st.Name() }
+
+// FIB returns a handle on the same stack whose sockets use routing table n. It
+// returns an error where there is no such table: see SetFIBs.
+func (s *Stack) FIB(n int) (*Stack, error) {
+	if n < 0 || n >= s.st.FIBs() {
+		return nil, &ConfigError{"fib", strconv.Itoa(n), fmt.Errorf("%w: %s has tables 0 to %d", syscall.EINVAL, s.Name(), s.st.FIBs()-1)}
+	}
+	return &Stack{st: s.st, fib: n, cred: s.cred}, nil
+}
+
+// may returns EPERM where the handle's credential lacks a privilege.
+func (s *Stack) may(p jail.Priv, op, what string) error {
+	if s.cred.Allows(p) {
+		return nil
+	}
+	return &ConfigError{op, what, syscall.EPERM}
+}
+
+// SetFIBs sets the number of routing tables, which can only grow.
+func (s *Stack) SetFIBs(n int) error {
+	if err := s.may(jail.NetConfig, "set fibs", s.Name()); err != nil {
+		return err
+	}
+	return wrapConfig("set fibs", strconv.Itoa(n), s.st.SetFIBs(n))
+}
+
+// Close removes the stack: its sockets are closed and its interfaces unplugged.
+func (s *Stack) Close() error {
+	if err := s.may(jail.StackMake, "close", s.Name()); err != nil {
+		return err
+	}
+	s.st.Close()
+	return nil
+}
+
+// InterfaceConfig says how an interface is made.
+type InterfaceConfig struct {
+	Port link.Port        // what it is plugged into
+	MAC  net.HardwareAddr // nil: the link's suggestion, else a new one
+	MTU  int              // 0: the link's
+	FIB  int              // table that routes what it receives, and holds its subnets' routes
+	Down bool             // leave it down
+}
+
+// AddInterface plugs the stack into a link.
+func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error) {
+	if err := s.may(jail.NetConfig, "add interface", name); err != nil {
+		return nil, err
+	}
+	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down}
+	switch {
+	case c.Port == nil:
+		return nil, &ConfigError{"add interface", name, errors.New("Port is nil: plug it into a link")}
+	case len(c.MAC) == len(ic.MAC):
+		ic.MAC = wire.MAC(c.MAC)
+	case len(c.MAC) != 0:
+		return nil, &ConfigError{"add interface", name, fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(c.MAC))}
+	}
+	i, e := s.st.AddInterface(ic)
+	if e != 0 {
+		return nil, wrapConfig("add interface", name, e)
+	}
+	return &Interface{s: s, index: i, name: name}, nil
+}
+
+// Interface returns the interface of that name.
+func (s *Stack) Interface(name string) (*Interface, error) {
+	for _, i := range s.st.Interfaces() {
+		if i.Name == name {
+			return &Interface{s: s, index: i.Index, name: name}, nil
+		}
+	}
+	return nil, &ConfigError{"interface", name, fmt.Errorf("%s has none of that name: %w", s.Name(), syscall.ENXIO)}
+}
+
+// Interfaces returns the interfaces as package net describes them, in order of
+// index. Their Addrs methods ask the operating system: use Addrs here.
+func (s *Stack) Interfaces() ([]net.Interface, error) {
+	var all []net.Interface
+	for _, i := range s.st.Interfaces() {
+		all = append(all, netInterface(&i))
+	}
+	return all, nil
+}
+
+// InterfaceByName returns the interface of that name as package net describes
+// it.
+func (s *Stack) InterfaceByName(name string) (*net.Interface, error) {
+	for _, i := range s.st.Interfaces() {
+		if i.Name == name {
+			ni := netInterface(&i)
+			return &ni, nil
+		}
+	}
+	return nil, &net.OpError{Op: "route", Net: "ip+net", Err: fmt.Errorf("no such network interface: %s", name)}
+}
+
+func netInterface(i *vnet.IfaceInfo) net.Interface {
+	n := net.Interface{Index: int(i.Index), MTU: i.MTU, Name: i.Name}
+	if !i.MAC.IsZero() {
+		n.HardwareAddr = net.HardwareAddr(i.MAC[:])
+	}
+	for flag, nf := range map[vnet.Flags]net.Flags{
+		vnet.FlagUp: net.FlagUp | net.FlagRunning, vnet.FlagBroadcast: net.FlagBroadcast,
+		vnet.FlagLoopback: net.FlagLoopback, vnet.FlagMulticast: net.FlagMulticast,
+	} {
+		if i.Flags&flag != 0 {
+			n.Flags |= nf
+		}
+	}
+	return n
+}
+
+// Interface is a handle on one interface of a stack.
+type Interface struct {
+	s     *Stack
+	index uint32
+	name  string
+}
+
+// Name returns the interface's name.
+func (i *Interface) Name() string { return i.name }
+
+// Index returns the interface's index in its stack.
+func (i *Interface) Index() int { return int(i.index) }
+
+// Net returns the interface as package net describes it, as x/net's multicast
+// calls want it, or nil where it is gone.
+func (i *Interface) Net() *net.Interface {
+	for _, o := range i.s.st.Interfaces() {
+		if o.Index == i.index {
+			n := netInterface(&o)
+			return &n
+		}
+	}
+	return nil
+}
+
+// Addrs returns the interface's addresses in the order they were added.
+func (i *Interface) Addrs() []netip.Prefix {
+	for _, o := range i.s.st.Interfaces() {
+		if o.Index == i.index {
+			return o.Addrs
+		}
+	}
+	return nil
+}
+
+// AddAddr gives the interface an address and its subnet: the subnet's route
+// comes with it.
+func (i *Interface) AddAddr(a netip.Prefix) error {
+	if err := i.s.may(jail.NetConfig, "add address", a.String()); err != nil {
+		return err
+	}
+	return wrapConfig("add address", a.String()+" to "+i.name, i.s.st.AddAddr(i.index, a))
+}
+
+// DelAddr takes an address away.
+func (i *Interface) DelAddr(a netip.Addr) error {
+	if err := i.s.may(jail.NetConfig, "delete address", a.String()); err != nil {
+		return err
+	}
+	return wrapConfig("delete address", a.String()+" from "+i.name, i.s.st.DelAddr(i.index, a))
+}
+
+// Remove unplugs the interface. Packets in flight to it are dropped.
+func (i *Interface) Remove() error {
+	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("remove interface", i.name, i.s.st.RemoveInterface(i.index))
+}
+
+// Route is a route of one table.
+type Route struct {
+	Dst       netip.Prefix
+	Gateway   netip.Addr // invalid where the destination is on the link
+	Interface string     // may be empty where there is a gateway
+	MTU       int        // 0: the interface's
+	Reject    bool       // refuse the packets
+	Blackhole bool       // lose them
+}
+
+// AddRoute adds a route to the handle's table.
+func (s *Stack) AddRoute(r Route) error {
+	if err := s.may(jail.NetConfig, "add route", r.Dst.String()); err != nil {
+		return err
+	}
+	vr := vnet.Route{Dst: r.Dst, Gateway: r.Gateway, MTU: r.MTU, Reject: r.Reject, Blackhole: r.Blackhole}
+	if r.Interface != "" {
+		i, err := s.Interface(r.Interface)
+		if err != nil {
+			return err
+		}
+		vr.IfIndex = i.index
+	}
+	return wrapConfig("add route", r.Dst.String(), s.st.AddRoute(s.fib, vr))
+}
+
+// DelRoute removes the route to a destination from the handle's table.
+func (s *Stack) DelRoute(dst netip.Prefix) error {
+	if err := s.may(jail.NetConfig, "delete route", dst.String()); err != nil {
+		return err
+	}
+	return wrapConfig("delete route", dst.String(), s.st.DelRoute(s.fib, dst))
+}
+
+// Routes returns the routes of the handle's table, sorted by destination.
+func (s *Stack) Routes() []Route {
+	names := map[uint32]string{}
+	for _, i := range s.st.Interfaces() {
+		names[i.Index] = i.Name
+	}
+	var all []Route
+	for _, r := range s.st.Routes(s.fib) {
+		all = append(all, Route{r.Dst, r.Gateway, names[r.IfIndex], r.MTU, r.Reject, r.Blackhole})
+	}
+	return all
+}
+
+// SetForwarding makes the stack a router, or a host again: the sysctl
+// net.inet.ip.forwarding.
+func (s *Stack) SetForwarding(on bool) error {
+	n := int64(0)
+	if on {
+		n = 1
+	}
+	return s.SetSysctl("net.inet.ip.forwarding", n)
+}
+
+// SetSysctl changes a tunable of the stack by its name. No other stack changes.
+func (s *Stack) SetSysctl(name string, value int64) error {
+	if err := s.may(jail.Sysctl, "sysctl", name); err != nil {
+		return err
+	}
+	return wrapConfig("sysctl", name, s.st.SetSysctl(name, value))
+}
+
+// Sysctl returns a tunable of the stack.
+func (s *Stack) Sysctl(name string) (int64, error) {
+	v, e := s.st.Sysctl(name)
+	return v, wrapConfig("sysctl", name, e)
+}
+
+// Counters returns every statistic of the stack that is not zero, by name.
+// Drops are counted by reason under "drop.…".
+func (s *Stack) Counters() map[string]uint64 { return s.st.Counters() }

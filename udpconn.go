@@ -1,0 +1,260 @@
+package vimage
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/vnet"
+)
+
+// UDPConn is a UDP socket of a stack. It is a net.Conn and a net.PacketConn,
+// with the methods of *net.UDPConn that make sense without a kernel. Several
+// goroutines may use it at once.
+type UDPConn struct{ packetConn }
+
+// packetConn is what UDP and raw sockets share.
+type packetConn struct {
+	s   *vnet.Sock
+	net string // "udp4", "ip4:89", … for errors
+	raw bool
+}
+
+var (
+	_ net.Conn       = (*UDPConn)(nil)
+	_ net.PacketConn = (*UDPConn)(nil)
+)
+
+// Internal returns the socket's inner side, for this module's own packages.
+func (c *packetConn) Internal() *vnet.Sock { return c.s }
+
+func (c *packetConn) addr(a netip.AddrPort) net.Addr {
+	if !a.IsValid() {
+		return nil
+	}
+	if c.raw {
+		return &net.IPAddr{IP: a.Addr().AsSlice()}
+	}
+	return net.UDPAddrFromAddrPort(a)
+}
+
+func (c *packetConn) err(op string, err error) error {
+	return &net.OpError{Op: op, Net: c.net, Source: c.addr(c.s.LocalAddr()), Addr: c.addr(c.s.RemoteAddr()), Err: err}
+}
+
+// LocalAddr returns the socket's own address.
+func (c *packetConn) LocalAddr() net.Addr { return c.addr(c.s.LocalAddr()) }
+
+// RemoteAddr returns the address the socket is connected to, or nil.
+func (c *packetConn) RemoteAddr() net.Addr { return c.addr(c.s.RemoteAddr()) }
+
+// Close closes the socket; a blocked read fails with net.ErrClosed. Groups it
+// has joined are left.
+func (c *packetConn) Close() error {
+	if err := c.s.Close(); err != nil {
+		return c.err("close", err)
+	}
+	return nil
+}
+
+// SetDeadline sets the read deadline; writes never wait.
+func (c *packetConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetReadDeadline makes reads fail with os.ErrDeadlineExceeded after t, by the
+// world's time; the zero Time means never.
+func (c *packetConn) SetReadDeadline(t time.Time) error {
+	if err := c.s.SetReadDeadline(t); err != nil {
+		return c.err("set", err)
+	}
+	return nil
+}
+
+// SetWriteDeadline does nothing: writes never wait.
+func (c *packetConn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadBuffer sets how many bytes of packets the socket keeps for a reader.
+func (c *packetConn) SetReadBuffer(n int) error {
+	if n < 1 {
+		return c.err("set", syscall.EINVAL)
+	}
+	c.s.SetRecvSpace(n)
+	return nil
+}
+
+// SetWriteBuffer does nothing: what is written is sent at once.
+func (c *packetConn) SetWriteBuffer(int) error { return nil }
+
+// OnReadable has f called whenever packets have come to an empty socket and no
+// read waits for them, in any kind of time: the way to receive in simulated
+// time. f must not block; it reads with TryReadFrom until that says no.
+func (c *packetConn) OnReadable(f func()) { c.s.SetReady(f) }
+
+// TryReadFrom is ReadFromAddrPort that does not wait: ok is false where there
+// is nothing to read.
+func (c *packetConn) TryReadFrom(b []byte) (n int, from netip.AddrPort, ok bool, err error) {
+	var info vnet.Recv
+	n, err = c.s.ReadFrom(b, &info, false)
+	switch err {
+	case nil:
+		return n, info.From, true, nil
+	case syscall.EAGAIN:
+		return 0, netip.AddrPort{}, false, nil
+	}
+	return 0, netip.AddrPort{}, false, c.err("read", err)
+}
+
+// Read reads a packet. Of one longer than b the rest is lost.
+func (c *packetConn) Read(b []byte) (int, error) {
+	n, err := c.s.ReadFrom(b, nil, true)
+	if err != nil {
+		return 0, c.err("read", err)
+	}
+	return n, nil
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	var info vnet.Recv
+	n, err := c.s.ReadFrom(b, &info, true)
+	if err != nil {
+		return 0, nil, c.err("read", err)
+	}
+	return n, c.addr(info.From), nil
+}
+
+// Write sends a packet to the address the socket is connected to.
+func (c *packetConn) Write(b []byte) (int, error) {
+	n, err := c.s.WriteTo(b, netip.AddrPort{}, nil)
+	if err != nil {
+		return 0, c.err("write", err)
+	}
+	return n, nil
+}
+
+// ReadFromUDPAddrPort reads a datagram and allocates nothing.
+func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	var info vnet.Recv
+	n, err := c.s.ReadFrom(b, &info, true)
+	if err != nil {
+		return 0, netip.AddrPort{}, c.err("read", err)
+	}
+	return n, info.From, nil
+}
+
+// ReadFromUDP reads a datagram.
+func (c *UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
+	n, from, err := c.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// WriteTo implements net.PacketConn; addr is a *net.UDPAddr.
+func (c *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	a, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return 0, c.err("write", syscall.EINVAL)
+	}
+	return c.WriteToUDPAddrPort(b, a.AddrPort())
+}
+
+// WriteToUDP sends a datagram.
+func (c *UDPConn) WriteToUDP(b []byte, a *net.UDPAddr) (int, error) {
+	return c.WriteToUDPAddrPort(b, a.AddrPort())
+}
+
+// WriteToUDPAddrPort sends a datagram and allocates nothing.
+func (c *UDPConn) WriteToUDPAddrPort(b []byte, a netip.AddrPort) (int, error) {
+	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	n, err := c.s.WriteTo(b, a, nil)
+	if err != nil {
+		return 0, &net.OpError{Op: "write", Net: c.net, Source: c.addr(c.s.LocalAddr()), Addr: c.addr(a), Err: err}
+	}
+	return n, nil
+}
+
+// listenUDP returns a socket bound to a.
+func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*UDPConn, error) {
+	sock, e := s.st.ListenUDP(a, uint32(s.fib), lc.reuse())
+	if e != 0 {
+		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
+	}
+	return &UDPConn{packetConn{s: sock, net: network}}, nil
+}
+
+// dialUDP returns a socket connected to remote.
+func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn, error) {
+	sock, e := s.st.ListenUDP(local, uint32(s.fib), 0)
+	if e == 0 {
+		if e = sock.Connect(remote); e != 0 {
+			sock.Close()
+		}
+	}
+	if e != 0 {
+		return nil, opError("dial", network, nil, net.UDPAddrFromAddrPort(remote), e)
+	}
+	return &UDPConn{packetConn{s: sock, net: network}}, nil
+}
+
+// ListenUDP is net.ListenUDP on this stack.
+func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
+	a := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if laddr != nil {
+		a = unmapped(laddr.AddrPort())
+	}
+	if err := checkUDP("listen", network, a); err != nil {
+		return nil, err
+	}
+	return s.listenUDP(network, a, new(ListenConfig))
+}
+
+// DialUDP is net.DialUDP on this stack.
+func (s *Stack) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
+	l := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if laddr != nil {
+		l = unmapped(laddr.AddrPort())
+	}
+	if raddr == nil {
+		return nil, opError("dial", network, nil, nil, syscall.EDESTADDRREQ)
+	}
+	if err := checkUDP("dial", network, l); err != nil {
+		return nil, err
+	}
+	return s.dialUDP(network, l, unmapped(raddr.AddrPort()))
+}
+
+// unmapped turns what package net gives for "no address" and for IPv4 written
+// as IPv6 into plain IPv4.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	ip := a.Addr().Unmap()
+	if !ip.IsValid() {
+		ip = netip.IPv4Unspecified()
+	}
+	return netip.AddrPortFrom(ip, a.Port())
+}
+
+func checkUDP(op, network string, a netip.AddrPort) error {
+	switch {
+	case network != "udp" && network != "udp4":
+		return opError(op, network, nil, nil, net.UnknownNetworkError(network))
+	case !a.Addr().Is4():
+		return opError(op, network, nil, net.UDPAddrFromAddrPort(a), syscall.EAFNOSUPPORT)
+	}
+	return nil
+}
+
+func opError(op, network string, source, addr net.Addr, err error) error {
+	return &net.OpError{Op: op, Net: network, Source: source, Addr: addr, Err: err}
+}
+
+// closeOn closes c where ctx ended before it was handed over.
+func closeOn(ctx context.Context, c net.Conn) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
