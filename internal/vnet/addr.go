@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // control runs f as one configuration change: under the control lock and that
@@ -50,6 +51,9 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 		return 0
 	}
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if len(c.addrs) == 0 {
+			c.port.Accept(allSystems(), true)
+		}
 		if c.arp != nil {
 			c.arp.AddAddress(p.r.Now(), a)
 			sh.pullARP(p, &next)
@@ -60,6 +64,10 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 		return 0
 	})
 }
+
+// allSystems is the hardware address of 224.0.0.1, which every interface with
+// an address listens to (RFC 1112 §7.2).
+func allSystems() wire.MAC { return wire.MAC{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01} }
 
 func (c *ifConf) has(ip netip.Addr) bool {
 	for _, a := range c.addrs {
@@ -112,6 +120,9 @@ func (st *Stack) delAddr(ifIndex uint32, ip netip.Addr) syscall.Errno {
 	st.change(func(v *View) { v.setConf(ifIndex, &next) })
 	st.delPrefixRoute(&next, gone)
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if len(next.addrs) == 0 && c.port != nil {
+			c.port.Accept(allSystems(), false)
+		}
 		if c.arp != nil {
 			c.arp.DelAddress(ip)
 			c.arp.Scrub(gone.Masked(), len(next.addrs) == 0)

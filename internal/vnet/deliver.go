@@ -17,21 +17,19 @@ const (
 // deliver takes a packet that is for this stack.
 func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	if ip.IsFragment() {
-		sh.inFragment(p, b, ip, to)
+		sh.inFragment(p, b, ip)
 		return
 	}
 	sh.hot.InDelivers++
-	if sh.st.raws.any() {
-		sh.inRaw(p, b, ip, to)
-	}
 	switch ip.Proto() {
 	case wire.ProtoUDP:
+		sh.inRaw(p, b, ip, to)
 		sh.inUDP(p, b, ip, to)
-	case wire.ProtoICMP:
+	case wire.ProtoICMP: // raw sockets see what the engine lets them
 		sh.inICMP(p, b, ip, to)
 	case wire.ProtoIGMP:
-		sh.inIGMP(p, b, ip)
+		sh.inIGMP(p, b, ip, to)
 	default:
-		sh.inOther(p, b, ip, to)
+		sh.inOther(p, b, ip, sh.inRaw(p, b, ip, to))
 	}
 }

@@ -2,46 +2,154 @@ package vnet
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
+// inICMP takes a control message.
+func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+	m, f := wire.ParseICMP4(ip.Payload())
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadTransport)
+		return
+	}
+	room := sh.icmpRoom(p)
+	a := room.Input(p.r.Now(), &icmp.Received{
+		Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown,
+		ToMany: to != destUnicast || p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()),
+	})
+	if a.Raw {
+		sh.inRaw(p, b, ip, to)
+	}
+	switch {
+	case a.Action == icmp.Reply:
+		sh.replyICMP(p, b, ip, to, &a)
+		return
+	case a.Action == icmp.Tell:
+		sh.tell(p, &a.Report)
+	case a.Drop != icmp.NotDropped:
+		sh.drop(p, b, pkt.Refused)
+		return
+	}
+	p.r.Cache.Free(b)
+}
+
+func (sh *shard) fromMany(p *pass, src netip.Addr) bool {
+	l := p.v.localOf(src)
+	return l != nil && l.broadcast
+}
+
+// replyICMP turns a request into its reply and sends it by the table the
+// request came by (behaviour 4.3, rule 5).
+func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *icmp.Answer) {
+	src, dst, tos := ip.Dst(), ip.Src(), ip.TOS()
+	if to != destUnicast {
+		src = netip.Addr{}
+	}
+	hl := ip.HeaderLen()
+	b, ip = sh.own(p, b, ip)
+	b.Pull(hl)
+	day := sh.st.world.Clock().Wall(p.r.Now()).UTC()
+	a.Put(wire.ICMP4(b.Bytes()), uint32(day.Sub(day.Truncate(24*time.Hour)).Milliseconds()))
+	b.Sum = pkt.SumValid
+	sh.sendICMP(p, b, src, dst, tos)
+}
+
+// sendICMP takes a complete message and sends it. An invalid src leaves the
+// choice to the route.
+func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
+	var h hop
+	local := p.v.isOurs(dst)
+	if !local {
+		if why := sh.st.route(p.v, p.m.FIB, dst, &h); why != pkt.NoReason {
+			sh.drop(p, b, why)
+			return
+		}
+	}
+	if !src.IsValid() || !p.v.isOurs(src) {
+		if src = dst; !local {
+			src = h.source()
+		}
+	}
+	if !src.IsValid() {
+		sh.drop(p, b, pkt.NoRoute)
+		return
+	}
+	hd := wire.IPv4Header{TOS: tos, TTL: uint8(p.v.tun.IP.TTL), Proto: wire.ProtoICMP, Src: src, Dst: dst}
+	sh.outIPv4(p, b, &hd, &h, local, false)
+}
+
+// refuse takes a packet that is lost and tells its sender why, unless it must
+// not be told.
+func (sh *shard) refuse(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason, kind icmp.Kind, mtu int) {
+	if p.in != nil {
+		room := sh.icmpRoom(p)
+		c := icmp.Cause{Kind: kind, Packet: ip, ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
+		if n, suppressed := room.Error(p.r.Now(), &c); suppressed == icmp.NotSuppressed {
+			e := p.r.Cache.Get(n)
+			c.Put(e.Extend(n))
+			e.Sum = pkt.SumValid
+			src := ip.Dst()
+			if p.v.tun.ICMP.ReplyFromInterface != 0 {
+				src = p.in.primary()
+			}
+			sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
+		}
+	}
+	sh.drop(p, b, why)
+}
+
 // errNoRoute takes a packet that cannot be forwarded.
-func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason) { sh.drop(p, b, why) }
+func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason) {
+	if why == pkt.Blackhole {
+		sh.drop(p, b, why)
+		return
+	}
+	sh.refuse(p, b, ip, why, icmp.HostUnreachable, 0)
+}
 
 // errTTL takes a packet whose TTL ran out.
-func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) { sh.drop(p, b, pkt.TTLExceeded) }
+func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) {
+	sh.refuse(p, b, ip, pkt.TTLExceeded, icmp.TTLExceeded, 0)
+}
 
-// errNeedFrag takes a packet that must not be cut.
+// errNeedFrag takes a packet that must not be cut (RFC 1191 §4).
 func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, mtu int) {
-	sh.drop(p, b, pkt.NeedFrag)
+	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, mtu)
 }
 
 // errNoPort takes a datagram nobody listens for.
-func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.IPv4) { sh.drop(p, b, pkt.NoPort) }
-
-func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
-	sh.drop(p, b, pkt.NoProtocol)
+func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.IPv4) {
+	if p.v.tun.UDP.Blackhole != 0 {
+		sh.drop(p, b, pkt.NoPort)
+		return
+	}
+	sh.refuse(p, b, ip, pkt.NoPort, icmp.PortUnreachable, 0)
 }
 
-func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4) { sh.drop(p, b, pkt.NoProtocol) }
-
-func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
-	sh.drop(p, b, pkt.NoProtocol)
+// inOther takes a packet of a protocol that is not the stack's own.
+func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.IPv4, taken bool) {
+	if sh.inModule(p, ip) || taken {
+		p.r.Cache.Free(b)
+		return
+	}
+	sh.refuse(p, b, ip, pkt.NoProtocol, icmp.ProtoUnreachable, 0)
 }
 
-func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
-	sh.drop(p, b, pkt.BadFragment)
+// tell passes an error about a packet of ours to the socket that sent it: a
+// connected one, since no other has promised to listen (RFC 1122 §4.1.3.3).
+func (sh *shard) tell(p *pass, r *icmp.Report) {
+	if r.Proto != wire.ProtoUDP || !r.Ports {
+		return
+	}
+	local := netip.AddrPortFrom(r.Src, r.SrcPort)
+	remote := netip.AddrPortFrom(r.Dst, r.DstPort)
+	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
+	if s == nil || s.addrs.Load().remote != remote {
+		return
+	}
+	s.report(p, r.Kind.Errno())
 }
-
-func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {}
-
-type rawSocks struct{}
-
-func (rawSocks) any() bool    { return false }
-func (rawSocks) remove(*Sock) {}
-
-// groupChanged tells IGMP that the interface wants something else of a group.
-func (sh *shard) groupChanged(p *pass, c *ifConf, group netip.Addr, old, new mcast.Filter) {}

@@ -7,6 +7,7 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -24,6 +25,7 @@ type Iface struct {
 
 	// Shard 0's; neigh may be read by all.
 	arp   *arp.Table[*pkt.Buf]
+	igmp  *igmp.Host
 	neigh table.Table[netip.Addr, neighbor, *neighbor]
 
 	count []IfaceStats // by shard

@@ -142,6 +142,8 @@ func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode
 
 type groups = mcast.Groups[*Sock]
 
+const modeExclude = mcast.Exclude
+
 // member runs one transaction on a membership of s.
 func (s *Sock) member(ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	st := s.st
@@ -172,6 +174,7 @@ func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, leav
 		return err.(syscall.Errno)
 	}
 	sh.commit(p, &txn)
+	s.multicast(func(*sockOpts) {})
 	return 0
 }
 
@@ -209,7 +212,7 @@ func (sh *shard) commit(p *pass, t *mcast.Txn[*Sock]) {
 		c.port.Accept(wire.MulticastMAC(t.At.Group), joined)
 	}
 	if c != nil && t.Changed() {
-		sh.groupChanged(p, c, t.At.Group, t.Old, t.New)
+		sh.groupChanged(p, c, t.At.Group, t.New)
 	}
 	t.Commit()
 }

@@ -14,7 +14,7 @@ import (
 func (sh *shard) arpTable(p *pass, c *ifConf) *arp.Table[*pkt.Buf] {
 	if c.arp == nil {
 		t := new(arp.Table[*pkt.Buf])
-		t.Bind(&p.v.tun.ARP, &sh.room().arp)
+		t.Bind(&p.v.tun.ARP, sh.arpStats())
 		for _, a := range c.addrs {
 			t.AddAddress(p.r.Now(), a)
 		}

@@ -3,30 +3,125 @@ package vnet
 import (
 	"reflect"
 
+	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/reass"
 )
 
-// rooms is what a shard's protocol rooms keep, made at the first event of any.
+// rooms is what a shard's protocol rooms keep, each made at its first event.
 type rooms struct {
-	arp arp.Stats
+	arp   *arp.Stats
+	igmp  *igmp.Stats
+	icmp  *icmpRoom
+	reass *reassRoom
+}
+
+type icmpRoom struct {
+	icmp.Engine
+	stats icmp.Stats
+}
+
+type reassRoom struct {
+	reass.Table[*pkt.Buf]
+	stats  reass.Stats
+	pieces []reass.Piece[*pkt.Buf]
+}
+
+func (sh *shard) arpStats() *arp.Stats {
+	if sh.rooms.arp == nil {
+		sh.rooms.arp = new(arp.Stats)
+	}
+	return sh.rooms.arp
+}
+
+// igmpEnv is what the IGMP engines borrow for one call.
+func (sh *shard) igmpEnv(p *pass) igmp.Env {
+	if sh.rooms.igmp == nil {
+		sh.rooms.igmp = new(igmp.Stats)
+	}
+	return igmp.Env{T: &p.v.tun.IGMP, S: sh.rooms.igmp}
+}
+
+func (sh *shard) icmpRoom(p *pass) *icmpRoom {
+	if sh.rooms.icmp == nil {
+		sh.rooms.icmp = new(icmpRoom)
+		sh.rooms.icmp.Bind(&p.v.tun.ICMP, &sh.rooms.icmp.stats)
+	}
+	return sh.rooms.icmp
+}
+
+func (sh *shard) reassRoom(p *pass) *reassRoom {
+	if sh.rooms.reass == nil {
+		sh.rooms.reass = new(reassRoom)
+		sh.rooms.reass.Bind(&p.v.tun.Reass, &sh.rooms.reass.stats)
+	}
+	return sh.rooms.reass
+}
+
+// rebind gives the rooms that keep a pointer to it the stack's new page.
+func (sh *shard) rebind(p *pass) {
+	if r := sh.rooms.icmp; r != nil {
+		r.Bind(&p.v.tun.ICMP, &r.stats)
+	}
+	if r := sh.rooms.reass; r != nil {
+		r.Bind(&p.v.tun.Reass, &r.stats)
+	}
+	if sh.id != 0 {
+		return
+	}
+	for _, c := range p.v.ifs {
+		if c != nil && c.arp != nil {
+			c.arp.Bind(&p.v.tun.ARP, sh.arpStats())
+		}
+	}
+}
+
+// deadline returns when a room of this shard or of its interfaces is next due.
+func (sh *shard) deadline(v *View) clock.Time {
+	at := clock.Never
+	if sh.rooms.reass != nil {
+		at = sh.rooms.reass.Deadline()
+	}
+	for _, c := range v.ifs {
+		if c == nil {
+			continue
+		}
+		at = min(at, c.arp.Deadline())
+		if c.igmp != nil {
+			at = min(at, c.igmp.Deadline())
+		}
+	}
+	return at
 }
 
 // gather adds what the rooms have counted.
 func (ro *rooms) gather(all map[string]uint64) {
-	gather(reflect.ValueOf(&ro.arp).Elem(), all)
-}
-
-func (sh *shard) room() *rooms {
-	if sh.rooms == nil {
-		sh.rooms = new(rooms)
+	if ro.arp != nil {
+		gather(reflect.ValueOf(ro.arp).Elem(), all)
 	}
-	return sh.rooms
+	if ro.igmp != nil {
+		gather(reflect.ValueOf(ro.igmp).Elem(), all)
+	}
+	if ro.icmp != nil {
+		gather(reflect.ValueOf(&ro.icmp.stats).Elem(), all)
+	}
+	if ro.reass != nil {
+		gather(reflect.ValueOf(&ro.reass.stats).Elem(), all)
+	}
 }
 
 // clear frees what the rooms of a closed stack still hold.
 func (sh *shard) clear(r *netisr.Runner) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.rooms = nil
+	p := pass{r: r}
+	sh.lock(&p)
+	if sh.rooms.reass != nil {
+		sh.rooms.reass.Clear()
+		sh.pullReass(&p)
+	}
+	sh.stale = false
+	sh.mu.Unlock()
 }

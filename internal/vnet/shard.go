@@ -22,8 +22,8 @@ type shard struct {
 	wake  clock.Time // what timer is armed for
 	stale bool       // a room may have a new deadline
 	ipID  uint16
-	rooms *rooms // made when first needed
-	cold  *cold  // made when first counted
+	rooms rooms
+	cold  *cold // made when first counted
 	hot   hot
 }
 

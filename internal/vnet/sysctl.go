@@ -78,10 +78,14 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		return e
 	}
 	st.change(func(v *View) { v.tun = page })
-	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		sh.rebind(p)
-		return 0
-	})
+	for i := range 1 + len(st.more) {
+		sh := st.shardAt(i)
+		p := pass{v: st.view.Load()}
+		sh.mu.Lock()
+		sh.rebind(&p)
+		sh.mu.Unlock()
+	}
+	return 0
 }
 
 // SetReference changes what stacks made from now on start with; no existing
@@ -111,15 +115,6 @@ func (w *World) edited(page *Tunables, name string, value int64) (*Tunables, sys
 	return &next, 0
 }
 
-// rebind gives the rooms of shard 0 the new page.
-func (sh *shard) rebind(p *pass) {
-	for _, c := range p.v.ifs {
-		if c != nil && c.arp != nil {
-			c.arp.Bind(&p.v.tun.ARP, &sh.room().arp)
-		}
-	}
-}
-
 // Counters returns every statistic that is not zero, summed over shards, by
 // name; drops by reason under "drop.…".
 func (st *Stack) Counters() map[string]uint64 {
@@ -136,9 +131,7 @@ func (st *Stack) Counters() map[string]uint64 {
 				}
 			}
 		}
-		if sh.rooms != nil {
-			sh.rooms.gather(all)
-		}
+		sh.rooms.gather(all)
 		sh.mu.Unlock()
 		if n := sh.Queue.Stats().Drops; n != 0 {
 			all["drop."+pkt.QueueFull.String()] += n

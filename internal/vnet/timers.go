@@ -11,32 +11,29 @@ func (sh *shard) Fire(now clock.Time) {
 	p := pass{r: r}
 	sh.lock(&p)
 	sh.wake, sh.stale = never, true
+	if sh.rooms.reass != nil {
+		sh.pullReass(&p)
+	}
 	for _, c := range p.v.ifs {
-		if c != nil {
-			sh.tick(&p, c)
+		if c == nil {
+			continue
+		}
+		if c.arp != nil {
+			sh.pullARP(&p, c)
+		}
+		if c.igmp != nil {
+			sh.pullIGMP(&p, c)
 		}
 	}
 	sh.unlock(&p)
 	r.Done()
 }
 
-// tick lets the rooms of an interface do what is due.
-func (sh *shard) tick(p *pass, c *ifConf) {
-	if c.arp != nil {
-		sh.pullARP(p, c)
-	}
-}
-
-// rearm sets the stack's one timer to the earliest deadline of its rooms.
+// rearm sets the stack's one timer to the earliest deadline of its rooms. Only
+// shard 0's rooms have any.
 func (sh *shard) rearm(p *pass) {
 	sh.stale = false
-	at := never
-	for _, c := range p.v.ifs {
-		if c != nil {
-			at = min(at, c.arp.Deadline())
-		}
-	}
-	if at != sh.wake {
+	if at := sh.deadline(p.v); at != sh.wake {
 		sh.wake = at
 		sh.st.world.Clock().Arm(&sh.timer, at)
 	}

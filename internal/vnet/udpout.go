@@ -97,7 +97,13 @@ func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) 
 	if dst.Port() == 0 && !s.raw {
 		return 0, syscall.EADDRNOTAVAIL
 	}
-	if e := s.outUDP(v, a, data, dst, how); e != 0 {
+	var e syscall.Errno
+	if s.raw {
+		e = s.outRaw(v, a, data, dst.Addr(), how)
+	} else {
+		e = s.outUDP(v, a, data, dst, how)
+	}
+	if e != 0 {
 		return 0, e
 	}
 	return len(data), nil

@@ -2,7 +2,10 @@ package vnet
 
 import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/reass"
 )
 
 // Tunables is the V_ page: every tunable of a stack, each declared by its room.
@@ -12,7 +15,10 @@ type Tunables struct {
 	UDP UDPTunables
 	ARP arp.Tunables
 
+	ICMP  icmp.Tunables
+	IGMP  igmp.Tunables
 	Mcast mcast.Tunables
+	Reass reass.Tunables
 }
 
 // IPTunables is what the network layer itself may be told.
@@ -41,7 +47,8 @@ func Defaults() Tunables {
 			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
 		UDP: UDPTunables{Checksum: 1, RecvSpace: 256 << 10, MaxDgram: 65507},
-		ARP: arp.Defaults(), Mcast: mcast.Defaults(),
+		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(),
+		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 	}
 }
 

@@ -35,13 +35,13 @@ const (
 // interface gets a new one.
 type ifConf struct {
 	*Iface
-	flags  Flags
-	fib    uint32
-	mtu    int
-	mac    wire.MAC
-	addrs  []netip.Prefix // in the order they were added
-	props  link.Props
-	router bool // takes every multicast packet: a multicast router
+	flags Flags
+	fib   uint32
+	mtu   int
+	mac   wire.MAC
+	addrs []netip.Prefix // in the order they were added
+	props link.Props
+	mute  bool // IGMP reports nothing: to show that reports matter
 }
 
 // up tells whether packets may pass.
