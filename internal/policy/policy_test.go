@@ -131,6 +131,8 @@ var broken = []struct{ name, check, file, src, says string }{
 	{"pointer in statistics", "Values", "internal/proto/arp/doc.go", room + "type Stats struct { N *int `stat:\"n\"` }\n", "only integers"},
 	{"float in tunables", "Values", "internal/vnet/vars.go", room + "type Tunables struct { N float64 `sysctl:\"n\"` }\n", "only integers"},
 	{"array in statistics", "Values", "internal/proto/arp/doc.go", room + "type Stats struct { N [4]uint64 `stat:\"n\"` }\n", "only integers"},
+	{"lock in a part", "Values", "internal/vnet/vars.go", room + "import \"sync\"\ntype Tunables struct { IP part }\ntype part struct { mu sync.Mutex }\n", "Tunables.IP.mu"},
+	{"no tag in a part", "Values", "internal/vnet/vars.go", room + "type Stats struct { IP struct { N int } }\n", "Stats.IP.N has no tag"},
 	{"no tag", "Values", "internal/proto/arp/doc.go", room + "type Stats struct { N int }\n", "no tag stat"},
 	{"wrong tag", "Values", "internal/proto/arp/doc.go", room + "type Tunables struct { N int `stat:\"n\"` }\n", "no tag sysctl"},
 }

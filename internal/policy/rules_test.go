@@ -66,7 +66,7 @@ var rules = []rule{
 		why: "links carry frames; they know no stack"},
 	{pkg: "link/...", may: leaves + " internal/pkt link", mods: "any", goFiles: many,
 		why: "real devices: one operating system or dependency each, one reader goroutine each"},
-	{pkg: "internal/vnet", may: below, mods: xmods + " " + bart,
+	{pkg: "internal/vnet", may: below, mods: xmods,
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
 	{pkg: "internal/jail", may: below + " internal/vnet", mods: xmods,
 		why: "owns stacks"},

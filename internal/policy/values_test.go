@@ -19,42 +19,36 @@ func checkValues(m *module) []finding {
 			if obj == nil {
 				continue
 			}
-			s, ok := obj.Type().Underlying().(*types.Struct)
-			if !ok {
+			if _, ok := obj.Type().Underlying().(*types.Struct); !ok {
 				fs.add(obj.Pos(), "%s is no struct", name)
 				continue
 			}
-			checkPage(fs, s, name, key)
+			fs.unplain(obj.Type(), name, key)
 		}
 	}
 	return fs.list
 }
 
-// checkPage checks the fields of a page, and of the pages inside it.
-func checkPage(fs *findings, s *types.Struct, name, key string) {
+// unplain adds what is wrong with the fields of a struct, and of those it is
+// composed of. Owner is its path from the page.
+func (fs *findings) unplain(t types.Type, owner, key string) {
+	s := t.Underlying().(*types.Struct)
 	for i := range s.NumFields() {
 		f := s.Field(i)
-		if inner, ok := f.Type().Underlying().(*types.Struct); ok {
-			checkPage(fs, inner, name+"."+f.Name(), key)
+		if _, ok := f.Type().Underlying().(*types.Struct); ok {
+			fs.unplain(f.Type(), owner+"."+f.Name(), key)
 			continue
 		}
-		if why := unplain(f, s.Tag(i), key); why != "" {
-			fs.add(f.Pos(), "%s.%s %s", name, f.Name(), why)
+		if f.Name() == "_" {
+			continue // padding
+		}
+		b, ok := f.Type().Underlying().(*types.Basic)
+		if !ok || b.Info()&(types.IsInteger|types.IsBoolean) == 0 || b.Kind() == types.Uintptr {
+			fs.add(f.Pos(), "%s.%s has type %s: only integers and booleans, so that a copy shares nothing", owner, f.Name(), f.Type())
+			continue
+		}
+		if name, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get(key), ","); name == "" {
+			fs.add(f.Pos(), "%s.%s has no tag %s:\"name…\"", owner, f.Name(), key)
 		}
 	}
-}
-
-// unplain tells what is wrong with a field, "" if nothing is.
-func unplain(f *types.Var, tag, key string) string {
-	if f.Name() == "_" {
-		return "" // padding
-	}
-	b, ok := f.Type().Underlying().(*types.Basic)
-	if !ok || b.Info()&(types.IsInteger|types.IsBoolean) == 0 || b.Kind() == types.Uintptr {
-		return "has type " + f.Type().String() + ": only integers and booleans, so that a copy shares nothing"
-	}
-	if name, _, _ := strings.Cut(reflect.StructTag(tag).Get(key), ","); name == "" {
-		return "has no tag " + key + `:"name…"`
-	}
-	return ""
 }

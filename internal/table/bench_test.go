@@ -15,8 +15,8 @@ type sockKey struct {
 }
 
 type sock struct {
-	key  sockKey
-	data [64]byte
+	key sockKey
+	_   [64]byte // entries are seldom smaller
 }
 
 func (s *sock) Key() sockKey { return s.key }
