@@ -1,7 +1,6 @@
 package igmp
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -10,20 +9,20 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Report does what a group record asks for, on one port: the tables of RFC 3376
-// §6.4.1 and §6.4.2. rec gives the sources; nil means none. It is false if a limit
-// refused the record or part of it.
-func (d *Database) Report(now clock.Time, port int32, r *Rules, group [4]byte, typ uint8, rec wire.IGMPv3Record) bool {
-	g := d.Lookup(port, group)
-	list := d.sorted(rec)
+// Apply does what a record asks for, on one port: the tables of RFC 3376 §6.4.1
+// and §6.4.2. It is false if a limit refused the record or part of it. Pull the
+// events before the next call.
+func (d *Database) Apply(now clock.Time, port int32, r *Rules, rec Record) bool {
+	g := d.Lookup(port, rec.Group)
+	list, typ := d.sorted(rec.Sources), rec.Type
 	if g == nil {
-		if typ == wire.IGMPBlock || typ == wire.IGMPToIn && len(list) == 0 || typ == wire.IGMPIsIn && len(list) == 0 {
+		if typ == wire.IGMPBlock || len(list) == 0 && (typ == wire.IGMPToIn || typ == wire.IGMPIsIn) {
 			return true
 		}
 		if int(port) < len(d.ports) && d.ports[port].n >= r.MaxGroups {
 			return false
 		}
-		g = d.add(port, group)
+		g = d.add(port, rec.Group)
 	}
 	whole := true
 	if len(list) > int(r.MaxSources) {
@@ -40,6 +39,12 @@ func (d *Database) Report(now clock.Time, port int32, r *Rules, group [4]byte, t
 			typ = wire.IGMPIsIn
 		}
 	}
+	switch rec.Version { // Older Version Host Present (§8.13)
+	case 1:
+		g.v1 = now.Add(r.Member)
+	case 2:
+		g.v2 = now.Add(r.Member)
+	}
 	c := action{d, g, *r, now, true}
 	if g.mode == mcast.Include {
 		c.include(typ, list)
@@ -50,54 +55,6 @@ func (d *Database) Report(now clock.Time, port int32, r *Rules, group [4]byte, t
 		d.drop(g)
 	}
 	return whole && c.whole
-}
-
-// Hear takes a report or leave of any version, which arrived on the port: each
-// of its records goes to Report. Groups of 224.0.0.0/24 are not remembered; they
-// are never routed, and a switch sends them everywhere (RFC 4541 §2.1.2).
-// refused counts the records that a limit cut.
-func (d *Database) Hear(now clock.Time, port int32, r *Rules, p *Packet, m wire.IGMP) (v Verdict, refused int) {
-	if m.Type() == wire.IGMPTypeV3Report {
-		report, fault := wire.ParseIGMPv3Report(m)
-		if fault != wire.OK {
-			return TooShort, 0
-		}
-		l := report.Records()
-		for rec, ok := l.Next(); ok; rec, ok = l.Next() {
-			known := rec.Type() >= wire.IGMPIsIn && rec.Type() <= wire.IGMPBlock
-			if known && routable(rec.Group()) && !d.Report(now, port, r, rec.Group().As4(), rec.Type(), rec) {
-				refused++
-			}
-		}
-		return Accepted, refused
-	}
-	if !m.Group().IsMulticast() || m.Type() != wire.IGMPTypeV2Leave && p.Dst != m.Group() {
-		return BadReport, 0
-	}
-	if !routable(m.Group()) {
-		return Accepted, 0
-	}
-	if !d.hearOlder(now, port, r, m.Group().As4(), m.Type()) {
-		refused++
-	}
-	return Accepted, refused
-}
-
-func routable(g netip.Addr) bool { return g.IsMulticast() && !g.IsLinkLocalMulticast() }
-
-// hearOlder translates (RFC 3376 §7.3.2) and notes that a host of version 1 or 2
-// is there (Older Version Host Present, §8.13).
-func (d *Database) hearOlder(now clock.Time, port int32, r *Rules, group [4]byte, typ uint8) bool {
-	if typ == wire.IGMPTypeV2Leave {
-		return d.Report(now, port, r, group, wire.IGMPToIn, nil)
-	}
-	whole := d.Report(now, port, r, group, wire.IGMPIsEx, nil)
-	if g := d.Lookup(port, group); g != nil && typ == wire.IGMPTypeV1Report {
-		g.v1 = now.Add(r.Member)
-	} else if g != nil {
-		g.v2 = now.Add(r.Member)
-	}
-	return whole
 }
 
 // Query lowers timers because the querier asks about the group and wants routers

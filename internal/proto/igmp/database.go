@@ -123,7 +123,7 @@ const (
 	AnyOn                 // (*,G) is forwarded
 	AnyOff                // not any more; Handle is the group's
 	BlockOn               // S is not forwarded although (*,G) is
-	BlockOff              // it is again
+	BlockOff              // it is again, or AnyOff follows
 )
 
 var whatNames = [...]string{"source on", "source off", "any on", "any off", "block on", "block off"}
@@ -214,11 +214,14 @@ func (d *Database) SourceHandle(port int32, group, src [4]byte) *int32 {
 // Deadline returns when Expire will have something to do.
 func (d *Database) Deadline() clock.Time { return d.heap.deadline() }
 
-// Expire lets timers run out: RFC 3376 §6.2.2, §6.2.3, §6.5.
-func (d *Database) Expire(now clock.Time) {
-	for d.heap.deadline() <= now {
-		d.expire(now, d.heap.top())
+// Expire lets the timers of one group run out (RFC 3376 §6.2.2, §6.2.3, §6.5);
+// false if none is due. Pull the events, then call again.
+func (d *Database) Expire(now clock.Time) bool {
+	if d.heap.deadline() > now {
+		return false
 	}
+	d.expire(now, d.heap.top())
+	return true
 }
 
 // expire does so for one group and sets its next wake; false if the group is
@@ -271,10 +274,12 @@ func (g *Group) earliest() clock.Time {
 func (d *Database) DropPort(port int32) {
 	for g := d.First(port); g != nil; g = d.First(port) {
 		if g.mode == mcast.Exclude {
-			d.toInclude(g)
+			d.tell(g, AnyOff, source{})
 		}
 		for _, s := range g.sources {
-			d.tell(g, SourceOff, s)
+			if g.mode == mcast.Include {
+				d.tell(g, SourceOff, s)
+			}
 		}
 		d.drop(g)
 	}
@@ -349,7 +354,7 @@ func (d *Database) State(now clock.Time, port int32) []GroupState {
 	return list
 }
 
-// sorted reads the sources of a record into the scratch list.
+// sorted reads the sources of a record, none if it is nil, into the scratch list.
 func (d *Database) sorted(rec wire.IGMPv3Record) []addr {
 	d.list = d.list[:0]
 	if rec == nil {

@@ -201,22 +201,30 @@ func (r *Router) send(e RouterEnv, out *Out, n int, to netip.Addr) {
 // routers' queries both go here.
 func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 	e.S.Received++
-	m, verdict := check(p)
+	m, verdict := Check(p)
 	if verdict == Accepted {
 		v := r.variables(now, e.T)
 		switch m.Type() {
 		case wire.IGMPTypeQuery:
 			verdict = r.query(now, e, p, m, &v)
 		case wire.IGMPTypeV1Report, wire.IGMPTypeV2Report, wire.IGMPTypeV2Leave, wire.IGMPTypeV3Report:
-			rules := r.rules(now, e.T, &v)
 			e.S.count(m.Type())
-			var refused int
-			verdict, refused = r.db.Hear(now, 0, &rules, p, m)
-			e.S.Refused += uint64(refused)
+			verdict = r.report(now, e, p, m, &v)
 		}
 	}
 	if verdict != Accepted {
 		e.S.Bad++
+	}
+	return verdict
+}
+
+func (r *Router) report(now clock.Time, e RouterEnv, p *Packet, m wire.IGMP, v *variables) Verdict {
+	report, verdict := ParseReport(p, m)
+	rules := r.rules(now, e.T, v)
+	for rec, ok := report.Next(); ok; rec, ok = report.Next() {
+		if !r.db.Apply(now, 0, &rules, rec) {
+			e.S.Refused++
+		}
 	}
 	return verdict
 }
