@@ -44,8 +44,8 @@ func (v Verdict) String() string {
 	return "unknown verdict"
 }
 
-// check does what every receiver of IGMP does first.
-func check(p *Packet) (wire.IGMP, Verdict) {
+// Check does what every receiver of IGMP does first: length, checksum, TTL.
+func Check(p *Packet) (wire.IGMP, Verdict) {
 	m, fault := wire.ParseIGMP(p.Payload)
 	switch {
 	case fault != wire.OK:
@@ -61,7 +61,7 @@ func check(p *Packet) (wire.IGMP, Verdict) {
 // Input takes a message that the interface received.
 func (h *Host) Input(now clock.Time, e Env, p *Packet) Verdict {
 	e.S.Received++
-	m, v := check(p)
+	m, v := Check(p)
 	switch v {
 	case TooShort:
 		e.S.TooShort++

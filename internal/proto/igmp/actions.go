@@ -1,0 +1,285 @@
+package igmp
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// Apply does what a record asks for, on one port: the tables of RFC 3376 §6.4.1
+// and §6.4.2. It is false if a limit refused the record or part of it. Pull the
+// events before the next call.
+func (d *Database) Apply(now clock.Time, port int32, r *Rules, rec Record) bool {
+	g := d.Lookup(port, rec.Group)
+	list, typ := d.sorted(rec.Sources), rec.Type
+	if g == nil {
+		if typ == wire.IGMPBlock || len(list) == 0 && (typ == wire.IGMPToIn || typ == wire.IGMPIsIn) {
+			return true
+		}
+		if int(port) < len(d.ports) && d.ports[port].n >= r.MaxGroups {
+			return false
+		}
+		g = d.add(port, rec.Group)
+	}
+	whole := true
+	if len(list) > int(r.MaxSources) {
+		list, whole = list[:r.MaxSources], false
+	}
+	// RFC 3376 §7.3.2: what hosts of older versions would not survive.
+	if now < max(g.v1, g.v2) {
+		switch {
+		case typ == wire.IGMPBlock:
+			return true
+		case typ == wire.IGMPToEx:
+			list = nil
+		case typ == wire.IGMPToIn && now < g.v1:
+			typ = wire.IGMPIsIn
+		}
+	}
+	switch rec.Version { // Older Version Host Present (§8.13)
+	case 1:
+		g.v1 = now.Add(r.Member)
+	case 2:
+		g.v2 = now.Add(r.Member)
+	}
+	c := action{d, g, *r, now, true}
+	if g.mode == mcast.Include {
+		c.include(typ, list)
+	} else {
+		c.exclude(typ, list)
+	}
+	if g.mode == mcast.Include && len(g.sources) == 0 {
+		d.drop(g)
+	}
+	return whole && c.whole
+}
+
+// Query lowers timers because the querier asks about the group and wants routers
+// to do so (its S flag is clear): RFC 3376 §6.6.1. last is the Last Member Query
+// Time. A group that is forwarded by sources has no timer of its own to lower.
+func (d *Database) Query(now clock.Time, port int32, q wire.IGMPv3Query, last time.Duration) {
+	g := d.Lookup(port, q.Group().As4())
+	if g == nil || q.S() {
+		return
+	}
+	limit := now.Add(last)
+	if q.NumSources() == 0 && g.mode == mcast.Exclude && g.until > limit {
+		g.until = limit
+		d.sooner(g, limit)
+	}
+	for n := range q.NumSources() {
+		if i, found := g.search(addrOf(q.Source(n))); found && g.sources[i].until > limit {
+			g.sources[i].until = limit
+			d.sooner(g, limit)
+		}
+	}
+}
+
+// sooner makes sure that the group is looked at in time. A timer that moves
+// away is found out about when it fires.
+func (d *Database) sooner(g *Group, t clock.Time) {
+	if t < g.wake {
+		g.wake = t
+		d.heap.fix(g)
+	}
+}
+
+// action is one record being carried out. In its methods A and X are the
+// sources with a running timer, Y those that are not forwarded, B the record's,
+// as in the tables.
+type action struct {
+	d     *Database
+	g     *Group
+	r     Rules
+	now   clock.Time
+	whole bool // nothing was refused
+}
+
+// include: the rows INCLUDE(A) of §6.4.1 and §6.4.2.
+func (c *action) include(typ uint8, b []addr) {
+	switch typ {
+	case wire.IGMPIsIn, wire.IGMPAllow: // INCLUDE(A+B), (B)=GMI
+		c.put(b)
+	case wire.IGMPIsEx, wire.IGMPToEx: // EXCLUDE(A*B, B-A), delete A-B, timer=GMI
+		c.toExclude()
+		c.deleteExcept(b)
+		for _, a := range b {
+			c.addNew(a, stopped)
+		}
+		c.groupTimer(c.now.Add(c.r.Member))
+		if typ == wire.IGMPToEx {
+			c.ask(b, true) // Q(G, A*B)
+		}
+	case wire.IGMPToIn: // INCLUDE(A+B), (B)=GMI, Q(G, A-B)
+		c.put(b)
+		c.ask(b, false)
+	case wire.IGMPBlock: // Q(G, A*B)
+		c.ask(b, true)
+	}
+}
+
+// exclude: the rows EXCLUDE(X,Y).
+func (c *action) exclude(typ uint8, b []addr) {
+	member := c.now.Add(c.r.Member)
+	switch typ {
+	case wire.IGMPIsIn, wire.IGMPAllow: // EXCLUDE(X+B, Y-B), (B)=GMI
+		c.put(b)
+	case wire.IGMPIsEx: // EXCLUDE(B-Y, Y*B), (B-X-Y)=GMI, delete X-B, Y-B, timer=GMI
+		c.deleteExcept(b)
+		for _, a := range b {
+			c.addNew(a, member)
+		}
+		c.groupTimer(member)
+	case wire.IGMPToEx: // the same, (B-X-Y)=group timer, Q(G, B-Y)
+		c.deleteExcept(b)
+		for _, a := range b {
+			c.addNew(a, c.g.until)
+		}
+		c.ask(b, true)
+		c.groupTimer(member)
+	case wire.IGMPBlock: // EXCLUDE(X+(B-Y), Y), (B-X-Y)=group timer, Q(G, B-Y)
+		for _, a := range b {
+			c.addNew(a, c.g.until)
+		}
+		c.ask(b, true)
+	case wire.IGMPToIn: // EXCLUDE(X+B, Y-B), (B)=GMI, Q(G, X-B), Q(G)
+		c.put(b)
+		c.ask(b, false)
+		c.askGroup()
+	}
+}
+
+// put makes sources run for the Group Membership Interval.
+func (c *action) put(list []addr) {
+	until := c.now.Add(c.r.Member)
+	for _, a := range list {
+		i, found := c.g.search(a)
+		if !found {
+			c.addNew(a, until)
+			continue
+		}
+		s := &c.g.sources[i]
+		if s.until == stopped {
+			c.g.blocked--
+			c.d.tell(c.g, BlockOff, *s)
+		}
+		s.until = until
+		c.d.sooner(c.g, until)
+	}
+}
+
+// addNew adds a source unless it is there.
+func (c *action) addNew(a addr, until clock.Time) {
+	g := c.g
+	i, found := g.search(a)
+	if found {
+		return
+	}
+	if len(g.sources) >= int(c.r.MaxSources) {
+		c.whole = false
+		return
+	}
+	s := source{at: a, until: until}
+	g.sources = slices.Insert(g.sources, i, s)
+	switch {
+	case g.mode == mcast.Include:
+		c.d.tell(g, SourceOn, s)
+	case until == stopped:
+		g.blocked++
+		c.d.tell(g, BlockOn, s)
+	}
+	if until != stopped {
+		c.d.sooner(g, until)
+	}
+}
+
+// deleteExcept deletes sources that the list does not name, in EXCLUDE mode.
+func (c *action) deleteExcept(list []addr) {
+	g := c.g
+	g.sources = slices.DeleteFunc(g.sources, func(s source) bool {
+		if _, named := slices.BinarySearchFunc(list, s.at, addr.compare); named {
+			return false
+		}
+		if s.until == stopped {
+			g.blocked--
+			c.d.tell(g, BlockOff, s)
+		}
+		return true
+	})
+}
+
+func (c *action) groupTimer(until clock.Time) {
+	c.g.until = until
+	c.d.sooner(c.g, until)
+}
+
+func (c *action) toExclude() {
+	for _, s := range c.g.sources {
+		c.d.tell(c.g, SourceOff, s)
+	}
+	c.g.mode = mcast.Exclude
+	c.d.tell(c.g, AnyOn, source{})
+}
+
+// toInclude: the group timer ran out (RFC 3376 §6.5). What is not forwarded is
+// forgotten, what runs is from now on forwarded by name.
+func (d *Database) toInclude(g *Group) {
+	g.sources = slices.DeleteFunc(g.sources, func(s source) bool {
+		if s.until == stopped {
+			g.blocked--
+			d.tell(g, BlockOff, s)
+		}
+		return s.until == stopped
+	})
+	d.tell(g, AnyOff, source{})
+	g.mode = mcast.Include
+	for _, s := range g.sources {
+		d.tell(g, SourceOn, s)
+	}
+}
+
+// ask is "send Q(G,S)" (RFC 3376 §6.6.3.2) for the running sources that the list
+// names, or does not name.
+func (c *action) ask(list []addr, named bool) {
+	if c.r.Leave == LeaveWait {
+		return
+	}
+	limit := c.now.Add(c.r.LastMember)
+	if c.r.Leave == LeaveNow {
+		limit = c.now
+	}
+	for i := range c.g.sources {
+		s := &c.g.sources[i]
+		if _, found := slices.BinarySearchFunc(list, s.at, addr.compare); found != named || s.until <= limit {
+			continue
+		}
+		s.until = limit
+		if c.r.Leave == LeaveQuery {
+			c.g.askSource(c.now, s.at, c.r.Count)
+		}
+	}
+	c.looked()
+}
+
+// askGroup is "send Q(G)" (RFC 3376 §6.6.3.1). As with sources, a query that is
+// being repeated already is not begun anew.
+func (c *action) askGroup() {
+	g := c.g
+	switch c.r.Leave {
+	case LeaveNow:
+		g.until = c.now
+	case LeaveQuery:
+		if g.asks != nil && g.asks.groupLeft > 0 {
+			return
+		}
+		g.until = min(g.until, c.now.Add(c.r.LastMember))
+		g.askGroup(c.now, c.r.Count)
+	}
+	c.looked()
+}
+
+// looked has the group looked at again, at once if something ran out.
+func (c *action) looked() { c.d.sooner(c.g, c.g.earliest()) }

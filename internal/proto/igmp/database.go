@@ -1,0 +1,368 @@
+package igmp
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// Database is what a router (RFC 3376 §6.2) or a snooping switch (RFC 4541)
+// remembers of the reports it heard: for each port and group a filter mode, a
+// group timer and the sources with theirs. A router has one port, number 0.
+//
+// A report costs the same however many ports reported the group before, and a
+// report that only refreshes timers touches no queue. The zero value is empty.
+type Database struct {
+	Quiet  bool // nobody asks for events, so keep none
+	table  table.Table[portGroup, Group, *Group]
+	heap   heap[*Group]
+	ports  []portGroups
+	events []Event
+	told   int    // of events, already pulled
+	list   []addr // scratch: the sources of the record at hand, sorted
+}
+
+type portGroup struct {
+	port int32
+	at   addr
+}
+
+func (k portGroup) hash() uint32 {
+	return table.Seed{}.Word(uint64(uint32(k.port))<<32 | uint64(k.at.word()))
+}
+
+// portGroups lists a port's groups, in the order of their first report.
+type portGroups struct {
+	first, last *Group
+	n           int32
+}
+
+// Group is the state of one group on one port.
+type Group struct {
+	Handle     int32 // the holder's, for whatever it keeps about AnyOn
+	port       int32
+	at         addr
+	place      int32
+	blocked    int32 // sources that EXCLUDE mode does not forward
+	mode       mcast.Mode
+	next, prev *Group
+	sources    []source   // sorted
+	until      clock.Time // the group timer, EXCLUDE mode only
+	wake       clock.Time // not after the earliest timer, asks included
+	v1, v2     clock.Time // until when hosts of older versions are believed to be there
+	asks       *asks      // nil unless specific queries are to be sent
+}
+
+// source runs until its time; in EXCLUDE mode one that is stopped is not forwarded
+// (RFC 3376 §6.2.3).
+type source struct {
+	at     addr
+	handle int32
+	until  clock.Time
+}
+
+// stopped is the time of a source whose timer does not run. It is before all
+// times, so that it never counts as running.
+const stopped clock.Time = -1 << 62
+
+// Key returns what the group is found by.
+func (g *Group) Key() portGroup { return portGroup{g.port, g.at} }
+
+func (g *Group) due() clock.Time { return g.wake }
+func (g *Group) order() uint64   { return uint64(g.at.word())<<32 | uint64(uint32(g.port)) }
+func (g *Group) slot() *int32    { return &g.place }
+
+// Port and At return where the group is, and which it is.
+func (g *Group) Port() int32 { return g.port }
+
+// At returns the group's address.
+func (g *Group) At() [4]byte { return g.at }
+
+// Any reports whether sources are forwarded that nobody named: EXCLUDE mode.
+func (g *Group) Any() bool { return g.mode == mcast.Exclude }
+
+// Blocked returns how many sources are not forwarded in spite of Any.
+func (g *Group) Blocked() int { return int(g.blocked) }
+
+// Next returns the port's next group.
+func (g *Group) Next() *Group { return g.next }
+
+// Sources calls visit for every source that is forwarded by name: INCLUDE mode.
+func (g *Group) Sources(visit func(source [4]byte, handle *int32)) {
+	if g.mode == mcast.Include {
+		for i := range g.sources {
+			visit(g.sources[i].at, &g.sources[i].handle)
+		}
+	}
+}
+
+// Forwards reports whether datagrams of the source are wanted (RFC 3376 §6.3).
+func (g *Group) Forwards(src [4]byte) bool {
+	i, found := g.search(src)
+	if g.mode == mcast.Include {
+		return found
+	}
+	return !found || g.sources[i].until != stopped
+}
+
+func (g *Group) search(a addr) (int, bool) {
+	return slices.BinarySearchFunc(g.sources, a, func(s source, a addr) int { return s.at.compare(a) })
+}
+
+// What says what an Event is.
+type What uint8
+
+const (
+	SourceOn  What = iota // (S,G) is forwarded, by name
+	SourceOff             // not any more; Handle is the source's
+	AnyOn                 // (*,G) is forwarded
+	AnyOff                // not any more; Handle is the group's
+	BlockOn               // S is not forwarded although (*,G) is
+	BlockOff              // it is again, or AnyOff follows
+)
+
+var whatNames = [...]string{"source on", "source off", "any on", "any off", "block on", "block off"}
+
+// String names the event as transcripts show it.
+func (w What) String() string { return whatNames[w] }
+
+// Event is a change of what is to be forwarded where. Source is 0.0.0.0 with
+// AnyOn and AnyOff.
+type Event struct {
+	Port          int32
+	Handle        int32
+	Group, Source [4]byte
+	What          What
+}
+
+// NextEvent returns the oldest event that was not yet pulled; false if there is
+// none. Unless Quiet, pull after every call that may change something.
+func (d *Database) NextEvent(e *Event) bool {
+	if d.told == len(d.events) {
+		d.events, d.told = d.events[:0], 0
+		return false
+	}
+	*e = d.events[d.told]
+	d.told++
+	return true
+}
+
+func (d *Database) tell(g *Group, w What, s source) {
+	if d.Quiet {
+		return
+	}
+	h := s.handle
+	if w == AnyOff {
+		h = g.Handle
+	}
+	d.events = append(d.events, Event{Port: g.port, Handle: h, Group: g.at, Source: s.at, What: w})
+}
+
+// Rules are the times and limits that reports and queries are judged by.
+type Rules struct {
+	Member     time.Duration // Group Membership Interval (RFC 3376 §8.4)
+	LastMember time.Duration // Last Member Query Time (§8.8.2)
+	MaxGroups  int32         // per port
+	MaxSources int32         // per port and group
+	Count      uint8         // Last Member Query Count (§8.8.1), of a querier
+	Leave      LeaveRule
+}
+
+// LeaveRule says what happens when someone leaves and others may still be there.
+type LeaveRule uint8
+
+const (
+	LeaveWait  LeaveRule = iota // the querier will ask: Query lowers the timers
+	LeaveQuery                  // we are the querier: lower the timers and ask
+	LeaveNow                    // nobody else can be there: stop at once
+)
+
+// Len returns the number of groups, each port's counted.
+func (d *Database) Len() int { return d.table.Len() }
+
+// Lookup returns the state of the group on the port, nil if there is none.
+func (d *Database) Lookup(port int32, group [4]byte) *Group {
+	k := portGroup{port, group}
+	return d.table.Get(k.hash(), k)
+}
+
+// First returns the first group of the port; Group.Next leads on.
+func (d *Database) First(port int32) *Group {
+	if int(port) >= len(d.ports) {
+		return nil
+	}
+	return d.ports[port].first
+}
+
+// SourceHandle returns the word that the holder may keep with a source that was
+// reported by SourceOn, nil if it is gone again. It is valid until the next
+// report.
+func (d *Database) SourceHandle(port int32, group, src [4]byte) *int32 {
+	if g := d.Lookup(port, group); g != nil {
+		if i, found := g.search(src); found {
+			return &g.sources[i].handle
+		}
+	}
+	return nil
+}
+
+// Deadline returns when Expire will have something to do.
+func (d *Database) Deadline() clock.Time { return d.heap.deadline() }
+
+// Expire lets the timers of one group run out (RFC 3376 §6.2.2, §6.2.3, §6.5);
+// false if none is due. Pull the events, then call again.
+func (d *Database) Expire(now clock.Time) bool {
+	if d.heap.deadline() > now {
+		return false
+	}
+	d.expire(now, d.heap.top())
+	return true
+}
+
+// expire does so for one group and sets its next wake; false if the group is
+// gone.
+func (d *Database) expire(now clock.Time, g *Group) bool {
+	kept := g.sources[:0]
+	for _, s := range g.sources {
+		switch {
+		case s.until == stopped || s.until > now:
+		case g.mode == mcast.Include:
+			d.tell(g, SourceOff, s)
+			continue
+		default:
+			s.until = stopped
+			g.blocked++
+			d.tell(g, BlockOn, s)
+		}
+		kept = append(kept, s)
+	}
+	g.sources = kept
+	if g.mode == mcast.Exclude && g.until <= now {
+		d.toInclude(g)
+	}
+	if len(g.sources) == 0 && g.mode == mcast.Include {
+		d.drop(g)
+		return false
+	}
+	g.wake = g.earliest()
+	d.heap.fix(g)
+	return true
+}
+
+func (g *Group) earliest() clock.Time {
+	t := clock.Never
+	if g.mode == mcast.Exclude {
+		t = g.until
+	}
+	for i := range g.sources {
+		if u := g.sources[i].until; u != stopped {
+			t = min(t, u)
+		}
+	}
+	if g.asks != nil {
+		t = min(t, g.asks.groupAt, g.asks.sourceAt)
+	}
+	return t
+}
+
+// DropPort forgets everything about the port.
+func (d *Database) DropPort(port int32) {
+	for g := d.First(port); g != nil; g = d.First(port) {
+		if g.mode == mcast.Exclude {
+			d.tell(g, AnyOff, source{})
+		}
+		for _, s := range g.sources {
+			if g.mode == mcast.Include {
+				d.tell(g, SourceOff, s)
+			}
+		}
+		d.drop(g)
+	}
+}
+
+func (d *Database) add(port int32, a addr) *Group {
+	g := &Group{port: port, at: a, mode: mcast.Include, wake: clock.Never, v1: -clock.Never, v2: -clock.Never}
+	d.table.Put(g.Key().hash(), g)
+	for int(port) >= len(d.ports) {
+		d.ports = append(d.ports, portGroups{})
+	}
+	l := &d.ports[port]
+	if g.prev = l.last; l.last == nil {
+		l.first = g
+	} else {
+		l.last.next = g
+	}
+	l.last = g
+	l.n++
+	return g
+}
+
+func (d *Database) drop(g *Group) {
+	d.heap.remove(g)
+	d.table.Delete(g.Key().hash(), g.Key())
+	l := &d.ports[g.port]
+	if g.prev == nil {
+		l.first = g.next
+	} else {
+		g.prev.next = g.next
+	}
+	if g.next == nil {
+		l.last = g.prev
+	} else {
+		g.next.prev = g.prev
+	}
+	l.n--
+}
+
+// GroupState is a group as people read it.
+type GroupState struct {
+	Group   netip.Addr
+	Mode    mcast.Mode
+	Left    time.Duration // of the group timer, in EXCLUDE mode
+	Sources []SourceState // sorted
+}
+
+// SourceState is a source of a group; without time left it is not forwarded.
+type SourceState struct {
+	Source netip.Addr
+	Left   time.Duration
+}
+
+// State returns the port's groups, sorted.
+func (d *Database) State(now clock.Time, port int32) []GroupState {
+	var list []GroupState
+	for g := d.First(port); g != nil; g = g.next {
+		s := GroupState{Group: g.at.netip(), Mode: g.mode}
+		if g.mode == mcast.Exclude {
+			s.Left = g.until.Sub(now)
+		}
+		for _, src := range g.sources {
+			left := time.Duration(0)
+			if src.until != stopped {
+				left = src.until.Sub(now)
+			}
+			s.Sources = append(s.Sources, SourceState{src.at.netip(), left})
+		}
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b GroupState) int { return a.Group.Compare(b.Group) })
+	return list
+}
+
+// sorted reads the sources of a record, none if it is nil, into the scratch list.
+func (d *Database) sorted(rec wire.IGMPv3Record) []addr {
+	d.list = d.list[:0]
+	if rec == nil {
+		return nil
+	}
+	for i := range rec.NumSources() {
+		d.list = append(d.list, addrOf(rec.Source(i)))
+	}
+	slices.SortFunc(d.list, addr.compare)
+	return slices.Compact(d.list)
+}
