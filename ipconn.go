@@ -102,4 +102,3 @@ func protocolOf(network string) (uint8, error) {
 	}
 	return uint8(n), nil
 }
-

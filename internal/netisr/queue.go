@@ -51,21 +51,26 @@ type Queue struct {
 	node Node
 	next *Queue // in a Runner's work list
 
+	limit int
+
 	mu    sync.Mutex // a leaf; guards what follows
 	in    pkt.Batch
 	busy  bool // on a work list, or being drained
 	stats Stats
 }
 
-// Init says whose queue q is.
-func (q *Queue) Init(n Node) { q.node = n }
+// Init says whose queue q is. It holds QueueLimit packets.
+func (q *Queue) Init(n Node) { q.InitLimit(n, QueueLimit) }
+
+// InitLimit is Init for a node that many send to at once, such as a switch.
+func (q *Queue) InitLimit(n Node, limit int) { q.node, q.limit = n, limit }
 
 // Put appends b and returns true, or returns false where the queue is full: b
 // is then still the caller's. If the node was at rest r will run it.
 func (q *Queue) Put(r *Runner, b *pkt.Buf) bool {
 	q.mu.Lock()
 	n := q.in.Len()
-	if n >= QueueLimit {
+	if n >= q.limit {
 		q.stats.Drops++
 		q.mu.Unlock()
 		return false

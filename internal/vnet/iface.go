@@ -26,6 +26,7 @@ type Iface struct {
 	// Shard 0's; neigh may be read by all.
 	arp   *arp.Table[*pkt.Buf]
 	igmp  *igmp.Host
+	query *igmp.Router // while the interface is a multicast router's
 	neigh table.Table[netip.Addr, neighbor, *neighbor]
 
 	count []IfaceStats // by shard

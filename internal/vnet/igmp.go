@@ -2,7 +2,9 @@ package vnet
 
 import (
 	"net/netip"
+	"syscall"
 
+	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -41,6 +43,10 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	}
 	v := sh.igmpHost(p, p.in).Input(p.r.Now(), sh.igmpEnv(p), &m)
 	sh.pullIGMP(p, p.in)
+	if p.in.query != nil {
+		p.in.query.Input(p.r.Now(), sh.queryEnv(p), &m)
+		sh.pullQuery(p, p.in)
+	}
 	if v != igmp.Accepted {
 		sh.drop(p, b, pkt.Refused)
 		return
@@ -51,18 +57,82 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 
 // pullIGMP sends what the engine of an interface wants sent.
 func (sh *shard) pullIGMP(p *pass, c *ifConf) {
-	sh.stale = true
 	env := sh.igmpEnv(p)
-	for c.igmp.Deadline() <= p.r.Now() {
+	sh.pullMessages(p, c, c.igmp.Deadline, func(o *igmp.Out) bool { return c.igmp.Next(p.r.Now(), env, o) })
+}
+
+// pullQuery sends the queries of a multicast router's interface.
+func (sh *shard) pullQuery(p *pass, c *ifConf) {
+	env := sh.queryEnv(p)
+	sh.pullMessages(p, c, c.query.Deadline, func(o *igmp.Out) bool { return c.query.Next(p.r.Now(), env, o) })
+}
+
+func (sh *shard) pullMessages(p *pass, c *ifConf, deadline func() clock.Time, next func(*igmp.Out) bool) {
+	sh.stale = true
+	for deadline() <= p.r.Now() {
 		b := p.r.Cache.Get(c.mtu)
 		o := igmp.Out{Buf: b.Extend(c.mtu - igmpHeader)}
-		if !c.igmp.Next(p.r.Now(), env, &o) {
+		if !next(&o) {
 			p.r.Cache.Free(b)
 			return
 		}
 		b.Trim(o.N)
 		sh.sendIGMP(p, c, b, &o)
 	}
+}
+
+// SetQuerier makes an interface that of a multicast router, which asks who
+// listens to what and remembers the answers, or of a host again. It returns
+// ENXIO where there is no such interface and EADDRNOTAVAIL where it has no
+// address.
+func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	c := st.view.Load().conf(ifIndex)
+	switch {
+	case c == nil || c.port == nil:
+		return syscall.ENXIO
+	case on && !c.primary().IsValid():
+		return syscall.EADDRNOTAVAIL
+	case on == (c.query != nil):
+		return 0
+	}
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		c.port.SetPromisc(on)
+		c.Iface.query = nil
+		if on {
+			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.primary(), false)
+			sh.pullQuery(p, c)
+		}
+		return 0
+	})
+}
+
+// QuerierGroups returns what a multicast router's interface knows of its
+// groups, sorted; false where it is none.
+func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok bool) {
+	st.control(func(sh *shard, p *pass) syscall.Errno {
+		if c := p.v.conf(ifIndex); c != nil && c.query != nil {
+			groups, ok = c.query.State(p.r.Now()), true
+		}
+		return 0
+	})
+	return groups, ok
+}
+
+// SetMute keeps an interface from reporting its memberships: to show that
+// reports matter.
+func (st *Stack) SetMute(ifIndex uint32, on bool) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	c := st.view.Load().conf(ifIndex)
+	if c == nil {
+		return syscall.ENXIO
+	}
+	next := *c
+	next.mute = on
+	st.change(func(v *View) { v.setConf(ifIndex, &next) })
+	return 0
 }
 
 // igmpHeader is the length of the IPv4 header with Router Alert.

@@ -16,6 +16,7 @@ import (
 type rooms struct {
 	arp   *arp.Stats
 	igmp  *igmp.Stats
+	query *igmp.RouterStats
 	icmp  *icmpRoom
 	reass *reassRoom
 }
@@ -44,6 +45,13 @@ func (sh *shard) igmpEnv(p *pass) igmp.Env {
 		sh.rooms.igmp = new(igmp.Stats)
 	}
 	return igmp.Env{T: &p.v.tun.IGMP, S: sh.rooms.igmp}
+}
+
+func (sh *shard) queryEnv(p *pass) igmp.RouterEnv {
+	if sh.rooms.query == nil {
+		sh.rooms.query = new(igmp.RouterStats)
+	}
+	return igmp.RouterEnv{T: &p.v.tun.Query, S: sh.rooms.query}
 }
 
 func (sh *shard) icmpRoom(p *pass) *icmpRoom {
@@ -94,6 +102,9 @@ func (sh *shard) deadline(v *View) clock.Time {
 		if c.igmp != nil {
 			at = min(at, c.igmp.Deadline())
 		}
+		if c.query != nil {
+			at = min(at, c.query.Deadline())
+		}
 	}
 	return at
 }
@@ -105,6 +116,9 @@ func (ro *rooms) gather(all map[string]uint64) {
 	}
 	if ro.igmp != nil {
 		gather(reflect.ValueOf(ro.igmp).Elem(), all)
+	}
+	if ro.query != nil {
+		gather(reflect.ValueOf(ro.query).Elem(), all)
 	}
 	if ro.icmp != nil {
 		gather(reflect.ValueOf(&ro.icmp.stats).Elem(), all)

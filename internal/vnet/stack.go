@@ -271,7 +271,7 @@ func (st *Stack) dismantle(c *ifConf) {
 			sh.pullARP(p, c)
 			c.Iface.arp = nil
 		}
-		c.Iface.igmp = nil
+		c.Iface.igmp, c.Iface.query = nil, nil
 		c.neigh.Clear()
 		return 0
 	})

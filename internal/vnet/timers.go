@@ -24,6 +24,9 @@ func (sh *shard) Fire(now clock.Time) {
 		if c.igmp != nil {
 			sh.pullIGMP(&p, c)
 		}
+		if c.query != nil {
+			sh.pullQuery(&p, c)
+		}
 	}
 	sh.unlock(&p)
 	r.Done()

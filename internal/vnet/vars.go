@@ -17,6 +17,7 @@ type Tunables struct {
 
 	ICMP  icmp.Tunables
 	IGMP  igmp.Tunables
+	Query igmp.RouterTunables
 	Mcast mcast.Tunables
 	Reass reass.Tunables
 }
@@ -47,7 +48,7 @@ func Defaults() Tunables {
 			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
 		UDP: UDPTunables{Checksum: 1, RecvSpace: 256 << 10, MaxDgram: 65507},
-		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(),
+		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 	}
 }
