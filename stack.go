@@ -70,6 +70,9 @@ type InterfaceConfig struct {
 	MTU  int              // 0: the link's
 	FIB  int              // table that routes what it receives, and holds its subnets' routes
 	Down bool             // leave it down
+	// Addrs are addresses, with their subnets, that the interface has when it is
+	// plugged in; nobody hears them announced.
+	Addrs []netip.Prefix
 }
 
 // AddInterface plugs the stack into a link.
@@ -77,7 +80,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 	if err := s.may(jail.NetConfig, "add interface", name); err != nil {
 		return nil, err
 	}
-	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down}
+	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down, Addrs: c.Addrs}
 	switch {
 	case c.Port == nil:
 		return nil, &ConfigError{"add interface", name, errors.New("Port is nil: plug it into a link")}

@@ -137,6 +137,9 @@ type IfaceConfig struct {
 	MTU  int      // 0: the link's
 	FIB  int      // table that routes what arrives
 	Down bool     // leave it down
+	// Addrs are addresses it has from the start, before the cable is plugged in:
+	// nobody hears them announced. See AddAddr for the errors.
+	Addrs []netip.Prefix
 }
 
 // AddInterface plugs the stack into a link and returns the interface's index.
@@ -155,6 +158,11 @@ func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	if c.Name == "" || c.MTU < 68 || c.MTU > props.MTU || c.FIB < 0 || c.FIB >= st.fibs.Len() {
 		return 0, syscall.EINVAL
 	}
+	for _, a := range c.Addrs {
+		if !canHave(a) {
+			return 0, syscall.EINVAL
+		}
+	}
 	v := st.view.Load()
 	if st.byName(v, c.Name) != nil {
 		return 0, syscall.EEXIST
@@ -171,13 +179,15 @@ func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		conf.flags |= FlagUp
 	}
-	if index == 2 && len(v.ifs) == 1 {
-		st.ifs0[1] = conf
-		st.change(func(v *View) { v.ifs = st.ifs0[:2] })
-	} else {
-		st.change(func(v *View) { v.setConf(index, conf) })
+	conf.addrs = append(conf.addrs, c.Addrs...)
+	st.change(func(v *View) { v.setConf(index, conf) })
+	for _, a := range c.Addrs {
+		st.addPrefixRoute(conf, a)
 	}
 	c.Port.SetAddr(c.MAC)
+	if len(c.Addrs) > 0 {
+		c.Port.Accept(allSystems(), true)
+	}
 	c.Port.Attach(ifp)
 	return index, 0
 }
