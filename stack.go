@@ -196,6 +196,24 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 	return wrapConfig("delete address", a.String()+" from "+i.name, i.s.st.DelAddr(i.index, a))
 }
 
+// SetQuerier makes the interface a multicast router's, which asks the hosts of
+// its link what they listen to (IGMPv3), or a host's again.
+func (i *Interface) SetQuerier(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set querier", i.name, i.s.st.SetQuerier(i.index, on))
+}
+
+// SetPromiscuous asks the link for every frame: those to other hosts are still
+// dropped, but counted, and multicast that nobody here joined is seen.
+func (i *Interface) SetPromiscuous(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set promiscuous", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
+}
+
 // Remove unplugs the interface. Packets in flight to it are dropped.
 func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {

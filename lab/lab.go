@@ -125,12 +125,20 @@ func (n *Lab) newSubnet() *subnet {
 // next returns the next free address, with the subnet's length.
 func (s *subnet) next() (netip.Prefix, error) {
 	s.last++
-	a := s.prefix.Masked().Addr()
-	for range s.last {
-		a = a.Next()
-	}
+	a := plus(s.prefix.Masked().Addr(), s.last)
 	if !s.prefix.Contains(a) || !s.prefix.Contains(a.Next()) {
 		return netip.Prefix{}, fmt.Errorf("no address is left in %v: give the link a larger Subnet", s.prefix)
 	}
 	return netip.PrefixFrom(a, s.prefix.Bits()), nil
+}
+
+// plus returns the n-th address after a.
+func plus(a netip.Addr, n int) netip.Addr {
+	b := a.As4()
+	for i := 3; i >= 0 && n > 0; i-- {
+		n += int(b[i])
+		b[i] = byte(n)
+		n >>= 8
+	}
+	return netip.AddrFrom4(b)
 }

@@ -111,6 +111,7 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 type SwitchConfig struct {
 	link.BridgeConfig
 	Subnet netip.Prefix // of what hangs on it; invalid: the next 10.x.y.0/24
+	Within *Switch      // part of this one's subnet instead
 }
 
 // Switch is an Ethernet switch, or a hub.
@@ -140,7 +141,12 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 	if name == "" || n.byName[name] != nil {
 		return nil, fmt.Errorf("switch %q: the name is empty or taken", name)
 	}
-	s := &Switch{named: name, subnet: n.newSubnet()}
+	s := &Switch{named: name}
+	if c.Within != nil {
+		s.subnet = c.Within.subnet
+	} else {
+		s.subnet = n.newSubnet()
+	}
 	if c.Subnet.IsValid() {
 		s.subnet.prefix = c.Subnet
 	}

@@ -120,6 +120,19 @@ func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok boo
 	return groups, ok
 }
 
+// SetPromiscuous asks the link for every frame, or no longer. ENXIO where there
+// is no such interface.
+func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	c := st.view.Load().conf(ifIndex)
+	if c == nil || c.port == nil {
+		return syscall.ENXIO
+	}
+	c.port.SetPromisc(on)
+	return 0
+}
+
 // SetMute keeps an interface from reporting its memberships: to show that
 // reports matter.
 func (st *Stack) SetMute(ifIndex uint32, on bool) syscall.Errno {

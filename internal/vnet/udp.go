@@ -249,8 +249,6 @@ func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
 		}
 		info.From = netip.AddrPortFrom(ip.Src(), port)
 	}
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
-	r.Done()
+	s.st.world.sched.Free(it.buf)
 	return n, nil
 }
