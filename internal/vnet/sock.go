@@ -180,12 +180,7 @@ func (s *Sock) take(wait bool) (item, error) {
 		case s.deadline != nil && s.deadline.passed:
 			return item{}, os.ErrDeadlineExceeded
 		case s.n > 0:
-			it := s.ring[s.head]
-			s.ring[s.head].buf = nil
-			s.head = (s.head + 1) & (len(s.ring) - 1)
-			s.n--
-			s.bytes -= int(it.n)
-			return it, nil
+			return s.pop(), nil
 		case s.err != 0:
 			e := s.err
 			s.err = 0
@@ -198,6 +193,16 @@ func (s *Sock) take(wait bool) (item, error) {
 		s.sleepers++
 		s.cond.Wait()
 	}
+}
+
+// pop takes the first packet out of a queue that is not empty. mu is held.
+func (s *Sock) pop() item {
+	it := s.ring[s.head]
+	s.ring[s.head].buf = nil
+	s.head = (s.head + 1) & (len(s.ring) - 1)
+	s.n--
+	s.bytes -= int(it.n)
+	return it
 }
 
 // report makes the next call of a reader fail once with e.
