@@ -142,8 +142,6 @@ func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode
 
 type groups = mcast.Groups[*Sock]
 
-const modeExclude = mcast.Exclude
-
 // member runs one transaction on a membership of s.
 func (s *Sock) member(ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	st := s.st
