@@ -22,7 +22,7 @@ type tap struct {
 	port link.Port
 	mac  wire.MAC // its own
 	peer wire.MAC // the stack's interface's
-	sum  pkt.Sum // of what inject sends
+	sum  pkt.Sum  // of what inject sends
 	owns func(netip.Addr) bool
 
 	mu  sync.Mutex

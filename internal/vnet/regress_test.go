@@ -1,0 +1,60 @@
+package vnet
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+)
+
+// TestHostDown is behaviour 10.36: one request a second, and after the fifth
+// the sender is told.
+func TestHostDown(t *testing.T) {
+	for _, dst := range []struct {
+		to   string
+		want syscall.Errno
+	}{{"10.0.0.7:7", syscall.EHOSTDOWN}, {"192.0.2.1:7", syscall.EHOSTUNREACH}} {
+		forShards(t, func(t *testing.T, shards int) {
+			c := clock.NewSim()
+			w := NewWorld(Config{Clock: c})
+			st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+			must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.7")}))
+			// As many ports as it takes to meet every shard.
+			var socks []*Sock
+			for i := range 8 {
+				socks = append(socks, listen(t, st, fmt.Sprint("10.0.0.1:", 100+i)))
+			}
+			start := c.Now()
+			asked := 0
+			for c.Now().Sub(start) < 8*time.Second {
+				for _, s := range socks {
+					_, err := s.WriteTo([]byte("x"), addrPort(dst.to), nil)
+					asked += len(tp.takeARP())
+					if want := error(dst.want); asked >= 5 && err != want && !(asked == 5 && err == nil) {
+						t.Fatalf("after %d requests: %v, want %v", asked, err, want)
+					} else if asked < 5 && err != nil {
+						t.Fatalf("after %d requests: %v", asked, err)
+					}
+				}
+				if most := 1 + int(c.Now().Sub(start)/time.Second); asked > most {
+					t.Fatalf("%d requests within %v", asked, c.Now().Sub(start))
+				}
+				run(c, 100*time.Millisecond)
+			}
+			if asked != 8 {
+				t.Errorf("%d requests in 8 s", asked)
+			}
+			run(c, 21*time.Second)
+			count(t, st, map[string]uint64{"arp.timeouts": 1})
+			if n := w.sched.Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
+				t.Errorf("%d buffers, %d timers after the entry is gone", n, c.Armed())
+			}
+			if _, err := socks[0].WriteTo([]byte("x"), addrPort(dst.to), nil); err != nil {
+				t.Errorf("first packet after the entry is gone: %v", err)
+			}
+			empty(t, w)
+		})
+	}
+}
