@@ -58,3 +58,20 @@ func TestHostDown(t *testing.T) {
 		})
 	}
 }
+
+// TestGratuitousRexmit is garp_rexmit_count of behaviour 5.3: 1, 2, 4… seconds
+// after the first announcement.
+func TestGratuitousRexmit(t *testing.T) {
+	c := clock.NewSim()
+	w := NewWorld(Config{Clock: c})
+	must(t, w.SetReference("net.link.ether.inet.garp_rexmit_count", 3))
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	for i, want := range []int{0, 1, 0, 1, 0, 0, 0, 1, 0, 0} {
+		if got := len(tp.takeARP()); got != want {
+			t.Errorf("%d announcements after %d s, want %d", got, i, want)
+		}
+		run(c, time.Second)
+	}
+	st.Close()
+	empty(t, w)
+}
