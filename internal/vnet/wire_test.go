@@ -33,12 +33,15 @@ type tap struct {
 func newTap(t testing.TB, st *Stack, name, a string, mtu int) (*tap, uint32) {
 	t.Helper()
 	ep := link.NewEpair(mtu)
-	tp := &tap{w: st.world, port: ep.B(), mac: st.world.NewMAC()}
-	ep.B().Attach(tp)
 	i := plug(t, st, name, ep.A(), a)
-	tp.peer = st.view.Load().conf(i).mac
-	tp.take()
-	return tp, i
+	return tapOn(st.world, ep, st, i), i
+}
+
+// tapOn is the end B of a link whose other end interface i of a stack is on.
+func tapOn(w *World, ep *link.Epair, st *Stack, i uint32) *tap {
+	tp := &tap{w: w, port: ep.B(), mac: w.NewMAC(), peer: st.view.Load().conf(i).mac}
+	ep.B().Attach(tp)
+	return tp
 }
 
 // newTapHost is a stack with one interface that leads to a tap.
