@@ -75,3 +75,19 @@ func TestGratuitousRexmit(t *testing.T) {
 	st.Close()
 	empty(t, w)
 }
+
+// TestForwardOnlyHosts: what no router may forward (RFC 2644 §4, RFC 1812
+// §5.3.7, RFC 3927 §2.7), even where a route leads there.
+func TestForwardOnlyHosts(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		for _, c := range []struct{ src, dst string }{
+			{"10.0.1.2", "10.0.3.255"}, {"10.0.1.2", "240.0.0.1"}, {"10.0.1.2", "169.254.1.1"}, {"169.254.1.1", "10.0.3.2"},
+		} {
+			r := newRouter(t, shards)
+			must(t, r.st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
+			r.taps[1].inject(r.taps[1].echoFrame(c.src, c.dst, 64, 8))
+			count(t, r.st, map[string]uint64{"drop.bad destination": 1, "ip.forwarded": 0})
+			r.quiet(t)
+		}
+	})
+}
