@@ -91,3 +91,14 @@ func TestForwardOnlyHosts(t *testing.T) {
 		}
 	})
 }
+
+// TestReassembledOnce: both the room and the stack counted.
+func TestReassembledOnce(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	s := listen(t, st, "0.0.0.0:7")
+	tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504}, [2]int{504, 1000})...)
+	expect(t, s, string(pattern(992)))
+	count(t, st, map[string]uint64{"ip.reassembled": 1, "ip.fragments": 2, "udp.delivered": 1})
+	empty(t, w)
+}
