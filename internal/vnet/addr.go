@@ -52,8 +52,8 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 		if len(c.addrs) == 0 {
 			c.port.Accept(allSystems(), true)
 		}
-		if c.arp != nil {
-			c.arp.AddAddress(p.r.Now(), a)
+		if c.arp != nil || p.v.tun.ARP.GARPRexmit != 0 {
+			sh.arpTable(p, c).AddAddress(p.r.Now(), a)
 			sh.pullARP(p, &next)
 		} else if next.up() && next.flags&FlagNoARP == 0 {
 			m := arp.Announcement(next.mac, ip)

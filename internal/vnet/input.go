@@ -124,8 +124,10 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	default:
 		l := p.v.localOf(ip.Dst())
 		switch {
-		case l == nil || sh.elsewhere(p, l):
+		case l == nil || !l.broadcast && sh.elsewhere(p, l):
 			sh.forward(p, b, ip)
+		case sh.elsewhere(p, l): // another subnet's broadcast (RFC 2644 §4)
+			sh.drop(p, b, pkt.BadDest)
 		case l.broadcast:
 			sh.deliver(p, b, ip, destBroadcast)
 		default:

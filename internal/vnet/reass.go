@@ -67,7 +67,6 @@ func (sh *shard) join(p *pass, res *reass.Result[*pkt.Buf]) {
 		res.Pieces[i].Packet = nil
 	}
 	whole.Sum = sum
-	sh.rare().Reassembled++
 	sh.requeue(p, whole, m, pkt.WayInIP)
 }
 

@@ -1,0 +1,104 @@
+package vnet
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+)
+
+// TestHostDown is behaviour 10.36: one request a second, and after the fifth
+// the sender is told.
+func TestHostDown(t *testing.T) {
+	for _, dst := range []struct {
+		to   string
+		want syscall.Errno
+	}{{"10.0.0.7:7", syscall.EHOSTDOWN}, {"192.0.2.1:7", syscall.EHOSTUNREACH}} {
+		forShards(t, func(t *testing.T, shards int) {
+			c := clock.NewSim()
+			w := NewWorld(Config{Clock: c})
+			st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+			must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.7")}))
+			// As many ports as it takes to meet every shard.
+			var socks []*Sock
+			for i := range 8 {
+				socks = append(socks, listen(t, st, fmt.Sprint("10.0.0.1:", 100+i)))
+			}
+			start := c.Now()
+			asked := 0
+			for c.Now().Sub(start) < 8*time.Second {
+				for _, s := range socks {
+					_, err := s.WriteTo([]byte("x"), addrPort(dst.to), nil)
+					asked += len(tp.takeARP())
+					if want := error(dst.want); asked >= 5 && err != want && !(asked == 5 && err == nil) {
+						t.Fatalf("after %d requests: %v, want %v", asked, err, want)
+					} else if asked < 5 && err != nil {
+						t.Fatalf("after %d requests: %v", asked, err)
+					}
+				}
+				if most := 1 + int(c.Now().Sub(start)/time.Second); asked > most {
+					t.Fatalf("%d requests within %v", asked, c.Now().Sub(start))
+				}
+				run(c, 100*time.Millisecond)
+			}
+			if asked != 8 {
+				t.Errorf("%d requests in 8 s", asked)
+			}
+			run(c, 21*time.Second)
+			count(t, st, map[string]uint64{"arp.timeouts": 1})
+			if n := w.sched.Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
+				t.Errorf("%d buffers, %d timers after the entry is gone", n, c.Armed())
+			}
+			if _, err := socks[0].WriteTo([]byte("x"), addrPort(dst.to), nil); err != nil {
+				t.Errorf("first packet after the entry is gone: %v", err)
+			}
+			empty(t, w)
+		})
+	}
+}
+
+// TestGratuitousRexmit is garp_rexmit_count of behaviour 5.3: 1, 2, 4… seconds
+// after the first announcement.
+func TestGratuitousRexmit(t *testing.T) {
+	c := clock.NewSim()
+	w := NewWorld(Config{Clock: c})
+	must(t, w.SetReference("net.link.ether.inet.garp_rexmit_count", 3))
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	for i, want := range []int{0, 1, 0, 1, 0, 0, 0, 1, 0, 0} {
+		if got := len(tp.takeARP()); got != want {
+			t.Errorf("%d announcements after %d s, want %d", got, i, want)
+		}
+		run(c, time.Second)
+	}
+	st.Close()
+	empty(t, w)
+}
+
+// TestForwardOnlyHosts: what no router may forward (RFC 2644 §4, RFC 1812
+// §5.3.7, RFC 3927 §2.7), even where a route leads there.
+func TestForwardOnlyHosts(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		for _, c := range []struct{ src, dst string }{
+			{"10.0.1.2", "10.0.3.255"}, {"10.0.1.2", "240.0.0.1"}, {"10.0.1.2", "169.254.1.1"}, {"169.254.1.1", "10.0.3.2"},
+		} {
+			r := newRouter(t, shards)
+			must(t, r.st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
+			r.taps[1].inject(r.taps[1].echoFrame(c.src, c.dst, 64, 8))
+			count(t, r.st, map[string]uint64{"drop.bad destination": 1, "ip.forwarded": 0})
+			r.quiet(t)
+		}
+	})
+}
+
+// TestReassembledOnce: both the room and the stack counted.
+func TestReassembledOnce(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	s := listen(t, st, "0.0.0.0:7")
+	tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504}, [2]int{504, 1000})...)
+	expect(t, s, string(pattern(992)))
+	count(t, st, map[string]uint64{"ip.reassembled": 1, "ip.fragments": 2, "udp.delivered": 1})
+	empty(t, w)
+}
