@@ -1,5 +1,8 @@
 module github.com/seed88948545/vimage
 
-go 1.26
+go 1.26.0
 
-require github.com/gaissmai/bart v0.30.0
+require (
+	github.com/gaissmai/bart v0.30.0
+	golang.org/x/sys v0.49.0
+)
