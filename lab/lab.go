@@ -49,6 +49,8 @@ type Lab struct {
 	nodes   []*Node
 	byName  map[string]endpoint
 	subnets int
+	seed    uint64
+	faults  int
 	closers []func()
 }
 
@@ -71,6 +73,7 @@ func Open(c Config) *Lab {
 	return &Lab{
 		World:  vimage.NewWorld(vimage.Config{Seed: c.Seed, Simulated: c.Simulated}),
 		byName: make(map[string]endpoint),
+		seed:   c.Seed,
 	}
 }
 

@@ -90,10 +90,14 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 	sb, bSwitch := b.(*Switch)
 	switch {
 	case c.FaultConfig != (link.FaultConfig{}):
-		l.fault, err = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
-		if err != nil {
+		if err := c.FaultConfig.Check(); err != nil {
 			return nil, nil, err
 		}
+		if c.Seed == 0 {
+			c.Seed = n.seed + uint64(n.faults) // every link differs
+			n.faults++
+		}
+		l.fault = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
 		n.closers = append(n.closers, l.fault.Close)
 		return l.fault.A(), l.fault.B(), nil
 	case aSwitch && bSwitch:

@@ -124,23 +124,10 @@ func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifConf) {
 // completeSum fills in the transport checksum of a frame that leaves the
 // process or may be damaged on its way.
 func completeSum(b *pkt.Buf) {
-	e, f := wire.ParseEther(b.Bytes())
-	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
-		return
+	if wire.CompleteEther(b.Bytes()) {
+		b.Sum = pkt.SumValid
 	}
-	ip, f := wire.ParseIPv4(e.Payload())
-	if f != wire.OK || ip.IsFragment() {
-		return
-	}
-	sumIPv4(ip)
-	b.Sum = pkt.SumValid
 }
 
 // sumIPv4 fills in the transport checksum of a whole packet.
-func sumIPv4(ip wire.IPv4) {
-	if ip.Proto() == wire.ProtoUDP {
-		if u, f := wire.ParseUDP(ip.Payload()); f == wire.OK {
-			u.SetChecksum(ip.Src(), ip.Dst())
-		}
-	}
-}
+func sumIPv4(ip wire.IPv4) { wire.CompleteIPv4(ip) }
