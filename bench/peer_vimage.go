@@ -44,11 +44,11 @@ func vmHost(w *vimage.World, name string, port link.Port, a netip.Prefix) (*vima
 }
 
 func vmInterface(s *vimage.Stack, name string, port link.Port, mac []byte, a netip.Prefix) (*vimage.Interface, error) {
-	i, err := s.AddInterface(name, vimage.InterfaceConfig{Port: port, MAC: mac})
+	i, err := s.AddInterface(name, vimage.InterfaceConfig{Port: port, MAC: mac, Addrs: []netip.Prefix{a}})
 	if err != nil {
 		return nil, err
 	}
-	return i, i.AddAddr(a)
+	return i, nil
 }
 
 // vmWire returns two hosts on one wire and the second one's interface.
