@@ -1,13 +1,13 @@
 module github.com/seed88948545/vimage/bench
 
-go 1.26
+go 1.26.0
 
 replace github.com/seed88948545/vimage => ../
 
 require (
 	github.com/seed88948545/vimage v0.0.0-00010101000000-000000000000
 	github.com/vishvananda/netlink v1.3.1
-	golang.org/x/sys v0.36.0
+	golang.org/x/sys v0.49.0
 	gvisor.dev/gvisor v0.0.0-20260224225140-573d5e7127a8 // of its branch go, as it asks importers to
 )
 
