@@ -135,30 +135,31 @@ func (s *Sock) Mcast(op McastOp, ifIndex uint32, group, source netip.Addr) sysca
 
 // SetSourceFilter replaces the whole filter of a membership (RFC 3678 §4.2).
 func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
-	return s.member(ifIndex, group, false, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
+	return s.member(ifIndex, group, true, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
 		return g.SetFilter(&s.members, group, index, mode, sources, tun)
 	})
 }
 
 type groups = mcast.Groups[*Sock]
 
-// member runs one transaction on a membership of s.
-func (s *Sock) member(ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+// member runs one transaction on a membership of s. The interface is chosen if
+// need be, unless it is to be taken as given.
+func (s *Sock) member(ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	st := s.st
 	r := st.world.sched.Get()
 	p := pass{r: r}
 	st.sh.lock(&p)
-	e := st.sh.member(&p, s, ifIndex, group, leave, request)
+	e := st.sh.member(&p, s, ifIndex, group, given, request)
 	st.sh.unlock(&p)
 	r.Done()
 	return e
 }
 
-func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	if s.addrs.Load().closed {
 		return syscall.EBADF
 	}
-	if group.IsMulticast() && !leave {
+	if group.IsMulticast() && !given {
 		var e syscall.Errno
 		if ifIndex, e = s.memberIf(p.v, ifIndex, group); e != 0 {
 			return e
