@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/link"
 )
 
 // TestHostDown is behaviour 10.36: one request a second, and after the fifth
@@ -101,4 +102,24 @@ func TestReassembledOnce(t *testing.T) {
 	expect(t, s, string(pattern(992)))
 	count(t, st, map[string]uint64{"ip.reassembled": 1, "ip.fragments": 2, "udp.delivered": 1})
 	empty(t, w)
+}
+
+// TestFragmentsKeepDoubt: a datagram from a real wire that is cut on its way
+// has its checksum verified at its end like one that is not.
+func TestFragmentsKeepDoubt(t *testing.T) {
+	for _, n := range []int{10, 1000} {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		r, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+		must(t, r.SetSysctl("net.inet.ip.forwarding", 1))
+		ep := link.NewEpair(600)
+		plug(t, r, "e1", ep.A(), "10.0.1.1/24")
+		b := newHost(t, w, "b", 1, ep.B(), "10.0.1.2/24")
+		s := listen(t, b, "0.0.0.0:7")
+		f := tp.udpFrame("10.0.0.2:9", "10.0.1.2:7", string(pattern(n)))
+		f[len(f)-1] ^= 1
+		tp.inject(f)
+		expectNone(t, s)
+		count(t, b, map[string]uint64{"drop.bad transport checksum": 1})
+		empty(t, w)
+	}
 }
