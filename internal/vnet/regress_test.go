@@ -123,3 +123,31 @@ func TestFragmentsKeepDoubt(t *testing.T) {
 		empty(t, w)
 	}
 }
+
+// TestConnectClosed: a closed socket stays closed, and a connected one is not
+// connected again.
+func TestConnectClosed(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	s := listen(t, n.a, "10.0.0.1:9")
+	must(t, s.Connect(addrPort("10.0.0.2:7")))
+	if e := s.Connect(addrPort("10.0.0.2:8")); e != syscall.EISCONN {
+		t.Errorf("second connect: %v", e)
+	}
+	s.Close()
+	if e := s.Connect(addrPort("10.0.0.2:8")); e != syscall.EBADF {
+		t.Errorf("connect of a closed socket: %v", e)
+	}
+	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:7")); o != nil {
+		t.Error("the socket is still found by its first connection")
+	}
+	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:8")); o != nil {
+		t.Error("the socket is found by a connection it made after it was closed")
+	}
+	raw, e := n.a.ListenRaw(1, addr("0.0.0.0"), 0)
+	must(t, e)
+	raw.Close()
+	if e := raw.Connect(addrPort("10.0.0.2:0")); e != syscall.EBADF {
+		t.Errorf("connect of a closed raw socket: %v", e)
+	}
+	empty(t, n.w)
+}
