@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"fmt"
+	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -150,4 +151,30 @@ func TestConnectClosed(t *testing.T) {
 		t.Errorf("connect of a closed raw socket: %v", e)
 	}
 	empty(t, n.w)
+}
+
+// TestReadyOnClose is what SetReady promises: f is called once when the
+// socket is closed, with no lock held, whoever closes it.
+func TestReadyOnClose(t *testing.T) {
+	for _, how := range []string{"socket", "stack"} {
+		n := newNet2(t, clock.NewSim(), 1)
+		s := listen(t, n.a, "10.0.0.1:9")
+		calls := 0
+		s.SetReady(func() {
+			calls++
+			n.a.AddAddr(anIf, prefix("10.0.0.9/24")) // needs the control lock
+			if _, err := s.ReadFrom(nil, nil, false); err != net.ErrClosed {
+				t.Errorf("%s: read from the callback: %v", how, err)
+			}
+		})
+		if how == "socket" {
+			s.Close()
+		} else {
+			n.a.Close()
+		}
+		if calls != 1 {
+			t.Errorf("%s: %d calls", how, calls)
+		}
+		empty(t, n.w)
+	}
 }

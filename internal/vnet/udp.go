@@ -226,6 +226,7 @@ func (s *Sock) Close() error {
 	}
 	st.unregister(s)
 	st.sh.unlock(&p)
+	r.Wake(s)
 	return nil
 }
 
