@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -177,4 +178,22 @@ func TestReadyOnClose(t *testing.T) {
 		}
 		empty(t, n.w)
 	}
+}
+
+// TestHeaderIncludedID: a packet written whole keeps its identification, or
+// fragments made by hand would never meet.
+func TestHeaderIncludedID(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	raw, e := n.a.ListenRaw(wire.ProtoUDP, addr("0.0.0.0"), 0)
+	must(t, e)
+	raw.SetHeaderIncluded(true)
+	s := listen(t, n.b, "10.0.0.2:7")
+	tp := &tap{} // only to address the frames that are cut off again
+	for _, f := range fragFrames(tp, 0x1234, "10.0.0.1:9", "10.0.0.2:7", pattern(992), [2]int{0, 504}, [2]int{504, 1000}) {
+		if _, err := raw.WriteTo(f[wire.EtherLen:], addrPort("10.0.0.2:0"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, s, string(pattern(992)))
+	empty(t, n.w)
 }

@@ -207,7 +207,7 @@ func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPv4Header, h *hop, local
 		sh.drop(p, b, pkt.TooBig)
 		return syscall.EMSGSIZE
 	}
-	if !hd.DF || !local && hl+n > h.mtu {
+	if hd.ID == 0 && (!hd.DF || !local && hl+n > h.mtu) {
 		hd.ID = sh.nextID()
 	}
 	wire.PutIPv4(b.Push(hl), hd, n)
