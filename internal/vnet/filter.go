@@ -100,7 +100,11 @@ func (st *Stack) SetDivert(port uint16, d Diverter) syscall.Errno {
 
 // judge asks the filter.
 func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) Verdict {
-	f := FilterPacket{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
+	if sh.asked == nil {
+		sh.asked = new(FilterPacket)
+	}
+	f := sh.asked
+	*f = FilterPacket{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
 	if p.in != nil {
 		f.In = p.in.name
 	}
@@ -108,7 +112,9 @@ func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) Verdict {
 		f.Out = out.name
 	}
 	p.m.Rule = 0
-	return p.v.filter.Filter(&f)
+	v := p.v.filter.Filter(f)
+	f.IP = nil
+	return v
 }
 
 // filterIn takes a packet that came in. It returns it if it is to go on.

@@ -2,11 +2,14 @@ package vnet
 
 import (
 	"fmt"
+	"net"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
 )
 
 // TestHostDown is behaviour 10.36: one request a second, and after the fifth
@@ -101,4 +104,96 @@ func TestReassembledOnce(t *testing.T) {
 	expect(t, s, string(pattern(992)))
 	count(t, st, map[string]uint64{"ip.reassembled": 1, "ip.fragments": 2, "udp.delivered": 1})
 	empty(t, w)
+}
+
+// TestFragmentsKeepDoubt: a datagram from a real wire that is cut on its way
+// has its checksum verified at its end like one that is not.
+func TestFragmentsKeepDoubt(t *testing.T) {
+	for _, n := range []int{10, 1000} {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		r, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+		must(t, r.SetSysctl("net.inet.ip.forwarding", 1))
+		ep := link.NewEpair(600)
+		plug(t, r, "e1", ep.A(), "10.0.1.1/24")
+		b := newHost(t, w, "b", 1, ep.B(), "10.0.1.2/24")
+		s := listen(t, b, "0.0.0.0:7")
+		f := tp.udpFrame("10.0.0.2:9", "10.0.1.2:7", string(pattern(n)))
+		f[len(f)-1] ^= 1
+		tp.inject(f)
+		expectNone(t, s)
+		count(t, b, map[string]uint64{"drop.bad transport checksum": 1})
+		empty(t, w)
+	}
+}
+
+// TestConnectClosed: a closed socket stays closed, and a connected one is not
+// connected again.
+func TestConnectClosed(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	s := listen(t, n.a, "10.0.0.1:9")
+	must(t, s.Connect(addrPort("10.0.0.2:7")))
+	if e := s.Connect(addrPort("10.0.0.2:8")); e != syscall.EISCONN {
+		t.Errorf("second connect: %v", e)
+	}
+	s.Close()
+	if e := s.Connect(addrPort("10.0.0.2:8")); e != syscall.EBADF {
+		t.Errorf("connect of a closed socket: %v", e)
+	}
+	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:7")); o != nil {
+		t.Error("the socket is still found by its first connection")
+	}
+	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:8")); o != nil {
+		t.Error("the socket is found by a connection it made after it was closed")
+	}
+	raw, e := n.a.ListenRaw(1, addr("0.0.0.0"), 0)
+	must(t, e)
+	raw.Close()
+	if e := raw.Connect(addrPort("10.0.0.2:0")); e != syscall.EBADF {
+		t.Errorf("connect of a closed raw socket: %v", e)
+	}
+	empty(t, n.w)
+}
+
+// TestReadyOnClose is what SetReady promises: f is called once when the
+// socket is closed, with no lock held, whoever closes it.
+func TestReadyOnClose(t *testing.T) {
+	for _, how := range []string{"socket", "stack"} {
+		n := newNet2(t, clock.NewSim(), 1)
+		s := listen(t, n.a, "10.0.0.1:9")
+		calls := 0
+		s.SetReady(func() {
+			calls++
+			n.a.AddAddr(anIf, prefix("10.0.0.9/24")) // needs the control lock
+			if _, err := s.ReadFrom(nil, nil, false); err != net.ErrClosed {
+				t.Errorf("%s: read from the callback: %v", how, err)
+			}
+		})
+		if how == "socket" {
+			s.Close()
+		} else {
+			n.a.Close()
+		}
+		if calls != 1 {
+			t.Errorf("%s: %d calls", how, calls)
+		}
+		empty(t, n.w)
+	}
+}
+
+// TestHeaderIncludedID: a packet written whole keeps its identification, or
+// fragments made by hand would never meet.
+func TestHeaderIncludedID(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	raw, e := n.a.ListenRaw(wire.ProtoUDP, addr("0.0.0.0"), 0)
+	must(t, e)
+	raw.SetHeaderIncluded(true)
+	s := listen(t, n.b, "10.0.0.2:7")
+	tp := &tap{} // only to address the frames that are cut off again
+	for _, f := range fragFrames(tp, 0x1234, "10.0.0.1:9", "10.0.0.2:7", pattern(992), [2]int{0, 504}, [2]int{504, 1000}) {
+		if _, err := raw.WriteTo(f[wire.EtherLen:], addrPort("10.0.0.2:0"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, s, string(pattern(992)))
+	empty(t, n.w)
 }

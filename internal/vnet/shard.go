@@ -23,7 +23,8 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *cold // made when first counted
+	cold  *cold         // made when first counted
+	asked *FilterPacket // what the filter is shown; made when first asked
 	hot   hot
 }
 

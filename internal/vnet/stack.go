@@ -304,9 +304,9 @@ func (st *Stack) Close() {
 	if !st.world.hide(st) {
 		return
 	}
-	st.ctl.Lock()
 	st.closed.Store(true)
-	st.closeSocks()
+	st.closeSocks() // calls users: without the control lock
+	st.ctl.Lock()
 	for _, c := range st.view.Load().ifs {
 		if c != nil && c.port != nil {
 			st.removeInterface(c.index)
