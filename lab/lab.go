@@ -86,6 +86,9 @@ func (n *Lab) Close() {
 	n.closers = nil
 }
 
+// OnClose has f called when the lab is closed, after its stacks are gone.
+func (n *Lab) OnClose(f func()) { n.closers = append(n.closers, f) }
+
 func (n *Lab) must(err error) {
 	if err == nil {
 		return
