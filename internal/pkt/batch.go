@@ -10,6 +10,9 @@ type Batch struct {
 // Len returns the number of packets.
 func (q *Batch) Len() int { return q.n }
 
+// First returns the first packet, which stays where it is, or nil.
+func (q *Batch) First() *Buf { return q.head }
+
 // Push takes b and appends it.
 func (q *Batch) Push(b *Buf) {
 	b.next = nil
