@@ -22,7 +22,11 @@ type hop struct {
 
 // route finds the next hop for dst. It may be called without a lock.
 func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason {
-	rt := st.fibs.Table(int(table)).Lookup(dst)
+	return h.follow(v, st.fibs.Table(int(table)).Lookup(dst), dst)
+}
+
+// follow makes the next hop for dst out of its route, which may be nil.
+func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reason {
 	if rt == nil || rt.Flags&fib.Reject != 0 {
 		return pkt.NoRoute
 	}

@@ -135,8 +135,8 @@ func (v *View) setConf(index uint32, c *ifConf) {
 	n := max(len(v.ifs), int(index))
 	var ifs []*ifConf
 	var local []localAddr
-	if c != nil && v == &c.st.views[1] && n <= len(c.st.ifs0) {
-		ifs, local = c.st.ifs0[:n], c.st.local0[:0]
+	if index == 2 && len(v.ifs) == 1 && c != nil && v == &c.st.views[1] {
+		ifs, local = c.st.ifs0[:2], c.st.local0[:0] // the usual first change
 	} else {
 		ifs = make([]*ifConf, n)
 	}
