@@ -197,3 +197,59 @@ func TestHeaderIncludedID(t *testing.T) {
 	expect(t, s, string(pattern(992)))
 	empty(t, n.w)
 }
+
+// TestFilterDeliverOut: a packet on its way out that a filter claims is for
+// this stack, whatever the filter says of packets coming in, and so is one whose
+// next hop is an address of ours (behaviour 8.2, 8.4).
+func TestFilterDeliverOut(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		for _, v := range []Verdict{{Action: ActDeliver}, {Action: ActReroute, NextHop: addr("10.0.1.1")}} {
+			r, f, s := filtered(t, shards)
+			f.out = v
+			send(t, s, "x", "10.0.3.2:7")
+			if info := expect(t, s, "x"); info.To != addr("10.0.3.2") {
+				t.Errorf("delivered as to %v", info.To)
+			}
+			f.saw(t, "out e3 fib 0 rule 0 len 29")
+			r.udp("10.0.3.2:7")
+			expect(t, s, "data")
+			if v.Action == ActReroute {
+				f.out, f.in = Verdict{}, v
+				r.udp("10.0.3.2:7")
+				expect(t, s, "data")
+			}
+			r.quiet(t)
+		}
+	})
+}
+
+// TestFilterFragmentsOnce: a filter sees every fragment that comes in, and not
+// the packet put together of them again.
+func TestFilterFragmentsOnce(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		r, f, s := filtered(t, shards)
+		r.taps[1].inject(fragFrames(r.taps[1], 3, "10.0.1.2:9", "10.0.1.1:7", pattern(992), [2]int{504, 1000}, [2]int{0, 504})...)
+		expect(t, s, string(pattern(992)))
+		f.saw(t, "in e1 fib 0 rule 0 len 516", "in e1 fib 0 rule 0 len 524")
+		count(t, r.st, map[string]uint64{"ip.received": 2, "ip.delivered": 1})
+		r.quiet(t)
+	})
+}
+
+// TestRerouteFromGateway: after a filter has chosen a neighbour instead of a
+// gateway, its silence is a host's.
+func TestRerouteFromGateway(t *testing.T) {
+	r, f, s := filtered(t, 1)
+	must(t, r.st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
+	f.out = Verdict{Action: ActReroute, NextHop: addr("10.0.2.200")} // nobody answers
+	var err error
+	for range 7 {
+		_, err = s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), nil)
+		run(r.c, time.Second)
+	}
+	if err != syscall.EHOSTDOWN {
+		t.Errorf("%v, want EHOSTDOWN", err)
+	}
+	run(r.c, time.Minute)
+	r.quiet(t)
+}
