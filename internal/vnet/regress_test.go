@@ -253,3 +253,29 @@ func TestRerouteFromGateway(t *testing.T) {
 	run(r.c, time.Minute)
 	r.quiet(t)
 }
+
+// TestModuleConfigures: a constructor and a destructor may configure their
+// stack, which a packet filter has to.
+func TestModuleConfigures(t *testing.T) {
+	w := NewWorld(Config{})
+	before := newStack(t, w, "before")
+	must(t, w.LoadModule(&Module{
+		Name: "fw",
+		Construct: func(st *Stack) syscall.Errno {
+			st.SetFilter(new(rules))
+			return st.AddAddr(loIndex, prefix("127.0.0.1/8"))
+		},
+		Destruct: func(st *Stack) { st.SetFilter(nil) },
+	}))
+	after := newStack(t, w, "after")
+	for _, st := range []*Stack{before, after} {
+		if st.view.Load().filter == nil || !st.view.Load().isOurs(addr("127.0.0.1")) {
+			t.Errorf("%s is not configured", st.name)
+		}
+		st.Close()
+		if st.view.Load().filter != nil {
+			t.Errorf("%s: the destructor did nothing", st.name)
+		}
+	}
+	empty(t, w)
+}
