@@ -111,9 +111,10 @@ func (w *World) LoadModule(m *Module) syscall.Errno {
 			return syscall.EEXIST
 		}
 	}
-	for i, st := range w.Stacks() {
+	all := w.Stacks()
+	for i, st := range all {
 		if e := st.load(m); e != 0 {
-			for _, o := range slices.Backward(w.Stacks()[:i]) {
+			for _, o := range slices.Backward(all[:i]) {
 				o.unload(m)
 			}
 			return e

@@ -3,6 +3,7 @@ package vnet
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -277,5 +278,38 @@ func TestModuleConfigures(t *testing.T) {
 			t.Errorf("%s: the destructor did nothing", st.name)
 		}
 	}
+	empty(t, w)
+}
+
+// TestModuleUndoneWhileClosing: stacks are closed while a module that fails in
+// a later one is undone.
+func TestModuleUndoneWhileClosing(t *testing.T) {
+	w := NewWorld(Config{})
+	var stacks []*Stack
+	for i := range 3 {
+		stacks = append(stacks, newStack(t, w, fmt.Sprint(i)))
+	}
+	var r recorder
+	m := r.module("m", "")
+	construct := m.Construct
+	closed := make(chan bool, 2)
+	m.Construct = func(st *Stack) syscall.Errno {
+		if st != stacks[2] {
+			return construct(st)
+		}
+		for _, o := range stacks[:2] {
+			go func() { o.Close(); closed <- true }()
+			for w.Stack(o.name) != nil {
+				runtime.Gosched()
+			}
+		}
+		return syscall.ENOMEM
+	}
+	if e := w.LoadModule(m); e != syscall.ENOMEM {
+		t.Error(e)
+	}
+	<-closed
+	<-closed
+	r.want(t, "+m0", "+m1", "-m1", "-m0")
 	empty(t, w)
 }
