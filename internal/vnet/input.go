@@ -115,6 +115,8 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	dst := ip.Dst4()
 	switch {
+	case p.m.NextHop.IsValid() && p.v.isOurs(p.m.NextHop):
+		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
 	case dst[0]&0xf0 == 0xe0:

@@ -40,7 +40,7 @@ func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reas
 	if !out.up() {
 		return pkt.InterfaceDown
 	}
-	h.out, h.next, h.nb, h.src, h.mtu = out, dst, nil, rt.Src, out.mtu
+	h.out, h.next, h.nb, h.gw, h.src, h.mtu = out, dst, nil, false, rt.Src, out.mtu
 	if rt.MTU != 0 && int(rt.MTU) < h.mtu {
 		h.mtu = int(rt.MTU)
 	}

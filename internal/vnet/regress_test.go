@@ -3,6 +3,7 @@ package vnet
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -196,4 +197,119 @@ func TestHeaderIncludedID(t *testing.T) {
 	}
 	expect(t, s, string(pattern(992)))
 	empty(t, n.w)
+}
+
+// TestFilterDeliverOut: a packet on its way out that a filter claims is for
+// this stack, whatever the filter says of packets coming in, and so is one whose
+// next hop is an address of ours (behaviour 8.2, 8.4).
+func TestFilterDeliverOut(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		for _, v := range []Verdict{{Action: ActDeliver}, {Action: ActReroute, NextHop: addr("10.0.1.1")}} {
+			r, f, s := filtered(t, shards)
+			f.out = v
+			send(t, s, "x", "10.0.3.2:7")
+			if info := expect(t, s, "x"); info.To != addr("10.0.3.2") {
+				t.Errorf("delivered as to %v", info.To)
+			}
+			f.saw(t, "out e3 fib 0 rule 0 len 29")
+			r.udp("10.0.3.2:7")
+			expect(t, s, "data")
+			if v.Action == ActReroute {
+				f.out, f.in = Verdict{}, v
+				r.udp("10.0.3.2:7")
+				expect(t, s, "data")
+			}
+			r.quiet(t)
+		}
+	})
+}
+
+// TestFilterFragmentsOnce: a filter sees every fragment that comes in, and not
+// the packet put together of them again.
+func TestFilterFragmentsOnce(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		r, f, s := filtered(t, shards)
+		r.taps[1].inject(fragFrames(r.taps[1], 3, "10.0.1.2:9", "10.0.1.1:7", pattern(992), [2]int{504, 1000}, [2]int{0, 504})...)
+		expect(t, s, string(pattern(992)))
+		f.saw(t, "in e1 fib 0 rule 0 len 516", "in e1 fib 0 rule 0 len 524")
+		count(t, r.st, map[string]uint64{"ip.received": 2, "ip.delivered": 1})
+		r.quiet(t)
+	})
+}
+
+// TestRerouteFromGateway: after a filter has chosen a neighbour instead of a
+// gateway, its silence is a host's.
+func TestRerouteFromGateway(t *testing.T) {
+	r, f, s := filtered(t, 1)
+	must(t, r.st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
+	f.out = Verdict{Action: ActReroute, NextHop: addr("10.0.2.200")} // nobody answers
+	var err error
+	for range 7 {
+		_, err = s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), nil)
+		run(r.c, time.Second)
+	}
+	if err != syscall.EHOSTDOWN {
+		t.Errorf("%v, want EHOSTDOWN", err)
+	}
+	run(r.c, time.Minute)
+	r.quiet(t)
+}
+
+// TestModuleConfigures: a constructor and a destructor may configure their
+// stack, which a packet filter has to.
+func TestModuleConfigures(t *testing.T) {
+	w := NewWorld(Config{})
+	before := newStack(t, w, "before")
+	must(t, w.LoadModule(&Module{
+		Name: "fw",
+		Construct: func(st *Stack) syscall.Errno {
+			st.SetFilter(new(rules))
+			return st.AddAddr(loIndex, prefix("127.0.0.1/8"))
+		},
+		Destruct: func(st *Stack) { st.SetFilter(nil) },
+	}))
+	after := newStack(t, w, "after")
+	for _, st := range []*Stack{before, after} {
+		if st.view.Load().filter == nil || !st.view.Load().isOurs(addr("127.0.0.1")) {
+			t.Errorf("%s is not configured", st.name)
+		}
+		st.Close()
+		if st.view.Load().filter != nil {
+			t.Errorf("%s: the destructor did nothing", st.name)
+		}
+	}
+	empty(t, w)
+}
+
+// TestModuleUndoneWhileClosing: stacks are closed while a module that fails in
+// a later one is undone.
+func TestModuleUndoneWhileClosing(t *testing.T) {
+	w := NewWorld(Config{})
+	var stacks []*Stack
+	for i := range 3 {
+		stacks = append(stacks, newStack(t, w, fmt.Sprint(i)))
+	}
+	var r recorder
+	m := r.module("m", "")
+	construct := m.Construct
+	closed := make(chan bool, 2)
+	m.Construct = func(st *Stack) syscall.Errno {
+		if st != stacks[2] {
+			return construct(st)
+		}
+		for _, o := range stacks[:2] {
+			go func() { o.Close(); closed <- true }()
+			for w.Stack(o.name) != nil {
+				runtime.Gosched()
+			}
+		}
+		return syscall.ENOMEM
+	}
+	if e := w.LoadModule(m); e != syscall.ENOMEM {
+		t.Error(e)
+	}
+	<-closed
+	<-closed
+	r.want(t, "+m0", "+m1", "-m1", "-m0")
+	empty(t, w)
 }

@@ -91,6 +91,8 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 		sh.inEther(p, b)
 	case pkt.WayInIP:
 		sh.inIPv4(p, b, b.Bytes())
+	case pkt.WayDeliver:
+		sh.deliverHere(p, b)
 	case pkt.WayOutIP:
 		sh.outAgain(p, b)
 	case pkt.WayResolve:
