@@ -303,9 +303,11 @@ func (s *Sock) SetWriteDeadline(t time.Time) error {
 	if s.Closed() {
 		return net.ErrClosed
 	}
-	at := clock.Time(0)
+	var at clock.Time
 	if !t.IsZero() {
-		at = max(1, s.st.world.Clock().At(t))
+		if at = s.st.world.Clock().At(t); at <= 0 {
+			at = -1 // before the world began
+		}
 	}
 	s.writeBy.Store(int64(at))
 	return nil
