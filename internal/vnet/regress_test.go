@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -312,4 +313,42 @@ func TestModuleUndoneWhileClosing(t *testing.T) {
 	<-closed
 	r.want(t, "+m0", "+m1", "-m1", "-m0")
 	empty(t, w)
+}
+
+// TestSendAcrossRemoval: a sender that chose its way before the interface was
+// removed sends nothing, and leaves nothing behind in it.
+func TestSendAcrossRemoval(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "10.0.0.1:9")
+		raw, e := st.ListenRaw(253, addr("0.0.0.0"), 0)
+		must(t, e)
+		s.SetBroadcast(true)
+		must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
+		seen := st.view.Load()
+		table := st.fibs.Table(0)
+		routes := []fib.Route[*neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		must(t, st.RemoveInterface(anIf))
+		for _, r := range routes { // what a sender may have looked up just before
+			if err := table.Insert(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, to := range []string{"10.0.0.2:7", "192.0.2.1:7", "10.0.0.255:7"} {
+			if e := s.outUDP(seen, s.addrs.Load(), []byte("x"), addrPort(to), nil); e != syscall.ENETDOWN {
+				t.Errorf("to %s: %v", to, e)
+			}
+			if e := raw.outRaw(seen, raw.addrs.Load(), []byte("x"), addrPort(to).Addr(), nil); e != syscall.ENETDOWN && to != "10.0.0.255:7" {
+				t.Errorf("raw to %s: %v", to, e)
+			}
+		}
+		if got := tp.take(); len(got) != 0 {
+			t.Errorf("%d frames from an interface that is not there", len(got))
+		}
+		if n := w.sched.Pool().Counts().Bufs; n != 0 {
+			t.Errorf("%d buffers held", n)
+		}
+		empty(t, w)
+	})
 }
