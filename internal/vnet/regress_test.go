@@ -352,3 +352,17 @@ func TestSendAcrossRemoval(t *testing.T) {
 		empty(t, w)
 	})
 }
+
+// TestDeadlineAcrossClose sets a deadline while the socket is closed: no timer
+// stays.
+func TestDeadlineAcrossClose(t *testing.T) {
+	n := newNet2(t, clock.NewReal(), 1)
+	for range 20000 {
+		s := listen(t, n.a, "10.0.0.1:9")
+		done := make(chan error)
+		go func() { done <- s.Close() }()
+		s.SetReadDeadline(time.Now().Add(time.Hour))
+		<-done
+	}
+	empty(t, n.w)
+}

@@ -270,6 +270,12 @@ func (s *Sock) SetReadDeadline(t time.Time) error {
 		s.cond.Broadcast()
 	} else {
 		c.Arm(&d.Timer, at)
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed { // meanwhile: shut may have disarmed it too early
+			c.Disarm(&d.Timer)
+		}
 	}
 	return nil
 }
