@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -365,4 +367,28 @@ func TestDeadlineAcrossClose(t *testing.T) {
 		<-done
 	}
 	empty(t, n.w)
+}
+
+// TestRequeueOverflow: a packet that does not fit into the stack's own queue
+// is counted once.
+func TestRequeueOverflow(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	s := listen(t, st, "0.0.0.0:7")
+	r := w.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	for range netisr.QueueLimit + 5 {
+		f := tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x")[wire.EtherLen:]
+		b := r.Cache.Get(len(f))
+		copy(b.Extend(len(f)), f)
+		st.sh.requeue(&p, b, pkt.Meta{IfIndex: anIf, IfGen: st.view.Load().conf(anIf).gen}, pkt.WayInIP)
+	}
+	st.sh.unlock(&p)
+	r.Done()
+	for range netisr.QueueLimit {
+		expect(t, s, "x")
+	}
+	count(t, st, map[string]uint64{"drop.queue full": 5})
+	empty(t, w)
 }
