@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -311,5 +314,81 @@ func TestModuleUndoneWhileClosing(t *testing.T) {
 	<-closed
 	<-closed
 	r.want(t, "+m0", "+m1", "-m1", "-m0")
+	empty(t, w)
+}
+
+// TestSendAcrossRemoval: a sender that chose its way before the interface was
+// removed sends nothing, and leaves nothing behind in it.
+func TestSendAcrossRemoval(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "10.0.0.1:9")
+		raw, e := st.ListenRaw(253, addr("0.0.0.0"), 0)
+		must(t, e)
+		s.SetBroadcast(true)
+		must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
+		seen := st.view.Load()
+		table := st.fibs.Table(0)
+		routes := []fib.Route[*neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		must(t, st.RemoveInterface(anIf))
+		for _, r := range routes { // what a sender may have looked up just before
+			if err := table.Insert(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, to := range []string{"10.0.0.2:7", "192.0.2.1:7", "10.0.0.255:7"} {
+			if e := s.outUDP(seen, s.addrs.Load(), []byte("x"), addrPort(to), nil); e != syscall.ENETDOWN {
+				t.Errorf("to %s: %v", to, e)
+			}
+			if e := raw.outRaw(seen, raw.addrs.Load(), []byte("x"), addrPort(to).Addr(), nil); e != syscall.ENETDOWN && to != "10.0.0.255:7" {
+				t.Errorf("raw to %s: %v", to, e)
+			}
+		}
+		if got := tp.take(); len(got) != 0 {
+			t.Errorf("%d frames from an interface that is not there", len(got))
+		}
+		if n := w.sched.Pool().Counts().Bufs; n != 0 {
+			t.Errorf("%d buffers held", n)
+		}
+		empty(t, w)
+	})
+}
+
+// TestDeadlineAcrossClose sets a deadline while the socket is closed: no timer
+// stays.
+func TestDeadlineAcrossClose(t *testing.T) {
+	n := newNet2(t, clock.NewReal(), 1)
+	for range 20000 {
+		s := listen(t, n.a, "10.0.0.1:9")
+		done := make(chan error)
+		go func() { done <- s.Close() }()
+		s.SetReadDeadline(time.Now().Add(time.Hour))
+		<-done
+	}
+	empty(t, n.w)
+}
+
+// TestRequeueOverflow: a packet that does not fit into the stack's own queue
+// is counted once.
+func TestRequeueOverflow(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	s := listen(t, st, "0.0.0.0:7")
+	r := w.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	for range netisr.QueueLimit + 5 {
+		f := tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x")[wire.EtherLen:]
+		b := r.Cache.Get(len(f))
+		copy(b.Extend(len(f)), f)
+		st.sh.requeue(&p, b, pkt.Meta{IfIndex: anIf, IfGen: st.view.Load().conf(anIf).gen}, pkt.WayInIP)
+	}
+	st.sh.unlock(&p)
+	r.Done()
+	for range netisr.QueueLimit {
+		expect(t, s, "x")
+	}
+	count(t, st, map[string]uint64{"drop.queue full": 5})
 	empty(t, w)
 }
