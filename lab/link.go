@@ -33,8 +33,9 @@ func (n *Lab) Link(a, b endpoint, c ...LinkConfig) *Link {
 
 // Link is a connection between two nodes.
 type Link struct {
-	name  string
-	fault *link.Fault // nil for a perfect cable
+	name    string
+	fault   *link.Fault   // nil for a perfect cable
+	capture *link.Capture // nil unless it is recorded
 }
 
 // Name returns the names of both ends, as in "a-b".
@@ -55,12 +56,19 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	if pa != nil {
+		pa = n.tap(l, pa)
+	} else {
+		pb = n.tap(l, pb)
+	}
 	if err := a.plug(pa, c.A, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	if err := b.plug(pb, c.B, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	n.traced(l, a)
+	n.traced(l, b)
 	return l, nil
 }
 
