@@ -392,3 +392,21 @@ func TestRequeueOverflow(t *testing.T) {
 	count(t, st, map[string]uint64{"drop.queue full": 5})
 	empty(t, w)
 }
+
+// TestConnectBlackhole: a blackhole route has no interface to take the source
+// address from.
+func TestConnectBlackhole(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	must(t, n.a.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Blackhole: true}))
+	s := listen(t, n.a, "0.0.0.0:9")
+	if e := s.Connect(addrPort("192.0.2.1:7")); e != syscall.ENETUNREACH {
+		t.Errorf("connect: %v", e)
+	}
+	send(t, s, "vanishes", "192.0.2.1:7")
+	for _, src := range []string{"10.0.0.1:10", "0.0.0.0:11"} {
+		must(t, n.a.AddRoute(0, Route{Dst: prefix("10.0.0.9/32"), Blackhole: true}))
+		send(t, listen(t, n.a, src), "vanishes", "10.0.0.9:7")
+		must(t, n.a.DelRoute(0, prefix("10.0.0.9/32")))
+	}
+	empty(t, n.w)
+}
