@@ -21,7 +21,8 @@ type Dialer struct {
 	LocalAddr net.Addr
 }
 
-// Dial connects to an address as net.Dial does. Networks: udp, udp4.
+// Dial connects to an address as net.Dial does. Networks: udp, udp4,
+// ip4:PROTOCOL.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
@@ -36,6 +37,9 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	case "tcp", "tcp4":
 		return nil, opError("dial", network, d.LocalAddr, nil, errNoTCP)
 	default:
+		if strings.HasPrefix(network, "ip") {
+			return d.dialIP(ctx, network, address)
+		}
 		return nil, opError("dial", network, d.LocalAddr, nil, net.UnknownNetworkError(network))
 	}
 	remote, err := parseAddrPort(address, false)
@@ -57,6 +61,31 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return closeOn(ctx, c)
 }
 
+func (d *Dialer) dialIP(ctx context.Context, network, address string) (net.Conn, error) {
+	local := netip.IPv4Unspecified()
+	if d.LocalAddr != nil {
+		a, ok := d.LocalAddr.(*net.IPAddr)
+		if !ok {
+			return nil, opError("dial", network, d.LocalAddr, nil, errors.New("mismatched local address type"))
+		}
+		ip, _ := netip.AddrFromSlice(a.IP)
+		local = ip.Unmap()
+	}
+	remote, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil, opError("dial", network, d.LocalAddr, nil, &net.AddrError{Err: "no IP address (names are not looked up)", Addr: address})
+	}
+	c, err := d.Stack.listenIP(network, local)
+	if err != nil {
+		return nil, err
+	}
+	if e := c.s.Connect(netip.AddrPortFrom(remote.Unmap(), 0)); e != 0 {
+		c.Close()
+		return nil, opError("dial", network, d.LocalAddr, &net.IPAddr{IP: remote.AsSlice()}, e)
+	}
+	return closeOn(ctx, c)
+}
+
 // errNoTCP is what TCP calls return in this version.
 var errNoTCP = errors.New("TCP is not in this version: " + syscall.EPROTONOSUPPORT.Error())
 
@@ -66,6 +95,11 @@ type ListenConfig struct {
 	Stack     *Stack
 	ReuseAddr bool // SO_REUSEADDR
 	ReusePort bool // SO_REUSEPORT
+
+	// BindGroup binds to a multicast address as it is, so that the socket
+	// receives only what is sent to it. Without, as in package net, the
+	// address stands for any address.
+	BindGroup bool
 }
 
 func (lc *ListenConfig) reuse() pcb.Reuse {

@@ -14,7 +14,10 @@ import (
 // its protocol, and sends payloads, or whole packets after SetHeaderIncluded.
 type IPConn struct{ packetConn }
 
-var _ net.PacketConn = (*IPConn)(nil)
+var (
+	_ net.Conn       = (*IPConn)(nil)
+	_ net.PacketConn = (*IPConn)(nil)
+)
 
 // ReadFrom implements net.PacketConn: as with a kernel's raw IPv4 socket in
 // package net, the packet comes without its IPv4 header. See ReadPacket.
@@ -49,14 +52,13 @@ func (c *IPConn) ReadPacket(b []byte) (int, error) {
 func (c *IPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	a, ok := addr.(*net.IPAddr)
 	if !ok {
-		return 0, c.err("write", syscall.EINVAL)
+		return 0, opError("write", c.net, c.LocalAddr(), addr, syscall.EINVAL)
 	}
-	ip, _ := netip.AddrFromSlice(a.IP)
-	n, err := c.s.WriteTo(b, netip.AddrPortFrom(ip.Unmap(), 0), nil)
-	if err != nil {
-		return 0, c.err("write", err)
+	var ip netip.Addr
+	if a != nil {
+		ip, _ = netip.AddrFromSlice(a.IP)
 	}
-	return n, nil
+	return c.sendTo(b, netip.AddrPortFrom(ip.Unmap(), 0))
 }
 
 // SetHeaderIncluded says that what is written begins with an IPv4 header
@@ -77,6 +79,7 @@ func (s *Stack) listenIP(network string, local netip.Addr) (*IPConn, error) {
 	if e != 0 {
 		return nil, opError("listen", network, nil, &net.IPAddr{IP: local.AsSlice()}, e)
 	}
+	sock.SetBroadcast(true) // as package net does
 	return &IPConn{packetConn{s: sock, net: network, raw: true}}, nil
 }
 

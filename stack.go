@@ -111,7 +111,7 @@ func (s *Stack) Interface(name string) (*Interface, error) {
 func (s *Stack) Interfaces() ([]net.Interface, error) {
 	var all []net.Interface
 	for _, i := range s.st.Interfaces() {
-		all = append(all, netInterface(&i))
+		all = append(all, i.Net())
 	}
 	return all, nil
 }
@@ -121,27 +121,23 @@ func (s *Stack) Interfaces() ([]net.Interface, error) {
 func (s *Stack) InterfaceByName(name string) (*net.Interface, error) {
 	for _, i := range s.st.Interfaces() {
 		if i.Name == name {
-			ni := netInterface(&i)
+			ni := i.Net()
 			return &ni, nil
 		}
 	}
 	return nil, &net.OpError{Op: "route", Net: "ip+net", Err: fmt.Errorf("no such network interface: %s", name)}
 }
 
-func netInterface(i *vnet.IfaceInfo) net.Interface {
-	n := net.Interface{Index: int(i.Index), MTU: i.MTU, Name: i.Name}
-	if !i.MAC.IsZero() {
-		n.HardwareAddr = net.HardwareAddr(i.MAC[:])
-	}
-	for flag, nf := range map[vnet.Flags]net.Flags{
-		vnet.FlagUp: net.FlagUp | net.FlagRunning, vnet.FlagBroadcast: net.FlagBroadcast,
-		vnet.FlagLoopback: net.FlagLoopback, vnet.FlagMulticast: net.FlagMulticast,
-	} {
-		if i.Flags&flag != 0 {
-			n.Flags |= nf
+// InterfaceByIndex returns the interface with that index as package net
+// describes it.
+func (s *Stack) InterfaceByIndex(index int) (*net.Interface, error) {
+	for _, i := range s.st.Interfaces() {
+		if int(i.Index) == index {
+			ni := i.Net()
+			return &ni, nil
 		}
 	}
-	return n
+	return nil, &net.OpError{Op: "route", Net: "ip+net", Err: fmt.Errorf("no such network interface: index %d", index)}
 }
 
 // Interface is a handle on one interface of a stack.
@@ -162,7 +158,7 @@ func (i *Interface) Index() int { return int(i.index) }
 func (i *Interface) Net() *net.Interface {
 	for _, o := range i.s.st.Interfaces() {
 		if o.Index == i.index {
-			n := netInterface(&o)
+			n := o.Net()
 			return &n
 		}
 	}
@@ -194,6 +190,24 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 		return err
 	}
 	return wrapConfig("delete address", a.String()+" from "+i.name, i.s.st.DelAddr(i.index, a))
+}
+
+// SetQuerier makes the interface a multicast router's, which asks the hosts of
+// its link what they listen to (IGMPv3), or a host's again.
+func (i *Interface) SetQuerier(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set querier", i.name, i.s.st.SetQuerier(i.index, on))
+}
+
+// SetPromiscuous asks the link for every frame: those to other hosts are still
+// dropped, but counted, and multicast that nobody here joined is seen.
+func (i *Interface) SetPromiscuous(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set promiscuous", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
 }
 
 // Remove unplugs the interface. Packets in flight to it are dropped.

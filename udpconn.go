@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -59,8 +60,13 @@ func (c *packetConn) Close() error {
 	return nil
 }
 
-// SetDeadline sets the read deadline; writes never wait.
-func (c *packetConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+// SetDeadline sets both deadlines.
+func (c *packetConn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
 
 // SetReadDeadline makes reads fail with os.ErrDeadlineExceeded after t, by the
 // world's time; the zero Time means never.
@@ -71,8 +77,14 @@ func (c *packetConn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline does nothing: writes never wait.
-func (c *packetConn) SetWriteDeadline(time.Time) error { return nil }
+// SetWriteDeadline makes writes fail with os.ErrDeadlineExceeded after t, though
+// they never wait; the zero Time means never.
+func (c *packetConn) SetWriteDeadline(t time.Time) error {
+	if err := c.s.SetWriteDeadline(t); err != nil {
+		return c.err("set", err)
+	}
+	return nil
+}
 
 // SetReadBuffer sets how many bytes of packets the socket keeps for a reader.
 func (c *packetConn) SetReadBuffer(n int) error {
@@ -156,9 +168,9 @@ func (c *UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 func (c *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	a, ok := addr.(*net.UDPAddr)
 	if !ok {
-		return 0, c.err("write", syscall.EINVAL)
+		return 0, opError("write", c.net, c.LocalAddr(), addr, syscall.EINVAL)
 	}
-	return c.WriteToUDPAddrPort(b, a.AddrPort())
+	return c.WriteToUDP(b, a)
 }
 
 // WriteToUDP sends a datagram.
@@ -168,20 +180,41 @@ func (c *UDPConn) WriteToUDP(b []byte, a *net.UDPAddr) (int, error) {
 
 // WriteToUDPAddrPort sends a datagram and allocates nothing.
 func (c *UDPConn) WriteToUDPAddrPort(b []byte, a netip.AddrPort) (int, error) {
-	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	n, err := c.s.WriteTo(b, a, nil)
-	if err != nil {
-		return 0, &net.OpError{Op: "write", Net: c.net, Source: c.addr(c.s.LocalAddr()), Addr: c.addr(a), Err: err}
-	}
-	return n, nil
+	return c.sendTo(b, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 }
 
-// listenUDP returns a socket bound to a.
+// sendTo sends a packet to a, with the errors of package net where it has its
+// own: net.ErrWriteToConnected on a connected socket.
+func (c *packetConn) sendTo(b []byte, a netip.AddrPort) (int, error) {
+	err := error(syscall.EDESTADDRREQ)
+	if a.IsValid() {
+		var n int
+		if n, err = c.s.WriteTo(b, a, nil); err == nil {
+			return n, nil
+		}
+	}
+	if c.s.RemoteAddr().IsValid() && (err == syscall.EISCONN || err == syscall.EDESTADDRREQ) {
+		err = net.ErrWriteToConnected
+	}
+	return 0, opError("write", c.net, c.LocalAddr(), c.addr(a), err)
+}
+
+// listenUDP returns a socket bound to a. As in package net, a group address
+// stands for any address, and a port that others may bind as well: one socket
+// may join several groups, and several sockets one.
 func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*UDPConn, error) {
-	sock, e := s.st.ListenUDP(a, uint32(s.fib), lc.reuse())
+	local, reuse := a, lc.reuse()
+	if a.Addr().IsMulticast() {
+		reuse |= pcb.ReuseAddr | pcb.ReusePort
+		if !lc.BindGroup {
+			local = netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())
+		}
+	}
+	sock, e := s.st.ListenUDP(local, uint32(s.fib), reuse)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
 	}
+	sock.SetBroadcast(true) // as package net does
 	return &UDPConn{packetConn{s: sock, net: network}}, nil
 }
 
@@ -189,6 +222,7 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn, error) {
 	sock, e := s.st.ListenUDP(local, uint32(s.fib), 0)
 	if e == 0 {
+		sock.SetBroadcast(true)
 		if e = sock.Connect(remote); e != 0 {
 			sock.Close()
 		}
@@ -209,6 +243,38 @@ func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) 
 		return nil, err
 	}
 	return s.listenUDP(network, a, new(ListenConfig))
+}
+
+// ListenMulticastUDP is net.ListenMulticastUDP on this stack: a socket that is a
+// member of the group gaddr on ifi and does not hear what it sends itself. A
+// nil ifi leaves the choice to the stack.
+func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
+	if gaddr == nil {
+		return nil, opError("listen", network, nil, nil, syscall.EDESTADDRREQ)
+	}
+	a := unmapped(gaddr.AddrPort())
+	if err := checkUDP("listen", network, a); err != nil {
+		return nil, err
+	}
+	c, err := s.listenUDP(network, a, new(ListenConfig))
+	if err != nil {
+		return nil, err
+	}
+	index := uint32(0)
+	e := syscall.Errno(0)
+	if ifi != nil {
+		index = uint32(ifi.Index)
+		e = c.s.SetMulticastIf(index)
+	}
+	c.s.SetMulticastLoop(false)
+	if e == 0 {
+		e = c.s.Mcast(vnet.McastJoin, index, a.Addr(), netip.Addr{})
+	}
+	if e != 0 {
+		c.Close()
+		return nil, opError("listen", network, nil, gaddr, e)
+	}
+	return c, nil
 }
 
 // DialUDP is net.DialUDP on this stack.

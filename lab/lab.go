@@ -49,7 +49,11 @@ type Lab struct {
 	nodes   []*Node
 	byName  map[string]endpoint
 	subnets int
+	seed    uint64
+	faults  int
 	closers []func()
+
+	captures captures
 }
 
 // New returns an empty lab that is closed when the test ends.
@@ -71,6 +75,7 @@ func Open(c Config) *Lab {
 	return &Lab{
 		World:  vimage.NewWorld(vimage.Config{Seed: c.Seed, Simulated: c.Simulated}),
 		byName: make(map[string]endpoint),
+		seed:   c.Seed,
 	}
 }
 
@@ -82,6 +87,9 @@ func (n *Lab) Close() {
 	}
 	n.closers = nil
 }
+
+// OnClose has f called when the lab is closed, after its stacks are gone.
+func (n *Lab) OnClose(f func()) { n.closers = append(n.closers, f) }
 
 func (n *Lab) must(err error) {
 	if err == nil {
@@ -125,12 +133,20 @@ func (n *Lab) newSubnet() *subnet {
 // next returns the next free address, with the subnet's length.
 func (s *subnet) next() (netip.Prefix, error) {
 	s.last++
-	a := s.prefix.Masked().Addr()
-	for range s.last {
-		a = a.Next()
-	}
+	a := plus(s.prefix.Masked().Addr(), s.last)
 	if !s.prefix.Contains(a) || !s.prefix.Contains(a.Next()) {
 		return netip.Prefix{}, fmt.Errorf("no address is left in %v: give the link a larger Subnet", s.prefix)
 	}
 	return netip.PrefixFrom(a, s.prefix.Bits()), nil
+}
+
+// plus returns the n-th address after a.
+func plus(a netip.Addr, n int) netip.Addr {
+	b := a.As4()
+	for i := 3; i >= 0 && n > 0; i-- {
+		n += int(b[i])
+		b[i] = byte(n)
+		n >>= 8
+	}
+	return netip.AddrFrom4(b)
 }

@@ -33,8 +33,9 @@ func (n *Lab) Link(a, b endpoint, c ...LinkConfig) *Link {
 
 // Link is a connection between two nodes.
 type Link struct {
-	name  string
-	fault *link.Fault // nil for a perfect cable
+	name    string
+	fault   *link.Fault   // nil for a perfect cable
+	capture *link.Capture // nil unless it is recorded
 }
 
 // Name returns the names of both ends, as in "a-b".
@@ -55,12 +56,19 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	if pa != nil {
+		pa = n.tap(l, pa)
+	} else {
+		pb = n.tap(l, pb)
+	}
 	if err := a.plug(pa, c.A, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	if err := b.plug(pb, c.B, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	n.traced(l, a)
+	n.traced(l, b)
 	return l, nil
 }
 
@@ -90,10 +98,14 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 	sb, bSwitch := b.(*Switch)
 	switch {
 	case c.FaultConfig != (link.FaultConfig{}):
-		l.fault, err = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
-		if err != nil {
+		if err := c.FaultConfig.Check(); err != nil {
 			return nil, nil, err
 		}
+		if c.Seed == 0 {
+			c.Seed = n.seed + uint64(n.faults) // every link differs
+			n.faults++
+		}
+		l.fault = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
 		n.closers = append(n.closers, l.fault.Close)
 		return l.fault.A(), l.fault.B(), nil
 	case aSwitch && bSwitch:
@@ -111,6 +123,7 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 type SwitchConfig struct {
 	link.BridgeConfig
 	Subnet netip.Prefix // of what hangs on it; invalid: the next 10.x.y.0/24
+	Within *Switch      // part of this one's subnet instead
 }
 
 // Switch is an Ethernet switch, or a hub.
@@ -140,7 +153,12 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 	if name == "" || n.byName[name] != nil {
 		return nil, fmt.Errorf("switch %q: the name is empty or taken", name)
 	}
-	s := &Switch{named: name, subnet: n.newSubnet()}
+	s := &Switch{named: name}
+	if c.Within != nil {
+		s.subnet = c.Within.subnet
+	} else {
+		s.subnet = n.newSubnet()
+	}
 	if c.Subnet.IsValid() {
 		s.subnet.prefix = c.Subnet
 	}

@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 
@@ -16,6 +17,26 @@ type IfaceInfo struct {
 	MAC   wire.MAC
 	Flags Flags
 	Addrs []netip.Prefix
+}
+
+// Net describes the interface as package net does.
+func (i *IfaceInfo) Net() net.Interface {
+	n := net.Interface{Index: int(i.Index), MTU: i.MTU, Name: i.Name}
+	if !i.MAC.IsZero() {
+		n.HardwareAddr = net.HardwareAddr(i.MAC[:])
+	}
+	for _, f := range []struct {
+		flag Flags
+		net  net.Flags
+	}{
+		{FlagUp, net.FlagUp | net.FlagRunning}, {FlagBroadcast, net.FlagBroadcast},
+		{FlagLoopback, net.FlagLoopback}, {FlagMulticast, net.FlagMulticast},
+	} {
+		if i.Flags&f.flag != 0 {
+			n.Flags |= f.net
+		}
+	}
+	return n
 }
 
 // Interfaces returns a description of every interface, in order of index.

@@ -36,10 +36,14 @@ func (s *Sock) wayMulticast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 // outMulticast sends a packet made here to a group, and loops a copy back
 // where the sender wants it.
 func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bool) syscall.Errno {
-	if loop && h.out.port != nil && sh.listens(p.v, ip.Dst(), h.out) {
+	lo := h.out.port == nil // where the looped copy is all there is
+	if loop && lo {
+		return sh.send(p, b, ip, h)
+	}
+	if loop && sh.listens(p.v, ip.Dst(), h.out) {
 		sh.loopCopy(p, b, h)
 	}
-	if ip.TTL() == 0 {
+	if lo || ip.TTL() == 0 {
 		p.r.Cache.Free(b) // for this host only
 		return 0
 	}
@@ -135,32 +139,31 @@ func (s *Sock) Mcast(op McastOp, ifIndex uint32, group, source netip.Addr) sysca
 
 // SetSourceFilter replaces the whole filter of a membership (RFC 3678 §4.2).
 func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
-	return s.member(ifIndex, group, false, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
+	return s.member(ifIndex, group, true, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
 		return g.SetFilter(&s.members, group, index, mode, sources, tun)
 	})
 }
 
 type groups = mcast.Groups[*Sock]
 
-const modeExclude = mcast.Exclude
-
-// member runs one transaction on a membership of s.
-func (s *Sock) member(ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+// member runs one transaction on a membership of s. The interface is chosen if
+// need be, unless it is to be taken as given.
+func (s *Sock) member(ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	st := s.st
 	r := st.world.sched.Get()
 	p := pass{r: r}
 	st.sh.lock(&p)
-	e := st.sh.member(&p, s, ifIndex, group, leave, request)
+	e := st.sh.member(&p, s, ifIndex, group, given, request)
 	st.sh.unlock(&p)
 	r.Done()
 	return e
 }
 
-func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, leave bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
 	if s.addrs.Load().closed {
 		return syscall.EBADF
 	}
-	if group.IsMulticast() && !leave {
+	if group.IsMulticast() && !given {
 		var e syscall.Errno
 		if ifIndex, e = s.memberIf(p.v, ifIndex, group); e != 0 {
 			return e

@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -146,9 +147,7 @@ func (s *Sock) ReadPayload(to []byte, wait bool) (int, netip.Addr, error) {
 	}
 	ip := wire.IPv4(it.buf.Slice(int(it.off), int(it.n)))
 	n, from := copy(to, ip.Payload()), ip.Src()
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
-	r.Done()
+	s.st.world.sched.Free(it.buf)
 	return n, from, nil
 }
 
@@ -160,12 +159,13 @@ func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *S
 	}
 	hd := wire.IPv4Header{TOS: o.tos, TTL: o.ttlFor(v, dst), Proto: s.proto, Dst: dst, DF: o.dontFrag, Src: a.local.Addr()}
 	if o.hdrIncl {
-		ip, f := wire.ParseIPv4(data)
-		if f != wire.OK || len(ip) != len(data) {
+		var room [wire.IPv4MaxLen]byte
+		ip, ok := ownHeader(room[:], data)
+		if !ok {
 			return syscall.EINVAL
 		}
 		hd = ip.Header()
-		data, dst = ip.Payload(), ip.Dst()
+		data, dst = data[len(ip):], ip.Dst()
 	}
 	if how != nil && how.Src.IsValid() {
 		hd.Src = how.Src
@@ -204,4 +204,20 @@ func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *S
 	sh.unlock(&p)
 	r.Done()
 	return e
+}
+
+// ownHeader returns a copy, made in room, of the IPv4 header that data begins
+// with. What it says of the packet's length does not count: the stack knows
+// better.
+func ownHeader(room, data []byte) (wire.IPv4, bool) {
+	if len(data) < wire.IPv4Len {
+		return nil, false
+	}
+	n := copy(room, data[:min(len(data), int(data[0]&15)*4)])
+	if n < wire.IPv4Len {
+		return nil, false
+	}
+	binary.BigEndian.PutUint16(room[2:4], uint16(n))
+	ip, f := wire.ParseIPv4(room[:n])
+	return ip, f == wire.OK && ip.HeaderLen() == n
 }

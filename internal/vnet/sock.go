@@ -27,6 +27,7 @@ type Sock struct {
 	opts      atomic.Pointer[sockOpts]
 	addrs     atomic.Pointer[sockAddrs]
 	members   mcast.Memberships[*Sock] // shard 0's
+	writeBy   atomic.Int64             // clock.Time after which writes fail; 0 means never
 
 	mu       sync.Mutex // a leaf; guards what follows
 	cond     sync.Cond
@@ -65,6 +66,7 @@ type sockOpts struct {
 	dontFrag    bool
 	mcast       bool // the multicast options below count
 	mcastIf     uint32
+	outIf       uint32 // of one packet, which the sender named
 	mcastTTL    int
 	mcastLoop   bool
 	mcastAll    bool // source filters are not applied: to show that they matter
@@ -180,12 +182,7 @@ func (s *Sock) take(wait bool) (item, error) {
 		case s.deadline != nil && s.deadline.passed:
 			return item{}, os.ErrDeadlineExceeded
 		case s.n > 0:
-			it := s.ring[s.head]
-			s.ring[s.head].buf = nil
-			s.head = (s.head + 1) & (len(s.ring) - 1)
-			s.n--
-			s.bytes -= int(it.n)
-			return it, nil
+			return s.pop(), nil
 		case s.err != 0:
 			e := s.err
 			s.err = 0
@@ -198,6 +195,16 @@ func (s *Sock) take(wait bool) (item, error) {
 		s.sleepers++
 		s.cond.Wait()
 	}
+}
+
+// pop takes the first packet out of a queue that is not empty. mu is held.
+func (s *Sock) pop() item {
+	it := s.ring[s.head]
+	s.ring[s.head].buf = nil
+	s.head = (s.head + 1) & (len(s.ring) - 1)
+	s.n--
+	s.bytes -= int(it.n)
+	return it
 }
 
 // report makes the next call of a reader fail once with e.
@@ -263,19 +270,60 @@ func (s *Sock) SetReadDeadline(t time.Time) error {
 		s.deadline = d
 	}
 	d.at, d.passed = at, at <= c.Now()
-	passed := d.passed
+	if d.passed {
+		d.at = clock.Never
+	}
+	at, passed := d.at, d.passed
 	s.mu.Unlock()
 	if passed {
-		c.Disarm(&d.Timer)
 		s.cond.Broadcast()
-	} else {
+	}
+	d.arm(c, at)
+	return nil
+}
+
+// arm arms the timer for at, or for what another has set meanwhile: the last
+// to arm it must not be the first to have set it.
+func (d *deadline) arm(c clock.Clock, at clock.Time) {
+	for {
 		c.Arm(&d.Timer, at)
-		s.mu.Lock()
-		closed := s.closed
-		s.mu.Unlock()
-		if closed { // meanwhile: shut may have disarmed it too early
-			c.Disarm(&d.Timer)
+		d.s.mu.Lock()
+		now := d.at
+		if d.s.closed { // meanwhile: shut may have disarmed it too early
+			now = clock.Never
 		}
+		d.s.mu.Unlock()
+		if now == at {
+			return
+		}
+		at = now
+	}
+}
+
+// SetWriteDeadline makes writes after t fail, though they never wait; the zero
+// Time means never.
+func (s *Sock) SetWriteDeadline(t time.Time) error {
+	if s.Closed() {
+		return net.ErrClosed
+	}
+	var at clock.Time
+	if !t.IsZero() {
+		if at = s.st.world.Clock().At(t); at <= 0 {
+			at = -1 // before the world began
+		}
+	}
+	s.writeBy.Store(int64(at))
+	return nil
+}
+
+// mayWrite returns the error of a write that cannot be: the socket is closed
+// or its deadline has passed.
+func (s *Sock) mayWrite(a *sockAddrs) error {
+	if a.closed {
+		return net.ErrClosed
+	}
+	if by := s.writeBy.Load(); by != 0 && int64(s.st.world.Clock().Now()) >= by {
+		return os.ErrDeadlineExceeded
 	}
 	return nil
 }
@@ -291,6 +339,9 @@ func (s *Sock) shut(r *netisr.Runner) bool {
 	ring, head, n := s.ring, s.head, s.n
 	s.ring, s.head, s.n, s.bytes = nil, 0, 0, 0
 	d := s.deadline
+	if d != nil {
+		d.at = clock.Never
+	}
 	s.mu.Unlock()
 	for i := range n {
 		r.Cache.Free(ring[(head+i)&(len(ring)-1)].buf)

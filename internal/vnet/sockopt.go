@@ -2,8 +2,17 @@ package vnet
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
+
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 )
+
+// Stack returns the stack the socket belongs to.
+func (s *Sock) Stack() *Stack { return s.st }
+
+// Closed tells whether the socket has been closed.
+func (s *Sock) Closed() bool { return s.addrs.Load().closed }
 
 // SetRecvSpace sets how many bytes of packets the socket keeps for a reader.
 func (s *Sock) SetRecvSpace(n int) { s.option(func(o *sockOpts) { o.recvSpace = n }) }
@@ -32,6 +41,21 @@ func (s *Sock) SetIgnoreSourceFilters(on bool) { s.option(func(o *sockOpts) { o.
 func (s *Sock) SetICMPFilter(allow [8]uint32) {
 	s.option(func(o *sockOpts) { o.icmpFilter, o.icmpAllow = true, allow })
 }
+
+// ICMPFilter returns the types a raw ICMP socket receives, one bit each.
+func (s *Sock) ICMPFilter() (allow [8]uint32) {
+	o := s.opts.Load()
+	if o.icmpFilter {
+		return o.icmpAllow
+	}
+	for i := range allow {
+		allow[i] = 1<<32 - 1
+	}
+	return allow
+}
+
+// Proto returns the IP protocol of the socket, and whether it is a raw one.
+func (s *Sock) Proto() (proto uint8, raw bool) { return s.proto, s.raw }
 
 // SetFIB changes the routing table the socket uses (SO_SETFIB). EINVAL where
 // there is no such table.
@@ -127,16 +151,23 @@ func (s *Sock) SetMulticastIf(index uint32) syscall.Errno {
 // the route decides.
 func (s *Sock) MulticastIf() uint32 { return s.opts.Load().mcastIf }
 
-// SourceFilter returns the filter of a membership. EADDRNOTAVAIL where there
-// is none.
-func (s *Sock) SourceFilter(ifIndex uint32, group netip.Addr) (exclude bool, sources []netip.Addr, e syscall.Errno) {
-	snap := s.st.groups.Lookup(group, int32(ifIndex))
-	if snap != nil {
-		for i := range snap.Members {
-			if m := &snap.Members[i]; m.Socket == s {
-				return m.Mode == modeExclude, append([]netip.Addr(nil), m.Sources...), 0
-			}
-		}
+// SourceFilter returns the filter of a membership (RFC 3678 §4.2.2): its mode
+// and a sorted list. EINVAL for what is no group or interface, EADDRNOTAVAIL
+// where the socket is not a member.
+func (s *Sock) SourceFilter(ifIndex uint32, group netip.Addr) (mcast.Filter, syscall.Errno) {
+	if !group.Is4() || !group.IsMulticast() {
+		return mcast.Filter{}, syscall.EINVAL
 	}
-	return false, nil, syscall.EADDRNOTAVAIL
+	st := s.st
+	st.sh.mu.Lock()
+	defer st.sh.mu.Unlock()
+	if st.view.Load().conf(ifIndex) == nil {
+		ifIndex = 0
+	}
+	f, err := st.groups.Filter(&s.members, group, int32(ifIndex))
+	if err != nil {
+		return mcast.Filter{}, err.(syscall.Errno)
+	}
+	f.Sources = slices.Clone(f.Sources)
+	return f, 0
 }

@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,10 +36,13 @@ type Stack struct {
 	sh shard // the first shard
 
 	// What nearly every stack needs first, in the same allocation.
+	views        [2]View // the first that are published
+	used         int     // of views
 	lo0, if0     Iface
 	conf0, confl ifConf
-	view0        View
 	ifs0         [2]*ifConf
+	addrs0       [1]netip.Prefix
+	local0       [2]localAddr
 }
 
 // StackConfig says how a stack is made.
@@ -64,11 +68,12 @@ func (w *World) NewStack(c StackConfig) (*Stack, syscall.Errno) {
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).init(st, i)
 	}
-	st.view0 = View{tun: w.ref.Load(), ifs: st.ifs0[:1]}
+	st.views[0] = View{tun: w.ref.Load(), ifs: st.ifs0[:1:1]}
+	st.used = 1
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifConf{Iface: &st.lo0, flags: FlagUp | FlagLoopback | FlagMulticast, mtu: 16384}
 	st.ifs0[0] = &st.confl
-	st.view.Store(&st.view0)
+	st.view.Store(&st.views[0])
 	w.mods.mu.Lock()
 	defer w.mods.mu.Unlock()
 	if e := st.construct(w.mods.all()); e != 0 {
@@ -179,7 +184,12 @@ func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		conf.flags |= FlagUp
 	}
-	conf.addrs = append(conf.addrs, c.Addrs...)
+	if len(c.Addrs) == 1 && ifp == &st.if0 {
+		st.addrs0[0] = c.Addrs[0]
+		conf.addrs = st.addrs0[:1:1]
+	} else {
+		conf.addrs = slices.Clone(c.Addrs)
+	}
 	st.change(func(v *View) { v.setConf(index, conf) })
 	for _, a := range c.Addrs {
 		st.addPrefixRoute(conf, a)

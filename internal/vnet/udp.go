@@ -251,17 +251,20 @@ func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
 	}
 	n := copy(to, it.buf.Slice(int(it.off), int(it.n)))
 	if info != nil {
-		ip := wire.IPv4(it.buf.Slice(int(it.ip), wire.IPv4Len))
-		*info = Recv{To: ip.Dst(), IfIndex: it.ifIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.n)}
-		var port uint16
-		if !s.raw {
-			u := it.buf.Slice(int(it.off)-wire.UDPLen, wire.UDPLen)
-			port = wire.UDP(u).SrcPort()
-		}
-		info.From = netip.AddrPortFrom(ip.Src(), port)
+		s.describe(&it, n, info)
 	}
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
-	r.Done()
+	s.st.world.sched.Free(it.buf)
 	return n, nil
+}
+
+// describe says what is known of a packet of which n bytes were read.
+func (s *Sock) describe(it *item, n int, info *Recv) {
+	ip := wire.IPv4(it.buf.Slice(int(it.ip), wire.IPv4Len))
+	*info = Recv{To: ip.Dst(), IfIndex: it.ifIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.n)}
+	var port uint16
+	if !s.raw {
+		u := it.buf.Slice(int(it.off)-wire.UDPLen, wire.UDPLen)
+		port = wire.UDP(u).SrcPort()
+	}
+	info.From = netip.AddrPortFrom(ip.Src(), port)
 }

@@ -1,7 +1,6 @@
 package vnet
 
 import (
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -28,6 +27,12 @@ func (s *Sock) way(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
 		return s.wayBroadcast(v, o, dst, h)
 	}
 	why := s.st.route(v, o.fib, dst, h)
+	if o.outIf != 0 && (why != pkt.NoReason || h.out.index != o.outIf) {
+		if e := wayBy(v, o.outIf, dst, h); e != 0 {
+			return e
+		}
+		why = pkt.NoReason
+	}
 	if why == pkt.Blackhole {
 		h.out = nil
 	}
@@ -45,11 +50,29 @@ func (s *Sock) way(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
 	return 0
 }
 
-// wayBroadcast sends a limited broadcast out of the interface that has the
-// socket's address, else the first that can broadcast.
+// wayBy takes the interface the sender named, though no route leaves by it: the
+// destination is taken to be on its link.
+func wayBy(v *View, index uint32, dst netip.Addr, h *hop) syscall.Errno {
+	c := v.conf(index)
+	switch {
+	case c == nil:
+		return syscall.EADDRNOTAVAIL
+	case !c.up():
+		return syscall.ENETDOWN
+	}
+	*h = hop{out: c, next: dst, mtu: c.mtu}
+	return 0
+}
+
+// wayBroadcast sends a limited broadcast out of the interface that the sender
+// named, else the one that has the socket's address, else the first that can
+// broadcast.
 func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
 	if !o.broadcast {
 		return syscall.EACCES
+	}
+	if o.outIf != 0 {
+		return wayBy(v, o.outIf, dst, h)
 	}
 	if l := v.localOf(s.addrs.Load().local.Addr()); l != nil {
 		*h = hop{out: v.conf(l.ifIndex), next: dst}
@@ -76,9 +99,10 @@ func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 // EHOSTUNREACH, ENETDOWN, EACCES, EDESTADDRREQ, EISCONN, EHOSTDOWN, ….
 func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) {
 	a := s.addrs.Load()
+	if err := s.mayWrite(a); err != nil {
+		return 0, err
+	}
 	switch {
-	case a.closed:
-		return 0, net.ErrClosed
 	case !dst.IsValid() && !a.remote.IsValid():
 		return 0, syscall.EDESTADDRREQ
 	case !dst.IsValid():
@@ -196,7 +220,7 @@ func (how *Send) over(o *sockOpts) *sockOpts {
 		n.tos = 0
 	}
 	if how.IfIndex != 0 {
-		n.mcastIf = how.IfIndex
+		n.mcastIf, n.outIf = how.IfIndex, how.IfIndex
 	}
 	return &n
 }

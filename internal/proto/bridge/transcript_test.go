@@ -57,13 +57,6 @@ func (s *script) run(d time.Duration) {
 // do runs "PORT VERB …" or a command without a port.
 func (s *script) do(cmd string) string {
 	w := strings.Fields(cmd)
-	arg := func(i int) string {
-		if i < len(w) {
-			return w[i]
-		}
-		return ""
-	}
-	rest := func(i int) string { return strings.Join(w[min(i, len(w)):], " ") }
 	switch w[0] {
 	case "switch":
 		*s = *newScript(s.t, number(w[1]))
@@ -102,7 +95,12 @@ func (s *script) do(cmd string) string {
 	case "stats":
 		return fmt.Sprintf("%+v\n", s.stats)
 	}
-	n := number(w[0])
+	return s.station(number(w[0]), w)
+}
+
+// station has station n send a frame.
+func (s *script) station(n int, w []string) string {
+	rest := func(i int) string { return strings.Join(w[min(i, len(w)):], " ") }
 	switch w[1] {
 	case "to": // unicast to a station's address
 		b := make([]byte, 60)
@@ -120,8 +118,8 @@ func (s *script) do(cmd string) string {
 		return s.input(n, tagged(udp(n, w[2], w[3]), 5))
 	case "query":
 		group := "0.0.0.0"
-		if arg(3) != "" {
-			group = arg(3)
+		if len(w) > 3 {
+			group = w[3]
 		}
 		return s.input(n, queryOf(n, w[2], group, rest(4), false))
 	case "squery":
@@ -134,7 +132,7 @@ func (s *script) do(cmd string) string {
 		return s.input(n, v2Of(n, wire.IGMPTypeDVMRP, "0.0.0.0", "224.0.0.4"))
 	}
 	if types[w[1]] == 0 {
-		s.t.Fatalf("unknown command %q", cmd)
+		s.t.Fatalf("unknown command %q", w)
 	}
 	return s.input(n, reportOf(n, w[1], w[2], rest(3)))
 }
