@@ -1,6 +1,7 @@
 package vimage_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -56,7 +57,7 @@ func pingPong(t *testing.T, seed uint64) []string {
 		c.OnReadable(func() {
 			for {
 				n, from, ok, err := c.TryReadFrom(buf)
-				if err != nil {
+				if err != nil && !errors.Is(err, net.ErrClosed) {
 					t.Error(name, err)
 				}
 				if !ok {

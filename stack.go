@@ -70,6 +70,9 @@ type InterfaceConfig struct {
 	MTU  int              // 0: the link's
 	FIB  int              // table that routes what it receives, and holds its subnets' routes
 	Down bool             // leave it down
+	// Addrs are addresses, with their subnets, that the interface has when it is
+	// plugged in; nobody hears them announced.
+	Addrs []netip.Prefix
 }
 
 // AddInterface plugs the stack into a link.
@@ -77,7 +80,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 	if err := s.may(jail.NetConfig, "add interface", name); err != nil {
 		return nil, err
 	}
-	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down}
+	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down, Addrs: c.Addrs}
 	switch {
 	case c.Port == nil:
 		return nil, &ConfigError{"add interface", name, errors.New("Port is nil: plug it into a link")}
@@ -187,6 +190,24 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 		return err
 	}
 	return wrapConfig("delete address", a.String()+" from "+i.name, i.s.st.DelAddr(i.index, a))
+}
+
+// SetQuerier makes the interface a multicast router's, which asks the hosts of
+// its link what they listen to (IGMPv3), or a host's again.
+func (i *Interface) SetQuerier(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set querier", i.name, i.s.st.SetQuerier(i.index, on))
+}
+
+// SetPromiscuous asks the link for every frame: those to other hosts are still
+// dropped, but counted, and multicast that nobody here joined is seen.
+func (i *Interface) SetPromiscuous(on bool) error {
+	if err := i.s.may(jail.NetConfig, "set promiscuous", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
 }
 
 // Remove unplugs the interface. Packets in flight to it are dropped.

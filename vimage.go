@@ -24,6 +24,7 @@ package vimage
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -139,6 +140,15 @@ func (w *World) Step(limit time.Duration) bool {
 func (w *World) mustSimulate(what string) {
 	if w.sim == nil {
 		panic("vimage: " + what + " on a World that is not simulated: set Config.Simulated")
+	}
+}
+
+// Settle returns when no packet is on its way through the world in a goroutine
+// of the world's own. Packets that wait for a time, or for a reader, are at
+// rest. It is for real time; elsewhere it returns at once.
+func (w *World) Settle() {
+	for w.w.Sched().Working() > 0 {
+		runtime.Gosched()
 	}
 }
 

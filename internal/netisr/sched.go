@@ -46,7 +46,6 @@ type Sched struct {
 	pool   *pkt.Pool
 	free   runners
 	policy atomic.Int32
-	work   atomic.Int64 // runners handed over to a goroutine and not yet done
 	handed atomic.Uint64
 }
 
@@ -68,11 +67,25 @@ func (s *Sched) Policy() Policy { return Policy(s.policy.Load()) }
 // Handed returns how many times work was handed to a goroutine of its own.
 func (s *Sched) Handed() uint64 { return s.handed.Load() }
 
-// Working returns how many such goroutines there are.
-func (s *Sched) Working() int { return int(s.work.Load()) }
+// Working returns how many Runners are at work: between Get and the end of
+// what Done does. When it is 0 no packet moves, unless it waits for a time.
+func (s *Sched) Working() int { return s.pool.Busy() }
+
+// Free gives up one reference to a buffer, for somebody who carries nothing.
+func (s *Sched) Free(b *pkt.Buf) {
+	r := s.idle()
+	r.Cache.Free(b)
+	s.rest(r)
+}
 
 // Get returns a Runner; the caller ends its work with Done.
 func (s *Sched) Get() *Runner {
+	r := s.idle()
+	r.Cache.SetBusy(true)
+	return r
+}
+
+func (s *Sched) idle() *Runner {
 	r := s.free.get()
 	if r == nil {
 		r = &Runner{sched: s}
@@ -83,6 +96,11 @@ func (s *Sched) Get() *Runner {
 
 func (s *Sched) put(r *Runner) {
 	r.now, r.spent = 0, 0
+	r.Cache.SetBusy(false)
+	s.rest(r)
+}
+
+func (s *Sched) rest(r *Runner) {
 	r.Cache.Settle()
 	s.free.put(r)
 }
@@ -103,7 +121,6 @@ func (s *Sched) budget() int {
 // handOver lets a goroutine of its own finish r's work. It is the one go
 // statement on the path.
 func (s *Sched) handOver(r *Runner) {
-	s.work.Add(1)
 	s.handed.Add(1)
 	go func() {
 		for {
@@ -114,6 +131,5 @@ func (s *Sched) handOver(r *Runner) {
 			r.Cache.Settle()
 		}
 		s.put(r)
-		s.work.Add(-1)
 	}()
 }

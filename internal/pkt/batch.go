@@ -7,8 +7,14 @@ type Batch struct {
 	n          int
 }
 
+// Next returns the packet behind b in the Batch that holds it, or nil.
+func (b *Buf) Next() *Buf { return b.next }
+
 // Len returns the number of packets.
 func (q *Batch) Len() int { return q.n }
+
+// First returns the first packet, which stays where it is, or nil.
+func (q *Batch) First() *Buf { return q.head }
 
 // Push takes b and appends it.
 func (q *Batch) Push(b *Buf) {

@@ -11,8 +11,9 @@ const (
 	Headroom = 128
 	// Small is the longest frame that fits into a Buf itself.
 	Small = smallSize - Headroom
-	// Large is the longest frame that fits into a Block.
-	Large = 65160 + 256
+	// Large is the longest frame that fits into a Block: the longest IP packet a
+	// kernel may hand over as one super-segment, with a tagged Ethernet header.
+	Large = 65535 + 18
 
 	smallSize = 1928
 )
@@ -68,6 +69,7 @@ const (
 	WayIn      Way = iota // a frame from a link
 	WayInIP               // a packet without link header, as if received: loopback, decapsulation, reinjection
 	WayOutIP              // a packet to be routed and sent, as if local
+	WayDeliver            // a packet that is for this stack, whatever its destination, and has passed its filter
 	WayResolve            // a packet that waits for the shard which owns the neighbours
 )
 

@@ -208,6 +208,10 @@ func (c *Cache) Unshare(b *Buf) *Buf {
 	return d
 }
 
+// SetBusy marks the cache as being used to carry packets, or not any more: see
+// Pool.Busy.
+func (c *Cache) SetBusy(on bool) { c.acct.busy.Store(on) }
+
 // Settle makes what this cache has taken and returned visible to
 // Pool.Counts. Its owner calls it when it comes to rest.
 func (c *Cache) Settle() {

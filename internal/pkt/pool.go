@@ -16,7 +16,10 @@ type Pool struct {
 
 // account is what one Cache has taken and given back. Its Cache alone writes
 // it; anybody may read.
-type account struct{ out, blocks, copies atomic.Int64 }
+type account struct {
+	out, blocks, copies atomic.Int64
+	busy                atomic.Bool
+}
 
 const (
 	magazine = 128
@@ -41,6 +44,19 @@ func (p *Pool) Counts() Counts {
 		c.Copies += a.copies.Load()
 	}
 	return c
+}
+
+// Busy returns how many caches are marked busy.
+func (p *Pool) Busy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, a := range p.ledger {
+		if a.busy.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // take gives a chain of buffers, or nil.

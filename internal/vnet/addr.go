@@ -34,9 +34,7 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 	switch {
 	case c == nil:
 		return syscall.ENXIO
-	case !a.IsValid() || !ip.Is4() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return syscall.EINVAL
-	case ip == broadcastOf(a):
+	case !canHave(a):
 		return syscall.EINVAL
 	}
 	if c.has(ip) {
@@ -54,8 +52,8 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 		if len(c.addrs) == 0 {
 			c.port.Accept(allSystems(), true)
 		}
-		if c.arp != nil {
-			c.arp.AddAddress(p.r.Now(), a)
+		if c.arp != nil || p.v.tun.ARP.GARPRexmit != 0 {
+			sh.arpTable(p, c).AddAddress(p.r.Now(), a)
 			sh.pullARP(p, &next)
 		} else if next.up() && next.flags&FlagNoARP == 0 {
 			m := arp.Announcement(next.mac, ip)
@@ -68,6 +66,13 @@ func (st *Stack) AddAddr(ifIndex uint32, a netip.Prefix) syscall.Errno {
 // allSystems is the hardware address of 224.0.0.1, which every interface with
 // an address listens to (RFC 1112 §7.2).
 func allSystems() wire.MAC { return wire.MAC{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01} }
+
+// canHave tells whether a host may have the address in that subnet.
+func canHave(a netip.Prefix) bool {
+	ip := a.Addr()
+	return a.IsValid() && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() &&
+		ip != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && ip != broadcastOf(a)
+}
 
 func (c *ifConf) has(ip netip.Addr) bool {
 	for _, a := range c.addrs {

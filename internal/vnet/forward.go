@@ -11,6 +11,10 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 		sh.drop(p, b, pkt.NotForwarding)
 		return
 	}
+	if !routable(ip.Dst4()) || !routable(ip.Src4()) {
+		sh.drop(p, b, pkt.BadDest)
+		return
+	}
 	if ip.TTL() <= 1 {
 		sh.errTTL(p, b, ip)
 		return
@@ -21,7 +25,13 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 		next = p.m.NextHop
 	}
 	var h hop
-	if why := sh.st.route(p.v, p.m.FIB, next, &h); why != pkt.NoReason {
+	var why pkt.Reason
+	if rt, ok := sh.ahead.route(p, next); ok {
+		why = h.follow(p.v, rt, next)
+	} else {
+		why = sh.st.route(p.v, p.m.FIB, next, &h)
+	}
+	if why != pkt.NoReason {
 		sh.errNoRoute(p, b, ip, why)
 		return
 	}
@@ -30,6 +40,10 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	sh.hot.Forwarded++
 	sh.send(p, b, ip, &h)
 }
+
+// routable tells whether an address may be in a forwarded packet: the
+// link-local and the reserved ones may not (RFC 3927 §2.7, RFC 1812 §5.3.7).
+func routable(a [4]byte) bool { return a[0] < 240 && (a[0] != 169 || a[1] != 254) }
 
 // own makes a packet that begins with its network header out of a frame, for
 // the path out to write to: unshared, and without the link header.

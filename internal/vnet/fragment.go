@@ -42,7 +42,7 @@ func (sh *shard) fragment(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) syscall.Err
 		f := p.r.Cache.Get(hd.Len() + n)
 		at := wire.PutIPv4(f.Extend(hd.Len()+n), hd, n)
 		copy(f.Bytes()[at:], payload[off:off+n])
-		f.Sum = pkt.SumValid
+		f.Sum = b.Sum
 		sh.cold.FragsSent++
 		if e := sh.resolve(p, f, h); e != 0 {
 			errno = e

@@ -38,6 +38,7 @@ type neighbor struct {
 	ip   netip.Addr
 	hdr  atomic.Pointer[[wire.EtherLen]byte] // link header, nil while unresolved
 	used atomic.Bool                         // sent to since it was last cleared
+	down atomic.Bool                         // does not answer: senders in other shards are told
 	pins int32                               // routes that point here; under ctl
 }
 

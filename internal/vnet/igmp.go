@@ -120,6 +120,32 @@ func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok boo
 	return groups, ok
 }
 
+// ReportsPending tells whether IGMP has something to send on an interface: a
+// report that is to be repeated, or the answer to a query.
+func (st *Stack) ReportsPending(ifIndex uint32) bool {
+	pending := false
+	st.control(func(_ *shard, p *pass) syscall.Errno {
+		if c := p.v.conf(ifIndex); c != nil && c.igmp != nil {
+			pending = c.igmp.Deadline() != clock.Never
+		}
+		return 0
+	})
+	return pending
+}
+
+// SetPromiscuous asks the link for every frame, or no longer. ENXIO where there
+// is no such interface.
+func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	c := st.view.Load().conf(ifIndex)
+	if c == nil || c.port == nil {
+		return syscall.ENXIO
+	}
+	c.port.SetPromisc(on)
+	return 0
+}
+
 // SetMute keeps an interface from reporting its memberships: to show that
 // reports matter.
 func (st *Stack) SetMute(ifIndex uint32, on bool) syscall.Errno {

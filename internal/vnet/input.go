@@ -115,6 +115,8 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	dst := ip.Dst4()
 	switch {
+	case p.m.NextHop.IsValid() && p.v.isOurs(p.m.NextHop):
+		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
 	case dst[0]&0xf0 == 0xe0:
@@ -124,8 +126,10 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	default:
 		l := p.v.localOf(ip.Dst())
 		switch {
-		case l == nil || sh.elsewhere(p, l):
+		case l == nil || !l.broadcast && sh.elsewhere(p, l):
 			sh.forward(p, b, ip)
+		case sh.elsewhere(p, l): // another subnet's broadcast (RFC 2644 §4)
+			sh.drop(p, b, pkt.BadDest)
 		case l.broadcast:
 			sh.deliver(p, b, ip, destBroadcast)
 		default:

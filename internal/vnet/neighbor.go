@@ -79,7 +79,7 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	if sh.id != 0 {
 		m := pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, NextHop: h.next, FIB: p.m.FIB}
 		sh.requeue(p, b, m, pkt.WayResolve)
-		return 0
+		return h.downErrno()
 	}
 	t := sh.arpTable(p, h.out)
 	res := t.Resolve(p.r.Now(), h.next, b, h.gw)
@@ -87,6 +87,9 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 		sh.drop(p, res.Dropped, pkt.HoldFull)
 	}
 	errno := res.Errno
+	if errno != 0 && res.Verdict == arp.Held && sh.st.more != nil {
+		h.out.needNeighbor(h.next).down.Store(true)
+	}
 	switch res.Verdict {
 	case arp.Send:
 		sh.outEther(p, b, h.out, res.MAC)
@@ -96,6 +99,19 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	}
 	sh.pullARP(p, h.out)
 	return errno
+}
+
+// downErrno is what a sender is told whose packet another shard resolves: what
+// that one found out with earlier packets.
+func (h *hop) downErrno() syscall.Errno {
+	nb := h.out.neighbor(h.next)
+	switch {
+	case nb == nil || !nb.down.Load():
+		return 0
+	case h.gw:
+		return syscall.EHOSTUNREACH
+	}
+	return syscall.EHOSTDOWN
 }
 
 func (sh *shard) isBroadcast(v *View, h *hop) bool {
@@ -144,11 +160,14 @@ func (sh *shard) neighborChanged(c *ifConf, o *arp.Out[*pkt.Buf]) {
 	if o.Event == arp.Resolved {
 		hdr := new([wire.EtherLen]byte)
 		wire.PutEther(hdr[:], o.MAC, c.mac, wire.EtherTypeIPv4)
-		c.needNeighbor(o.IP).hdr.Store(hdr)
+		nb := c.needNeighbor(o.IP)
+		nb.hdr.Store(hdr)
+		nb.down.Store(false)
 		return
 	}
 	if nb := c.neighbor(o.IP); nb != nil {
 		nb.hdr.Store(nil)
+		nb.down.Store(false)
 		if nb.pins == 0 {
 			c.neigh.Delete(sh.st.world.seed.Addr(o.IP, 0), o.IP)
 		}

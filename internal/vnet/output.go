@@ -22,7 +22,11 @@ type hop struct {
 
 // route finds the next hop for dst. It may be called without a lock.
 func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason {
-	rt := st.fibs.Table(int(table)).Lookup(dst)
+	return h.follow(v, st.fibs.Table(int(table)).Lookup(dst), dst)
+}
+
+// follow makes the next hop for dst out of its route, which may be nil.
+func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reason {
 	if rt == nil || rt.Flags&fib.Reject != 0 {
 		return pkt.NoRoute
 	}
@@ -36,7 +40,7 @@ func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason
 	if !out.up() {
 		return pkt.InterfaceDown
 	}
-	h.out, h.next, h.nb, h.src, h.mtu = out, dst, nil, rt.Src, out.mtu
+	h.out, h.next, h.nb, h.gw, h.src, h.mtu = out, dst, nil, false, rt.Src, out.mtu
 	if rt.MTU != 0 && int(rt.MTU) < h.mtu {
 		h.mtu = int(rt.MTU)
 	}
@@ -124,23 +128,10 @@ func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifConf) {
 // completeSum fills in the transport checksum of a frame that leaves the
 // process or may be damaged on its way.
 func completeSum(b *pkt.Buf) {
-	e, f := wire.ParseEther(b.Bytes())
-	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
-		return
+	if wire.CompleteEther(b.Bytes()) {
+		b.Sum = pkt.SumValid
 	}
-	ip, f := wire.ParseIPv4(e.Payload())
-	if f != wire.OK || ip.IsFragment() {
-		return
-	}
-	sumIPv4(ip)
-	b.Sum = pkt.SumValid
 }
 
 // sumIPv4 fills in the transport checksum of a whole packet.
-func sumIPv4(ip wire.IPv4) {
-	if ip.Proto() == wire.ProtoUDP {
-		if u, f := wire.ParseUDP(ip.Payload()); f == wire.OK {
-			u.SetChecksum(ip.Src(), ip.Dst())
-		}
-	}
-}
+func sumIPv4(ip wire.IPv4) { wire.CompleteIPv4(ip) }

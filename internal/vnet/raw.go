@@ -147,9 +147,7 @@ func (s *Sock) ReadPayload(to []byte, wait bool) (int, netip.Addr, error) {
 	}
 	ip := wire.IPv4(it.buf.Slice(int(it.off), int(it.n)))
 	n, from := copy(to, ip.Payload()), ip.Src()
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
-	r.Done()
+	s.st.world.sched.Free(it.buf)
 	return n, from, nil
 }
 

@@ -289,6 +289,9 @@ func (d *deadline) arm(c clock.Clock, at clock.Time) {
 		c.Arm(&d.Timer, at)
 		d.s.mu.Lock()
 		now := d.at
+		if d.s.closed { // meanwhile: shut may have disarmed it too early
+			now = clock.Never
+		}
 		d.s.mu.Unlock()
 		if now == at {
 			return

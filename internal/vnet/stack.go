@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,10 +36,13 @@ type Stack struct {
 	sh shard // the first shard
 
 	// What nearly every stack needs first, in the same allocation.
+	views        [2]View // the first that are published
+	used         int     // of views
 	lo0, if0     Iface
 	conf0, confl ifConf
-	view0        View
 	ifs0         [2]*ifConf
+	addrs0       [1]netip.Prefix
+	local0       [2]localAddr
 }
 
 // StackConfig says how a stack is made.
@@ -64,11 +68,12 @@ func (w *World) NewStack(c StackConfig) (*Stack, syscall.Errno) {
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).init(st, i)
 	}
-	st.view0 = View{tun: w.ref.Load(), ifs: st.ifs0[:1]}
+	st.views[0] = View{tun: w.ref.Load(), ifs: st.ifs0[:1:1]}
+	st.used = 1
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifConf{Iface: &st.lo0, flags: FlagUp | FlagLoopback | FlagMulticast, mtu: 16384}
 	st.ifs0[0] = &st.confl
-	st.view.Store(&st.view0)
+	st.view.Store(&st.views[0])
 	w.mods.mu.Lock()
 	defer w.mods.mu.Unlock()
 	if e := st.construct(w.mods.all()); e != 0 {
@@ -137,6 +142,9 @@ type IfaceConfig struct {
 	MTU  int      // 0: the link's
 	FIB  int      // table that routes what arrives
 	Down bool     // leave it down
+	// Addrs are addresses it has from the start, before the cable is plugged in:
+	// nobody hears them announced. See AddAddr for the errors.
+	Addrs []netip.Prefix
 }
 
 // AddInterface plugs the stack into a link and returns the interface's index.
@@ -155,6 +163,11 @@ func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	if c.Name == "" || c.MTU < 68 || c.MTU > props.MTU || c.FIB < 0 || c.FIB >= st.fibs.Len() {
 		return 0, syscall.EINVAL
 	}
+	for _, a := range c.Addrs {
+		if !canHave(a) {
+			return 0, syscall.EINVAL
+		}
+	}
 	v := st.view.Load()
 	if st.byName(v, c.Name) != nil {
 		return 0, syscall.EEXIST
@@ -171,13 +184,20 @@ func (st *Stack) AddInterface(c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		conf.flags |= FlagUp
 	}
-	if index == 2 && len(v.ifs) == 1 {
-		st.ifs0[1] = conf
-		st.change(func(v *View) { v.ifs = st.ifs0[:2] })
+	if len(c.Addrs) == 1 && ifp == &st.if0 {
+		st.addrs0[0] = c.Addrs[0]
+		conf.addrs = st.addrs0[:1:1]
 	} else {
-		st.change(func(v *View) { v.setConf(index, conf) })
+		conf.addrs = slices.Clone(c.Addrs)
+	}
+	st.change(func(v *View) { v.setConf(index, conf) })
+	for _, a := range c.Addrs {
+		st.addPrefixRoute(conf, a)
 	}
 	c.Port.SetAddr(c.MAC)
+	if len(c.Addrs) > 0 {
+		c.Port.Accept(allSystems(), true)
+	}
 	c.Port.Attach(ifp)
 	return index, 0
 }
@@ -284,16 +304,18 @@ func (st *Stack) Close() {
 	if !st.world.hide(st) {
 		return
 	}
-	st.ctl.Lock()
 	st.closed.Store(true)
-	st.closeSocks()
+	st.closeSocks() // calls users: without the control lock
+	st.ctl.Lock()
 	for _, c := range st.view.Load().ifs {
 		if c != nil && c.port != nil {
 			st.removeInterface(c.index)
 		}
 	}
 	st.ctl.Unlock()
+	st.world.mods.mu.Lock()
 	st.destruct()
+	st.world.mods.mu.Unlock()
 	st.world.Clock().Disarm(&st.sh.timer)
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {

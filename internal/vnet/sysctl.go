@@ -126,7 +126,7 @@ func (st *Stack) Counters() map[string]uint64 {
 		if sh.cold != nil {
 			gather(reflect.ValueOf(sh.cold).Elem(), all)
 			for why, n := range sh.cold.DroppedFrames {
-				if n != 0 {
+				if n != 0 && pkt.Reason(why) != pkt.QueueFull { // the queue itself counts those
 					all["drop."+pkt.Reason(why).String()] += n
 				}
 			}

@@ -133,7 +133,8 @@ func (st *Stack) bindUDP(s *Sock, local netip.AddrPort) syscall.Errno {
 }
 
 // Connect makes s send to and receive from remote only. The local address is
-// chosen by the route to it if it is not yet.
+// chosen by the route to it if it is not yet. EISCONN where a UDP socket is
+// connected already, EBADF where it is closed.
 func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	st := s.st
 	v := st.view.Load()
@@ -152,6 +153,12 @@ func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	}
 	st.sh.mu.Lock()
 	defer st.sh.mu.Unlock()
+	switch a := s.addrs.Load(); {
+	case a.closed:
+		return syscall.EBADF
+	case a.remote.IsValid() && !s.raw:
+		return syscall.EISCONN
+	}
 	if s.raw {
 		s.addrs.Store(&sockAddrs{local: netip.AddrPortFrom(src, 0), remote: remote})
 		return 0
@@ -219,6 +226,7 @@ func (s *Sock) Close() error {
 	}
 	st.unregister(s)
 	st.sh.unlock(&p)
+	r.Wake(s)
 	return nil
 }
 
@@ -242,9 +250,7 @@ func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
 	if info != nil {
 		s.describe(&it, n, info)
 	}
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
-	r.Done()
+	s.st.world.sched.Free(it.buf)
 	return n, nil
 }
 

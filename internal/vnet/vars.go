@@ -66,10 +66,9 @@ type hot struct {
 
 // cold is the counters of what happens now and then.
 type cold struct {
-	Fragmented    uint64 `stat:"ip.fragmented"`  // packets cut into fragments
-	FragsSent     uint64 `stat:"ip.fragssent"`   // fragments made
-	Reassembled   uint64 `stat:"ip.reassembled"` // packets put together again
-	Broadcasts    uint64 `stat:"udp.bcast"`      // datagrams that came by broadcast or multicast
+	Fragmented    uint64 `stat:"ip.fragmented"` // packets cut into fragments
+	FragsSent     uint64 `stat:"ip.fragssent"`  // fragments made
+	Broadcasts    uint64 `stat:"udp.bcast"`     // datagrams that came by broadcast or multicast
 	FilterMcast   uint64 `stat:"udp.filtermcast"`
 	NotMember     uint64 `stat:"ip.notmember"`
 	NoPortMcast   uint64 `stat:"udp.noportmcast"`

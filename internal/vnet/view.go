@@ -118,29 +118,46 @@ func (v *View) arrival(index, gen uint32) *ifConf {
 
 // change publishes a copy of the view that edit has changed. ctl is held.
 func (st *Stack) change(edit func(v *View)) {
-	next := *st.view.Load()
-	edit(&next)
-	st.view.Store(&next)
+	var next *View
+	if st.used < len(st.views) {
+		next = &st.views[st.used]
+		st.used++
+	} else {
+		next = new(View)
+	}
+	*next = *st.view.Load()
+	edit(next)
+	st.view.Store(next)
 }
 
 // setConf returns v's interfaces with that of c's index replaced.
 func (v *View) setConf(index uint32, c *ifConf) {
-	ifs := make([]*ifConf, max(len(v.ifs), int(index)))
+	n := max(len(v.ifs), int(index))
+	var ifs []*ifConf
+	var local []localAddr
+	if index == 2 && len(v.ifs) == 1 && c != nil && v == &c.st.views[1] {
+		ifs, local = c.st.ifs0[:2], c.st.local0[:0] // the usual first change
+	} else {
+		ifs = make([]*ifConf, n)
+	}
 	copy(ifs, v.ifs)
 	ifs[index-1] = c
 	v.ifs = ifs
-	v.relocal()
+	v.relocal(local)
 }
 
-// relocal makes the list of local addresses from the interfaces'.
-func (v *View) relocal() {
+// relocal makes the list of local addresses from the interfaces', in the array
+// of local if that is large enough.
+func (v *View) relocal(local []localAddr) {
 	n := 0
 	for _, c := range v.ifs {
 		if c != nil {
 			n += 2 * len(c.addrs)
 		}
 	}
-	local := make([]localAddr, 0, n)
+	if n > cap(local) {
+		local = make([]localAddr, 0, n)
+	}
 	for _, c := range v.ifs {
 		if c == nil {
 			continue

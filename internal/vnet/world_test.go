@@ -255,8 +255,7 @@ func BenchmarkCreate(b *testing.B) {
 	for b.Loop() {
 		i++
 		st, _ := w.NewStack(StackConfig{Name: fmt.Sprint(i)})
-		idx, _ := st.AddInterface(IfaceConfig{Name: "e0", Port: link.NewEpair(0).A()})
-		st.AddAddr(idx, prefix("10.0.0.1/24"))
+		st.AddInterface(IfaceConfig{Name: "e0", Port: link.NewEpair(0).A(), Addrs: []netip.Prefix{prefix("10.0.0.1/24")}})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&ms1)

@@ -46,6 +46,30 @@ func (h *Host) Change(now clock.Time, e Env, to netip.Addr, f mcast.Filter) {
 	h.settle(g)
 }
 
+// Announce reports all groups as if they had just been joined, because the
+// interface came up or was plugged into another link.
+func (h *Host) Announce(now clock.Time, e Env) {
+	h.adapt(now, e.T)
+	for g := h.first; g != nil; {
+		next := g.next
+		if g.filter().Nothing() {
+			h.remove(g) // who is there now never heard of it
+			g = next
+			continue
+		}
+		h.drop(g)
+		if h.version < 3 {
+			h.changeOlder(now, g, mcast.Filter{}, e.T)
+		} else {
+			h.record(g, mcast.Filter{Mode: mcast.Include}, h.rv(e.T))
+			g.todo.reportAt = now
+			h.settle(g)
+		}
+		g = next
+	}
+	h.rest()
+}
+
 // record notes the difference between two filters as retransmission state: RFC
 // 3376 §5.1. It merges with what is pending, because what is pending is only
 // which sources changed, not how: that is decided when a report is written.

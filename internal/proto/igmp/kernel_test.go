@@ -87,6 +87,9 @@ func manyGroups(at time.Duration, filter string) []step {
 	return list
 }
 
+// The captures in testdata/kernel were made with Linux 6.18 in network namespaces;
+// "crafted" ones have queries made by hand and answers by the kernel.
+
 // TestAgainstLinux replays what the applications of captured Linux hosts did,
 // and the queries those heard, and compares what is sent: all state changes in
 // their order, all answers in theirs. Times are random on both sides, and with

@@ -187,6 +187,9 @@ func (s *hostScript) do(cmd string) string {
 	case "v2report":
 		p := older(wire.IGMPTypeV2Report, 0, list[1], list[1])
 		return s.input(&p)
+	case "announce":
+		s.h.Announce(s.now, s.env())
+		return s.run(s.now)
 	case "run":
 		return s.run(s.now.Add(duration(s.t, list[1])))
 	case "state":

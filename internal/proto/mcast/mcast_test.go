@@ -176,10 +176,17 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestErrnos follows the option table line by line, in its order.
-func TestErrnos(t *testing.T) {
-	type groups = Groups[string]
-	type members = Memberships[string]
+type groups = Groups[string]
+type members = Memberships[string]
+
+type errnoCase struct {
+	name, have string
+	do         func(*groups, *members) (Txn[string], error)
+	want       error
+}
+
+// errnoCases follows the option table line by line, in its order.
+func errnoCases() []errnoCase {
 	tun := Defaults()
 	notGroup, a, b := src(9), src(1), src(2)
 	v6 := netip.MustParseAddr("2001:db8::1")
@@ -201,11 +208,7 @@ func TestErrnos(t *testing.T) {
 	}
 	add, drop := (*groups).JoinSource, (*groups).LeaveSource
 	block, unblock := (*groups).Block, (*groups).Unblock
-	for _, c := range []struct {
-		name, have string
-		do         func(*groups, *members) (Txn[string], error)
-		want       error
-	}{
+	return []errnoCase{
 		{"join a unicast address, before the interface", "none", join(notGroup, 0), syscall.EINVAL},
 		{"join without interface", "none", join(group, 0), syscall.EADDRNOTAVAIL},
 		{"join", "none", join(group, eth0), nil},
@@ -241,7 +244,11 @@ func TestErrnos(t *testing.T) {
 		{"set, no member", "none", setf(group, eth0, Include, a), syscall.EADDRNOTAVAIL},
 		{"set source of IPv6", "E{}", setf(group, eth0, Include, v6), syscall.EAFNOSUPPORT},
 		{"set with duplicates", "E{}", setf(group, eth0, Include, b, a, b), nil},
-	} {
+	}
+}
+
+func TestErrnos(t *testing.T) {
+	for _, c := range errnoCases() {
 		t.Run(c.name, func(t *testing.T) {
 			var g groups
 			m := members{Socket: "a"}

@@ -26,7 +26,7 @@ type Txn[S comparable] struct {
 func (t *Txn[S]) Changed() bool { return !t.Old.Equal(t.New) }
 
 // Joined and Left report whether the group gets its first, or loses its last,
-// member on the interface.
+// member on the interface. Ask before Commit.
 func (t *Txn[S]) Joined() bool { return t.from.Mode == Undefined && len(t.rec.snap.Members) == 0 }
 
 // Left: see Joined.

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTrafficIsTheSameForAll(t *testing.T) {
+	for _, n := range []int{10, 5000} {
+		a, b := newTraffic(n), newTraffic(n)
+		if len(a.Routes) != n || !slices.Equal(a.Routes, b.Routes) {
+			t.Fatalf("%d routes wanted: %d and %d, or not equal", n, len(a.Routes), len(b.Routes))
+		}
+		seen := map[netip.Prefix]bool{}
+		for i, p := range a.Routes {
+			if seen[p] || p != p.Masked() || i > 0 && p.Bits() < a.Routes[i-1].Bits() {
+				t.Errorf("route %d, %v: twice, not masked or out of order", i, p)
+			}
+			seen[p] = true
+		}
+		for i, f := range a.Frames {
+			if !bytes.Equal(f, b.Frames[i]) || len(f) != frameLen {
+				t.Fatalf("frame %d differs or has %d bytes", i, len(f))
+			}
+			dst, _ := netip.AddrFromSlice(f[30:34])
+			if !slices.ContainsFunc(a.Routes, func(p netip.Prefix) bool { return p.Contains(dst) }) {
+				t.Fatalf("frame %d goes to %v, where no route leads", i, dst)
+			}
+			if sum := headerSum(f[14:34]); sum != 0 {
+				t.Fatalf("frame %d: header checksum is off by %#x", i, sum)
+			}
+		}
+	}
+}
+
+func TestStopwatchCounts(t *testing.T) {
+	var w stopwatch
+	if err := w.time(func() error {
+		_, err := repeat(50*time.Millisecond, func() error { return nil })
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if w.wall < 50*time.Millisecond || w.cpu <= 0 {
+		t.Errorf("50 ms of work: %v wall, %v CPU", w.wall, w.cpu)
+	}
+	if f := (&stopwatch{cpu: time.Second, wall: 2 * time.Second}).figure(1000, time.Microsecond); f.Value != 1000 || *f.Wall != 2000 {
+		t.Errorf("1 s CPU, 2 s wall in 1,000 operations: %v, %v µs", f.Value, *f.Wall)
+	}
+}
+
+func result(row string, v float64) Result { return Result{row: {Value: v}} }
+
+func TestMedianOfRounds(t *testing.T) {
+	s := &samples{results: []Result{result("x", 3), result("x", 100), result("x", 1)}}
+	if f, ok := s.median("x"); !ok || f.Value != 3 || f.Wall != nil {
+		t.Errorf("median of 3, 100, 1: %v", f)
+	}
+	if _, ok := s.median("y"); ok {
+		t.Error("a row that no round has")
+	}
+	s.err = errors.New("broke in the last round")
+	if _, ok := s.median("x"); ok {
+		t.Error("a figure of a peer that failed")
+	}
+}
+
+func TestRatioIsAboveOneWhereVimageIsBetter(t *testing.T) {
+	one, four, zero := 1.0, 4.0, 0.0
+	if q := better(Row{}, &one, &four); q == nil || *q != 4 {
+		t.Errorf("1 µs against 4 µs: %v", q)
+	}
+	if q := better(Row{Higher: true}, &four, &one); q == nil || *q != 4 {
+		t.Errorf("4/s against 1/s: %v", q)
+	}
+	if better(Row{}, &zero, &four) != nil || better(Row{}, nil, &four) != nil {
+		t.Error("a ratio to nothing")
+	}
+}
+
+func TestMissingRow(t *testing.T) {
+	c := Case{Name: "x", Rows: []Row{{Name: "x", Unit: "µs"}}}
+	names := []string{"vimage", "gvisor", "linux"}
+	good := &samples{results: []Result{result("x", 2)}}
+	absent := &samples{err: absence("no such thing here")}
+	broken := &samples{err: errors.New("broken")}
+	for _, test := range []struct {
+		name                  string
+		vimage, gvisor, linux *samples
+		missing               bool
+	}{
+		{"all there", good, good, good, false},
+		{"a peer is absent", good, good, absent, false},
+		{"a peer broke", good, broken, good, true},
+		{"vimage is absent", absent, good, good, true},
+		{"vimage has no figure", &samples{}, good, good, true},
+	} {
+		l := makeLines(c, names, map[string]*samples{"vimage": test.vimage, "gvisor": test.gvisor, "linux": test.linux})[0]
+		if l.missing != test.missing {
+			t.Errorf("%s: missing is %v", test.name, l.missing)
+		}
+	}
+	l := makeLines(c, names, map[string]*samples{"vimage": good, "gvisor": good, "linux": absent})[0]
+	out, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"linux":null,"ratio":{"gvisor":1,"linux":null}`; !strings.Contains(string(out), want) {
+		t.Errorf("%s\nshould contain %s", out, want)
+	}
+	if !strings.Contains(l.Note, "no such thing here") {
+		t.Errorf("note %q does not say why", l.Note)
+	}
+}
+
+func TestCasesAreChosenByName(t *testing.T) {
+	if got, err := choose("joins,udp64"); err != nil || len(got) != 2 {
+		t.Errorf("two cases: %d, %v", len(got), err)
+	}
+	for _, bad := range []string{"udp", "udp64,", "udp64,udp64"} {
+		if _, err := choose(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+// TestPeersDoWhatTheySay runs each verb once: every datagram, copy and frame
+// must arrive.
+func TestPeersDoWhatTheySay(t *testing.T) {
+	small := []Case{udpCase(), forwardCase("forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(), createCase("create", 10)}
+	for _, p := range peers(true) {
+		for _, c := range small {
+			t.Run(p.name+"/"+c.Name, func(t *testing.T) {
+				m, err := c.prepare(p.Peer)
+				if a, ok := isAbsence(err); ok {
+					t.Skip(a)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := m(time.Millisecond)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, ok := r[c.Rows[0].Name]; !ok {
+					t.Errorf("no figure for %s", c.Rows[0].Name)
+				}
+			})
+		}
+	}
+}

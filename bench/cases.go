@@ -1,0 +1,303 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+)
+
+// Figure is one measured number, with what else was seen while measuring it.
+type Figure struct {
+	Value  float64  // in the unit of its row
+	Wall   *float64 // the same in wall time, where the row is in CPU time
+	Allocs *float64 // heap objects allocated per operation by the process
+}
+
+// Result holds the figures of one measurement by row name. A row of the case
+// that is not in it does not exist for this peer.
+type Result map[string]Figure
+
+// measure runs one round of a prepared case for about the given time.
+type measure func(budget time.Duration) (Result, error)
+
+// Row is one line of the table.
+type Row struct {
+	Name   string
+	Unit   string
+	Higher bool // more is better
+}
+
+// Case is one thing measured of every peer.
+type Case struct {
+	Name    string
+	Rows    []Row
+	Note    string
+	Fresh   bool // each round needs a process of its own
+	Rounds  int  // at most; 0 for the usual number
+	prepare func(p Peer) (measure, error)
+}
+
+const (
+	chunk        = 64 // datagrams or frames between two looks at the clock
+	burst        = 32 // multicasts sent before the members read them
+	joinGroups   = 1000
+	joinsPerSock = 20 // Linux's default net.ipv4.igmp_max_memberships
+)
+
+// cases returns what is measured, in order.
+func cases() []Case {
+	return []Case{
+		udpCase(),
+		forwardCase("forward10", 10),
+		forwardCase("forward100k", 100_000),
+		fanoutCase(1), fanoutCase(100), fanoutCase(1000),
+		joinCase(),
+		createCase("create1k", 1000),
+		createCase("create10k", 10_000),
+	}
+}
+
+func udpCase() Case {
+	return Case{
+		Name: "udp64",
+		Rows: []Row{{Name: "udp64", Unit: "µs CPU/datagram"}},
+		Note: "64 B payload, one goroutine: write to a connected socket, read from the socket behind the wire",
+		prepare: func(p Peer) (measure, error) {
+			exchange, err := p.UDP64()
+			if err != nil {
+				return nil, err
+			}
+			return loop("udp64", func() error { return exchange(chunk) }), nil
+		},
+	}
+}
+
+// loop returns the measurement of a step that does chunk operations, in µs
+// per operation. A quarter of the time goes to warming up.
+func loop(row string, step func() error) measure {
+	return func(budget time.Duration) (Result, error) {
+		if _, err := repeat(budget/4, step); err != nil {
+			return nil, err
+		}
+		var w stopwatch
+		var steps int
+		before := mallocs()
+		err := w.time(func() (err error) {
+			steps, err = repeat(budget, step)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		f := w.figure(steps*chunk, time.Microsecond)
+		allocs := float64(mallocs()-before) / float64(steps*chunk)
+		f.Allocs = &allocs
+		return Result{row: f}, nil
+	}
+}
+
+func forwardCase(name string, routes int) Case {
+	return Case{
+		Name: name,
+		Rows: []Row{{Name: name, Unit: "µs CPU/packet"}},
+		Note: fmt.Sprintf("%d routes /16 to /28, 64 B frames to %d addresses drawn from them, batches of %d; every frame is seen to leave", routes, frameCount, chunk),
+		prepare: func(p Peer) (measure, error) {
+			feed, delivered, err := p.Forward(newTraffic(routes))
+			if err != nil {
+				return nil, err
+			}
+			sent := 0
+			timed := loop(name, func() error {
+				sent += chunk
+				return feed(chunk)
+			})
+			return func(budget time.Duration) (Result, error) {
+				r, err := timed(budget)
+				if err != nil {
+					return nil, err
+				}
+				return r, allArrived(uint64(sent), delivered)
+			}, nil
+		},
+	}
+}
+
+// allArrived waits up to a second for the last packets to be counted.
+func allArrived(sent uint64, delivered func() (uint64, error)) error {
+	for try := 0; ; try++ {
+		got, err := delivered()
+		if err != nil || got == sent {
+			return err
+		}
+		if try == 100 || got > sent {
+			return fmt.Errorf("%d frames fed, %d left the router", sent, got)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func fanoutCase(members int) Case {
+	name := fmt.Sprintf("fanout%d", members)
+	return Case{
+		Name: name,
+		Rows: []Row{
+			{Name: name, Unit: "ns CPU/copy"},
+			{Name: name + ".read", Unit: "ns CPU/copy"},
+		},
+		Note: fmt.Sprintf("one multicast datagram of 64 B to %d sockets of the neighbouring stack, bursts of %d: sending it up to the last receive queue; .read: and reading every copy", members, burst),
+		prepare: func(p Peer) (measure, error) {
+			send, drain, err := p.Fanout(members)
+			if err != nil {
+				return nil, err
+			}
+			return fanout(name, members, send, drain), nil
+		},
+	}
+}
+
+func fanout(name string, members int, send, drain func(n int) error) measure {
+	return func(budget time.Duration) (Result, error) {
+		var sending, all stopwatch
+		step := func() error {
+			if err := sending.time(func() error { return send(burst) }); err != nil {
+				return err
+			}
+			return drain(burst)
+		}
+		if _, err := repeat(budget/4, step); err != nil {
+			return nil, err
+		}
+		sending = stopwatch{}
+		var steps int
+		before := mallocs()
+		err := all.time(func() (err error) {
+			steps, err = repeat(budget, step)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		copies := steps * burst * members
+		allocs := float64(mallocs()-before) / float64(copies)
+		read := all.figure(copies, time.Nanosecond)
+		read.Allocs = &allocs
+		return Result{name: sending.figure(copies, time.Nanosecond), name + ".read": read}, nil
+	}
+}
+
+func joinCase() Case {
+	return Case{
+		Name: "joins",
+		Rows: []Row{
+			{Name: "joins", Unit: "joins/s", Higher: true},
+			{Name: "joins.cpu", Unit: "µs CPU/join"},
+		},
+		Note: fmt.Sprintf("%d distinct groups on one interface, IGMP on, %d groups a socket; joins/s by wall time, leaving not timed", joinGroups, joinsPerSock),
+		prepare: func(p Peer) (measure, error) {
+			join, leave, err := p.Joins(joinGroups / joinsPerSock)
+			if err != nil {
+				return nil, err
+			}
+			return joins(join, leave), nil
+		},
+	}
+}
+
+func joins(join func(int, netip.Addr) error, leave func() error) measure {
+	first := fromAddr(netip.MustParseAddr(groupTop))
+	return func(budget time.Duration) (Result, error) {
+		var w stopwatch
+		var objects uint64
+		rounds, err := repeat(budget, func() error {
+			before := mallocs()
+			err := w.time(func() error {
+				for i := range joinGroups {
+					if err := join(i/joinsPerSock, toAddr(first+uint32(i))); err != nil {
+						return fmt.Errorf("join %d: %w", i, err)
+					}
+				}
+				return nil
+			})
+			objects += mallocs() - before
+			if err != nil {
+				return err
+			}
+			return leave()
+		})
+		if err != nil {
+			return nil, err
+		}
+		n := rounds * joinGroups
+		cpu := w.figure(n, time.Microsecond)
+		allocs := float64(objects) / float64(n)
+		cpu.Allocs = &allocs
+		return Result{"joins": {Value: float64(n) / w.wall.Seconds()}, "joins.cpu": cpu}, nil
+	}
+}
+
+func createCase(name string, n int) Case {
+	c := Case{
+		Name: name,
+		Rows: []Row{
+			{Name: name, Unit: "µs CPU/stack"},
+			{Name: name + ".heap", Unit: "B heap/stack"},
+			{Name: name + ".goroutines", Unit: "goroutines/stack"},
+		},
+		Note:    fmt.Sprintf("%d idle stacks with one interface and one address each, in a process of its own; heap and RSS after garbage collection", n),
+		Fresh:   true,
+		prepare: func(p Peer) (measure, error) { return create(p, name, n) },
+	}
+	if hasRSS {
+		c.Rows = append(c.Rows, Row{Name: name + ".rss", Unit: "B RSS/stack"})
+	}
+	if n > 1000 {
+		c.Rounds = 2
+	}
+	return c
+}
+
+// fewer is a Peer that cannot make as many stacks as asked for in reasonable
+// time or memory.
+type fewer interface{ MostStacks() int }
+
+func create(p Peer, name string, n int) (measure, error) {
+	add, err := p.Create()
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := p.(fewer); ok {
+		n = min(n, f.MostStacks())
+	}
+	return func(time.Duration) (Result, error) {
+		before, err := takeFootprint(p)
+		if err != nil {
+			return nil, err
+		}
+		objects := mallocs()
+		var w stopwatch
+		err = w.time(func() error {
+			for i := range n {
+				a := netip.PrefixFrom(toAddr(10<<24|1<<16|uint32(i+1)), 8)
+				if err := add(a); err != nil {
+					return fmt.Errorf("stack %d: %w", i, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		f := w.figure(n, time.Microsecond)
+		allocs := float64(mallocs()-objects) / float64(n)
+		f.Allocs = &allocs
+		after, err := takeFootprint(p)
+		if err != nil {
+			return nil, err
+		}
+		runtime.KeepAlive(add)
+		r := after.perStack(before, name, n)
+		r[name] = f
+		return r, nil
+	}, nil
+}

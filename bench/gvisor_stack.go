@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
+	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
+	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// gvProtocols returns the options of an ordinary IPv4 host, IGMP on.
+func gvProtocols() stack.Options {
+	return stack.Options{
+		NetworkProtocols: []stack.NetworkProtocolFactory{
+			ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: true}}),
+			arp.NewProtocol,
+		},
+		TransportProtocols: []stack.TransportProtocolFactory{
+			udp.NewProtocol, tcp.NewProtocol, icmp.NewProtocol4,
+		},
+		HandleLocal: true,
+	}
+}
+
+// gvHost returns a stack with one Ethernet interface.
+func gvHost(o stack.Options, port stack.LinkEndpoint, a netip.Prefix) (*stack.Stack, error) {
+	s := stack.New(o)
+	return s, gvInterface(s, 1, port, a)
+}
+
+// gvInterface adds an Ethernet interface, its address and the route to its network.
+func gvInterface(s *stack.Stack, id tcpip.NICID, port stack.LinkEndpoint, a netip.Prefix) error {
+	if err := s.CreateNIC(id, ethernet.New(port)); err != nil {
+		return gvErr("CreateNIC", err)
+	}
+	with := tcpip.AddressWithPrefix{Address: gvAddr(a.Addr()), PrefixLen: a.Bits()}
+	pa := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: with}
+	if err := s.AddProtocolAddress(id, pa, stack.AddressProperties{}); err != nil {
+		return gvErr("AddProtocolAddress", err)
+	}
+	s.AddRoute(tcpip.Route{Destination: with.Subnet(), NIC: id})
+	return nil
+}
+
+// Includes implements Peer.
+func (gvisorPeer) Includes(name string) string {
+	const hosts = "hosts with ARP, IPv4, ICMP, IGMP, UDP, TCP on an ethernet endpoint"
+	switch name {
+	case "udp64", "fanout1", "fanout100", "fanout1000":
+		return hosts + " over a pipe; tcpip.Endpoint Write and Read"
+	case "forward10", "forward100k":
+		return "frame copied into a packet buffer, injected, counted by the link endpoint it leaves through"
+	case "joins":
+		return "socket option; reports go to a link endpoint that discards"
+	case "create1k", "create10k":
+		return hosts + " over a pipe; without TCP " + gvCreateWithoutTCP()
+	}
+	return ""
+}
+
+// gvCreateWithoutTCP tells how long a stack takes that has UDP and ICMP only.
+func gvCreateWithoutTCP() string {
+	const n = 200
+	var w stopwatch
+	err := w.time(func() error {
+		for range n {
+			o := gvProtocols()
+			o.TransportProtocols = []stack.TransportProtocolFactory{udp.NewProtocol, icmp.NewProtocol4}
+			port, _ := pipe.New(tcpip.LinkAddress(routerInMAC()), tcpip.LinkAddress(sourceMAC()), wireMTU+ethLen)
+			if _, err := gvHost(o, port, addrA()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%.0f µs", w.figure(n, time.Microsecond).Value)
+}

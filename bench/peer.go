@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// Peer is one network stack under measurement. Each method prepares one case
+// and returns the verb that is timed; the stopwatch is the same for all peers
+// and stays outside of them. A method that cannot run on this machine returns
+// an absence; any other error makes the row missing.
+//
+// A prepared case is used from one goroutine, and its process ends with it.
+type Peer interface {
+	// UDP64 joins two stacks by one wire, a connected UDP socket in each, and
+	// returns exchange, which n times writes 64 bytes into one socket and reads
+	// them from the other.
+	UDP64() (exchange func(n int) error, err error)
+
+	// Forward makes a router with t.Routes, all through one gateway whose
+	// hardware address is known. feed hands it the next n of t.Frames;
+	// delivered returns how many frames have left it since.
+	Forward(t Traffic) (feed func(n int) error, delivered func() (uint64, error), err error)
+
+	// Fanout joins two stacks by one wire, with members sockets in one group
+	// on the second. send multicasts n datagrams of 64 bytes; drain reads n
+	// datagrams from every member and fails if one is not there.
+	Fanout(members int) (send, drain func(n int) error, err error)
+
+	// Create returns add, which makes one more idle stack with one interface,
+	// up, and address, and keeps it.
+	Create() (add func(address netip.Prefix) error, err error)
+
+	// Joins makes one stack with one interface, IGMP on, and that many UDP
+	// sockets. join makes socket i a member of group; leave ends all memberships.
+	Joins(sockets int) (join func(i int, group netip.Addr) error, leave func() error, err error)
+
+	// Includes says in a few words what the figures of the named case include
+	// or were limited to for this peer; empty if there is nothing to say.
+	Includes(name string) string
+}
+
+// absence is the error of a peer or a figure that does not exist on this machine.
+type absence string
+
+func (a absence) Error() string { return string(a) }
+
+// isAbsence reports whether err says that something is absent rather than broken.
+func isAbsence(err error) (absence, bool) {
+	var a absence
+	ok := errors.As(err, &a)
+	return a, ok
+}
+
+// payloadLen is the length in bytes of every datagram's payload.
+const payloadLen = 64
+
+// What the peers' stacks are called, the same for all.
+const (
+	udpPort  = 7777
+	wireMTU  = 1500
+	ethLen   = 14
+	groupTop = "239.1.0.0" // groups are counted from here
+)
+
+func addrA() netip.Prefix     { return netip.MustParsePrefix("10.1.0.1/24") }
+func addrB() netip.Prefix     { return netip.MustParsePrefix("10.1.0.2/24") }
+func fanoutGroup() netip.Addr { return netip.MustParseAddr("239.2.3.4") }

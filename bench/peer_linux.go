@@ -1,0 +1,436 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// linuxPeer is the kernel's stack in network namespaces joined by veth pairs.
+type linuxPeer struct {
+	quick     bool
+	generator float64    // µs per frame of Forward's generator alone
+	hub       *namespace // where the far ends of Create's interfaces are
+	made      []int      // file descriptors that keep Create's namespaces
+	before    uint64     // bytes of kernel memory when there were none
+}
+
+func newLinux(quick bool) Peer { return &linuxPeer{quick: quick} }
+
+// Includes implements Peer.
+func (p *linuxPeer) Includes(name string) string {
+	const calls = "namespaces joined by veth; plain write and read system calls"
+	switch name {
+	case "udp64", "fanout1", "fanout100", "fanout1000":
+		return calls
+	case "forward10", "forward100k":
+		return fmt.Sprintf("includes the generator (AF_PACKET sendmmsg past the qdisc in one namespace, veth to the router; %.2f µs measured alone) and the receiving veth, where frames are counted and dropped as another host's", p.generator)
+	case "joins":
+		return "IP_ADD_MEMBERSHIP on an interface that is a veth's end"
+	case "create1k", "create10k":
+		s := "namespace with one end of a veth whose other end is in a common namespace, made by netlink; RSS is kernel memory (slab, per-cpu, vmalloc) by /proc/meminfo"
+		if p.quick && name == "create10k" {
+			s += fmt.Sprintf("; %d namespaces only in a quick run", p.MostStacks())
+		}
+		return s
+	}
+	return ""
+}
+
+// linuxWire returns two namespaces joined by a veth pair.
+func linuxWire() (a, b plug, err error) {
+	a = plug{name: "eth0", mac: routerInMAC(), addr: addrA()}
+	b = plug{name: "eth0", mac: sourceMAC(), addr: addrB()}
+	if a.ns, err = newNamespace(); err != nil {
+		return a, b, err
+	}
+	if b.ns, err = newNamespace(); err != nil {
+		return a, b, err
+	}
+	return a, b, connect(a, b)
+}
+
+// udpSocket returns a socket bound to udpPort.
+func (n *namespace) udpSocket() (int, error) {
+	fd, err := n.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return -1, err
+	}
+	// A lost datagram is to be an error, not a hang.
+	limit := unix.NsecToTimeval(int64(5 * time.Second))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+		return -1, err
+	}
+	return fd, unix.Bind(fd, &unix.SockaddrInet4{Port: udpPort})
+}
+
+func sockaddr(a netip.Addr) *unix.SockaddrInet4 {
+	return &unix.SockaddrInet4{Port: udpPort, Addr: a.As4()}
+}
+
+func (*linuxPeer) UDP64() (func(int) error, error) {
+	a, b, err := linuxWire()
+	if err != nil {
+		return nil, err
+	}
+	from, err := a.ns.udpSocket()
+	if err != nil {
+		return nil, err
+	}
+	to, err := b.ns.udpSocket()
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Connect(from, sockaddr(addrB().Addr())); err != nil {
+		return nil, err
+	}
+	if err := unix.Connect(to, sockaddr(addrA().Addr())); err != nil {
+		return nil, err
+	}
+	return func(n int) error {
+		for range n {
+			if err := linuxWrite(from, 1); err != nil {
+				return err
+			}
+			if err := linuxRead(to, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// The calls that are timed are raw: telling the scheduler of each costs time
+// that is Go's and not Linux's, and a second thread that looks for work.
+
+func linuxWrite(fd, n int) error {
+	var payload [payloadLen]byte
+	for range n {
+		_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&payload)), payloadLen)
+		if e != 0 {
+			return fmt.Errorf("write: %w", e)
+		}
+	}
+	return nil
+}
+
+func linuxRead(fd, n int) error {
+	var b [payloadLen]byte
+	for range n {
+		got, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), payloadLen)
+		if e == unix.EAGAIN {
+			return errors.New("read: a datagram is missing")
+		}
+		if e != 0 {
+			return fmt.Errorf("read: %w", e)
+		}
+		if got != payloadLen {
+			return fmt.Errorf("read %d bytes", got)
+		}
+	}
+	return nil
+}
+
+func (p *linuxPeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
+	in := plug{name: "in", mac: routerInMAC(), addr: routerIn()}
+	gen := plug{name: "gen", mac: sourceMAC()}
+	out := plug{name: "out", mac: routerOutMAC(), addr: routerOut()}
+	sink := plug{name: "sink", mac: sourceMAC()} // not gatewayMAC: what arrives is another host's
+	var err error
+	for _, end := range []*plug{&in, &gen, &sink} {
+		if end.ns, err = newNamespace(); err != nil {
+			return nil, nil, err
+		}
+		if err := end.ns.withoutIPv6(); err != nil {
+			return nil, nil, err
+		}
+	}
+	out.ns = in.ns
+	if err := connect(in, gen); err != nil {
+		return nil, nil, err
+	}
+	if err := connect(out, sink); err != nil {
+		return nil, nil, err
+	}
+	if err := in.ns.route(t.Routes, out); err != nil {
+		return nil, nil, err
+	}
+	if p.generator, err = gen.alone(t.Frames); err != nil {
+		return nil, nil, err
+	}
+	feed, err := gen.feeder(t.Frames)
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err := sink.received()
+	if err != nil {
+		return nil, nil, err
+	}
+	delivered := func() (uint64, error) {
+		n, err := sink.received()
+		return n - before, err
+	}
+	return feed, delivered, nil
+}
+
+// route makes the namespace a router with all routes by the gateway behind out.
+func (n *namespace) route(routes []netip.Prefix, out plug) error {
+	for name, value := range map[string]int{
+		"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/in/rp_filter": 0,
+	} {
+		if err := n.sysctl(name, value); err != nil {
+			return err
+		}
+	}
+	if err := out.neighbor(gateway(), gatewayMAC()); err != nil {
+		return err
+	}
+	l, err := out.link()
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		err := n.handle.RouteAdd(&netlink.Route{
+			LinkIndex: l.Attrs().Index, Dst: ipNet(r), Gw: gateway().AsSlice(),
+		})
+		if err != nil {
+			return fmt.Errorf("route %v: %w", r, err)
+		}
+	}
+	return nil
+}
+
+// mmsghdr is struct mmsghdr of sendmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+// alone returns how many µs of CPU a frame takes that the router does not
+// forward because it is another host's.
+func (p plug) alone(frames [][]byte) (float64, error) {
+	var others [][]byte
+	for _, f := range frames {
+		f = slices.Clone(f)
+		copy(f, gatewayMAC())
+		others = append(others, f)
+	}
+	feed, err := p.feeder(others)
+	if err != nil {
+		return 0, err
+	}
+	var w stopwatch
+	var steps int
+	err = w.time(func() (err error) {
+		steps, err = repeat(30*time.Millisecond, func() error { return feed(chunk) })
+		return err
+	})
+	return w.figure(steps*chunk, time.Microsecond).Value, err
+}
+
+// feeder returns a function that sends the next n frames out of the
+// interface, chunk at most in one call.
+func (p plug) feeder(frames [][]byte) (func(n int) error, error) {
+	l, err := p.link()
+	if err != nil {
+		return nil, err
+	}
+	// Protocol 0: it sends and receives nothing.
+	fd, err := p.ns.socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index}); err != nil {
+		return nil, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
+		return nil, err
+	}
+	vectors := make([]unix.Iovec, len(frames))
+	messages := make([]mmsghdr, len(frames))
+	for i, f := range frames {
+		vectors[i].Base = &f[0]
+		vectors[i].SetLen(len(f))
+		messages[i].hdr.Iov = &vectors[i]
+		messages[i].hdr.SetIovlen(1)
+	}
+	next := 0
+	return func(n int) error {
+		for n > 0 {
+			some := messages[next:min(next+min(n, chunk), len(messages))]
+			sent, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&some[0])), uintptr(len(some)), 0, 0, 0)
+			if e != 0 {
+				return fmt.Errorf("sendmmsg: %w", e)
+			}
+			n -= int(sent)
+			next = (next + int(sent)) % len(messages)
+		}
+		return nil
+	}, nil
+}
+
+func (*linuxPeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	a, b, err := linuxWire()
+	if err != nil {
+		return nil, nil, err
+	}
+	var sockets []int
+	for range members {
+		fd, err := b.ns.udpSocket()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := b.join(fd, fanoutGroup()); err != nil {
+			return nil, nil, err
+		}
+		sockets = append(sockets, fd)
+	}
+	from, err := a.ns.udpSocket()
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &unix.IPMreqn{Address: addrA().Addr().As4()}
+	if err := unix.SetsockoptIPMreqn(from, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, out); err != nil {
+		return nil, nil, err
+	}
+	if err := unix.Connect(from, sockaddr(fanoutGroup())); err != nil {
+		return nil, nil, err
+	}
+	send := func(n int) error { return linuxWrite(from, n) }
+	drain := func(n int) error {
+		for _, fd := range sockets {
+			if err := linuxRead(fd, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return send, drain, nil
+}
+
+// join makes the socket a member of group on the interface with the plug's address.
+func (p plug) join(fd int, group netip.Addr) error {
+	m := &unix.IPMreq{Multiaddr: group.As4(), Interface: p.addr.Addr().As4()}
+	return unix.SetsockoptIPMreq(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, m)
+}
+
+func (p *linuxPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
+	a, _, err := linuxWire()
+	if err != nil {
+		return nil, nil, err
+	}
+	var fds []int
+	for range sockets {
+		fd, err := a.ns.udpSocket()
+		if err != nil {
+			return nil, nil, err
+		}
+		fds = append(fds, fd)
+	}
+	type membership struct {
+		fd    int
+		group netip.Addr
+	}
+	var joined []membership
+	join := func(i int, group netip.Addr) error {
+		joined = append(joined, membership{fds[i], group})
+		return a.join(fds[i], group)
+	}
+	leave := func() error {
+		for _, j := range joined {
+			m := &unix.IPMreq{Multiaddr: j.group.As4(), Interface: a.addr.Addr().As4()}
+			if err := unix.SetsockoptIPMreq(j.fd, unix.IPPROTO_IP, unix.IP_DROP_MEMBERSHIP, m); err != nil {
+				return err
+			}
+		}
+		joined = joined[:0]
+		return nil
+	}
+	return join, leave, nil
+}
+
+// MostStacks bounds Create: each namespace takes about a third of a megabyte
+// and most of a millisecond, and as long again to go.
+func (p *linuxPeer) MostStacks() int {
+	if p.quick {
+		return 1000
+	}
+	return 10_000
+}
+
+// Memory implements outsider.
+func (*linuxPeer) Memory() (uint64, error) { return kernelMemory() }
+
+// Create makes namespaces from one thread, which ends up in the last of them.
+func (p *linuxPeer) Create() (func(netip.Prefix) error, error) {
+	hub, err := newNamespace()
+	if err != nil {
+		return nil, err
+	}
+	p.hub = hub
+	if p.before, err = kernelMemory(); err != nil {
+		return nil, err
+	}
+	runtime.LockOSThread()
+	return p.add, nil
+}
+
+func (p *linuxPeer) add(a netip.Prefix) error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return denied("unshare", err)
+	}
+	fd, err := currentNamespace()
+	if err != nil {
+		return err
+	}
+	p.made = append(p.made, fd)
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	// The index is given so that nothing has to be looked up.
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.Index, attrs.Flags = "eth0", 2, net.FlagUp
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: fmt.Sprintf("port%d", len(p.made)), PeerNamespace: netlink.NsFd(p.hub.fd)}
+	if err := h.LinkAdd(veth); err != nil {
+		return fmt.Errorf("veth: %w", err)
+	}
+	return h.AddrAdd(veth, &netlink.Addr{IPNet: ipNet(a)})
+}
+
+// Clean implements cleaner: the kernel takes namespaces down in the
+// background, which must not slow the next measurement.
+func (p *linuxPeer) Clean() {
+	if len(p.made) == 0 {
+		return
+	}
+	if err := unix.Setns(p.hub.fd, unix.CLONE_NEWNET); err != nil {
+		return
+	}
+	full, err := kernelMemory()
+	if err != nil || full < p.before {
+		return
+	}
+	for _, fd := range p.made {
+		unix.Close(fd)
+	}
+	rest := p.before + (full-p.before)/20 // the kernel keeps some for the next ones
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+		if now, err := kernelMemory(); err != nil || now <= rest {
+			return
+		}
+	}
+}

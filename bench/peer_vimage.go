@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/link"
+)
+
+// vimagePeer is vimage by its front door, in real time.
+type vimagePeer struct{}
+
+func newVimage() Peer { return vimagePeer{} }
+
+// Includes implements Peer.
+func (vimagePeer) Includes(name string) string {
+	const hosts = "stacks with ARP, IPv4, ICMP, IGMP, UDP (no TCP yet)"
+	switch name {
+	case "udp64", "fanout1", "fanout100", "fanout1000":
+		return hosts + " on an Epair; UDPConn Write and Read"
+	case "forward10", "forward100k":
+		return "frame copied into a buffer, queued at the interface, counted by the port it leaves through"
+	case "joins":
+		return "reports go to a port that discards"
+	case "create1k", "create10k":
+		return hosts + ", each on an Epair of its own"
+	}
+	return ""
+}
+
+// vmHost returns a stack with one interface.
+func vmHost(w *vimage.World, name string, port link.Port, a netip.Prefix) (*vimage.Stack, *vimage.Interface, error) {
+	s, err := w.NewStack(name, vimage.StackConfig{})
+	if err != nil {
+		return nil, nil, err
+	}
+	i, err := vmInterface(s, "eth0", port, nil, a)
+	return s, i, err
+}
+
+func vmInterface(s *vimage.Stack, name string, port link.Port, mac []byte, a netip.Prefix) (*vimage.Interface, error) {
+	i, err := s.AddInterface(name, vimage.InterfaceConfig{Port: port, MAC: mac, Addrs: []netip.Prefix{a}})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// vmWire returns two hosts on one wire and the second one's interface.
+func vmWire() (a, b *vimage.Stack, ib *vimage.Interface, err error) {
+	w := vimage.NewWorld(vimage.Config{})
+	wire := link.NewEpair(wireMTU)
+	if a, _, err = vmHost(w, "a", wire.A(), addrA()); err != nil {
+		return nil, nil, nil, err
+	}
+	b, ib, err = vmHost(w, "b", wire.B(), addrB())
+	return a, b, ib, err
+}
+
+func udpAddr(a netip.Addr) *net.UDPAddr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, udpPort))
+}
+
+func (vimagePeer) UDP64() (func(int) error, error) {
+	a, b, _, err := vmWire()
+	if err != nil {
+		return nil, err
+	}
+	from, err := a.DialUDP("udp4", udpAddr(addrA().Addr()), udpAddr(addrB().Addr()))
+	if err != nil {
+		return nil, err
+	}
+	to, err := b.DialUDP("udp4", udpAddr(addrB().Addr()), udpAddr(addrA().Addr()))
+	if err != nil {
+		return nil, err
+	}
+	return func(n int) error {
+		for range n {
+			if err := vmWrite(from, 1); err != nil {
+				return err
+			}
+			if err := vmRead(to, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+func vmWrite(c *vimage.UDPConn, n int) error {
+	var payload [payloadLen]byte
+	for range n {
+		if _, err := c.Write(payload[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vmRead waits for ever where a datagram is missing, and this process is ended
+// for it.
+func vmRead(c *vimage.UDPConn, n int) error {
+	var b [payloadLen]byte
+	for range n {
+		got, err := c.Read(b[:])
+		if err != nil {
+			return err
+		}
+		if got != payloadLen {
+			return fmt.Errorf("read %d bytes", got)
+		}
+	}
+	return nil
+}
+
+func (vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
+	w := vimage.NewWorld(vimage.Config{})
+	s, err := w.NewStack("router", vimage.StackConfig{})
+	if err != nil {
+		return nil, nil, err
+	}
+	in, out := new(vmPort), new(vmPort)
+	if _, err := vmInterface(s, "in", in, routerInMAC(), routerIn()); err != nil {
+		return nil, nil, err
+	}
+	if _, err := vmInterface(s, "out", out, routerOutMAC(), routerOut()); err != nil {
+		return nil, nil, err
+	}
+	if err := s.SetForwarding(true); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range t.Routes {
+		if err := s.AddRoute(vimage.Route{Dst: r, Gateway: gateway()}); err != nil {
+			return nil, nil, err
+		}
+	}
+	next := 0
+	sched := w.Internal().Sched()
+	feed := func(n int) error {
+		r := sched.Get()
+		for range n {
+			in.receive(r, t.Frames[next%len(t.Frames)])
+			next++
+		}
+		r.Done()
+		return nil
+	}
+	// Only so many packets wait for ARP to learn the gateway.
+	if err := feed(1); err != nil {
+		return nil, nil, err
+	}
+	before := out.frames
+	return feed, func() (uint64, error) { return out.frames - before, nil }, nil
+}
+
+func (vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	a, b, ib, err := vmWire()
+	if err != nil {
+		return nil, nil, err
+	}
+	sockets, err := vmSockets(b, members)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range sockets {
+		if err := vmMember(c, vnet.McastJoin, ib, fanoutGroup()); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := a.AddRoute(vimage.Route{Dst: netip.MustParsePrefix("224.0.0.0/4"), Interface: "eth0"}); err != nil {
+		return nil, nil, err
+	}
+	from, err := a.DialUDP("udp4", udpAddr(addrA().Addr()), udpAddr(fanoutGroup()))
+	if err != nil {
+		return nil, nil, err
+	}
+	send := func(n int) error { return vmWrite(from, n) }
+	drain := func(n int) error {
+		for _, c := range sockets {
+			if err := vmRead(c, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return send, drain, nil
+}
+
+// vmSockets returns n sockets bound to udpPort.
+func vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
+	lc := vimage.ListenConfig{Stack: s, ReusePort: true}
+	var all []*vimage.UDPConn
+	for range n {
+		c, err := lc.ListenPacket(context.Background(), "udp4", ":"+strconv.Itoa(udpPort))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c.(*vimage.UDPConn))
+	}
+	return all, nil
+}
+
+// vmMember makes a socket a member of a group, or ends that.
+func vmMember(c *vimage.UDPConn, op vnet.McastOp, i *vimage.Interface, group netip.Addr) error {
+	if e := c.Internal().Mcast(op, uint32(i.Index()), group, netip.Addr{}); e != 0 {
+		return fmt.Errorf("group %v: %w", group, e)
+	}
+	return nil
+}
+
+func (vimagePeer) Create() (func(netip.Prefix) error, error) {
+	w := vimage.NewWorld(vimage.Config{})
+	n := 0
+	add := func(a netip.Prefix) error {
+		n++
+		_, _, err := vmHost(w, strconv.Itoa(n), link.NewEpair(wireMTU).A(), a)
+		return err
+	}
+	return add, nil
+}
+
+func (vimagePeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
+	s, i, err := vmHost(vimage.NewWorld(vimage.Config{}), "a", new(vmPort), addrA())
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := vmSockets(s, sockets)
+	if err != nil {
+		return nil, nil, err
+	}
+	type membership struct {
+		c     *vimage.UDPConn
+		group netip.Addr
+	}
+	var joined []membership
+	join := func(n int, group netip.Addr) error {
+		joined = append(joined, membership{all[n], group})
+		return vmMember(all[n], vnet.McastJoin, i, group)
+	}
+	leave := func() error {
+		for _, m := range joined {
+			if err := vmMember(m.c, vnet.McastLeave, i, m.group); err != nil {
+				return err
+			}
+		}
+		joined = joined[:0]
+		return nil
+	}
+	return join, leave, nil
+}

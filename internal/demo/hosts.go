@@ -1,0 +1,135 @@
+package demo
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage/link"
+)
+
+// payload is what every datagram carries: "vimage", its number (0 for a
+// beacon, which only shows who has joined), and the time it was sent, in Unix
+// nanoseconds, padded to 32 bytes.
+const payload = 32
+
+func putPayload(b []byte, seq uint64, sent time.Time) {
+	copy(b, "vimage")
+	binary.BigEndian.PutUint64(b[6:], seq)
+	binary.BigEndian.PutUint64(b[14:], uint64(sent.UnixNano()))
+}
+
+// payloadSeq returns the number, and false for bytes that are none of ours.
+func payloadSeq(b []byte) (uint64, bool) {
+	if len(b) < payload || string(b[:6]) != "vimage" {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b[6:]), true
+}
+
+// sender is a host that sends to groups.
+type sender struct {
+	node *lab.Node
+	conn *vimage.UDPConn
+	buf  [payload]byte
+}
+
+func (n *network) sender(name string) (*sender, error) {
+	h, err := n.host(name, n.lan)
+	if err != nil {
+		return nil, err
+	}
+	pc, err := h.ListenPacket("udp4", ":0")
+	if err != nil {
+		return nil, err
+	}
+	s := &sender{node: h, conn: pc.(*vimage.UDPConn)}
+	if e := s.conn.Internal().SetMulticastIf(uint32(h.Eth(0).Index())); e != 0 {
+		return nil, fmt.Errorf("%s: multicast interface: %w", name, e)
+	}
+	return s, nil
+}
+
+// send sends one datagram to every group.
+func (s *sender) send(n *network, seq uint64) {
+	putPayload(s.buf[:], seq, n.World.Now())
+	for g := range n.Groups {
+		s.conn.WriteToUDPAddrPort(s.buf[:], netip.AddrPortFrom(n.group(g), port))
+	}
+}
+
+// receiver is a host that joins one source's channel.
+type receiver struct {
+	node          *lab.Node
+	conn          *vimage.UDPConn
+	world         *vimage.World
+	group, source netip.Addr
+	anyPayload    bool // datagrams are somebody else's program's
+	asked         time.Time
+	delay         atomic.Int64 // nanoseconds from the join to the first datagram, 0 if none came
+	got           atomic.Uint64
+	wrong         atomic.Uint64
+}
+
+func (n *network) receiver(i int, at *lab.Switch) (*receiver, error) {
+	h, err := n.AddNode(fmt.Sprintf("r%d", i), lab.NodeConfig{})
+	if err != nil {
+		return nil, err
+	}
+	var lc lab.LinkConfig
+	if n.Break == "link" && i%bystander == 1%n.Receivers {
+		lc.FaultConfig = link.FaultConfig{Loss: 0.5}
+	}
+	if _, err := n.AddLink(h, at, lc); err != nil {
+		return nil, err
+	}
+	pc, err := h.ListenPacket("udp4", fmt.Sprintf(":%d", port))
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{node: h, conn: pc.(*vimage.UDPConn), world: n.World, group: n.group(i), source: n.sources[i/n.Groups%n.Sources].node.Addr()}
+	r.conn.OnReadable(r.read)
+	if n.Break == "source-filter" {
+		r.conn.Internal().SetIgnoreSourceFilters(true)
+	}
+	if n.Break == "report" && i%bystander == 1%n.Receivers {
+		h.Internal().SetMute(uint32(h.Eth(0).Index()), true)
+	}
+	return r, nil
+}
+
+// read takes everything that waits. Several calls may run at once.
+func (r *receiver) read() {
+	var buf [2 * payload]byte
+	for {
+		m, from, ok, err := r.conn.TryReadFrom(buf[:])
+		if !ok || err != nil {
+			return
+		}
+		seq, ours := payloadSeq(buf[:m])
+		switch {
+		case !ours && !r.anyPayload || from.Addr() != r.source:
+			r.wrong.Add(1)
+			continue
+		case seq != 0 || r.anyPayload:
+			r.got.Add(1)
+		}
+		if r.delay.Load() == 0 {
+			r.delay.Store(max(int64(r.world.Now().Sub(r.asked)), 1))
+		}
+	}
+}
+
+// join makes the node's first interface a member of (source, group).
+func join(c *vimage.UDPConn, h *lab.Node, source, group netip.Addr) error {
+	e := c.Internal().Mcast(vnet.McastJoinSource, uint32(h.Eth(0).Index()), group, source)
+	if e != 0 {
+		return fmt.Errorf("%s: join (%v, %v): %w", h.Name(), source, group, e)
+	}
+	return nil
+}

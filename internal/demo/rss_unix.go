@@ -1,0 +1,22 @@
+//go:build linux || darwin || freebsd
+
+package demo
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// maxRSS returns the most memory the process has had, in bytes, by the kernel's
+// count.
+func maxRSS() uint64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	n := uint64(u.Maxrss)
+	if runtime.GOOS != "darwin" {
+		n *= 1024 // kibibytes everywhere else
+	}
+	return n
+}

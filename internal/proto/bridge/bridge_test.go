@@ -1,0 +1,196 @@
+package bridge
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// TestListsAgainstDatabase does random things to a switch and compares where
+// data would go with what asking every port's state says.
+func TestListsAgainstDatabase(t *testing.T) {
+	names := []string{"IS_IN", "IS_EX", "TO_IN", "TO_EX", "ALLOW", "BLOCK"}
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		const ports = 8
+		s := newScript(t, ports)
+		s.tun.FastLeave = int32(seed & 1)
+		randomSources := func() string {
+			list := ""
+			for range r.IntN(4) {
+				list += fmt.Sprintf(" 10.9.0.%d", r.IntN(4))
+			}
+			return list
+		}
+		for step := range 3000 {
+			n, group := r.IntN(ports), fmt.Sprintf("239.0.0.%d", r.IntN(3))
+			var cmd string
+			switch k := r.IntN(100); {
+			case k < 70:
+				cmd = fmt.Sprintf("%d %s %s%s", n, names[r.IntN(6)], group, randomSources())
+			case k < 80:
+				cmd = fmt.Sprintf("%d query 10.0.0.254 %s%s", n, group, randomSources())
+			case k < 90:
+				cmd = fmt.Sprintf("run %dms", r.IntN(100000))
+			case k < 93:
+				cmd = fmt.Sprintf("router %d on", n)
+			case k < 96:
+				cmd = fmt.Sprintf("router %d off", n)
+			case k < 98:
+				cmd = fmt.Sprintf("drop %d", n)
+			default:
+				cmd = fmt.Sprintf("add %d", n)
+			}
+			s.do(cmd)
+			checkLists(t, s.b)
+			checkData(t, s, fmt.Sprintf("seed %d step %d %s", seed, step, cmd))
+		}
+	}
+}
+
+func checkData(t *testing.T, s *script, where string) {
+	t.Helper()
+	for g := range 3 {
+		group := netip.AddrFrom4([4]byte{239, 0, 0, byte(g)})
+		for a := range 5 {
+			src := netip.AddrFrom4([4]byte{10, 9, 0, byte(a)})
+			var want []int32
+			for _, n := range s.b.all {
+				m := s.b.db.Lookup(n, group.As4())
+				if n != 0 && (s.b.ports[n].router > 0 || m != nil && m.Forwards(src.As4())) {
+					want = append(want, n)
+				}
+			}
+			slices.Sort(want)
+			if !s.b.attached(0) {
+				continue
+			}
+			s.b.Input(s.now, s.env(), 0, udp(0, src.String(), group.String()), &s.d)
+			if got := targets(t, &s.d); !slices.Equal(got, want) {
+				t.Fatalf("%s: (%v,%v) to %v, want %v", where, src, group, got, want)
+			}
+			if s.d.Copies+s.d.Withheld != len(s.b.all)-1 {
+				t.Fatalf("%s: %d copies and %d withheld of %d", where, s.d.Copies, s.d.Withheld, len(s.b.all)-1)
+			}
+		}
+	}
+}
+
+// many returns a switch whose ports all listen to one source.
+func many(t testing.TB, ports int) *script {
+	s := newScript(t, ports)
+	s.do("0 query 10.0.0.254")
+	for n := 1; n < ports; n++ {
+		s.b.Input(s.now, s.env(), int32(n), reportOf(n, "ALLOW", "232.1.1.1", "10.0.0.9"), &s.d)
+	}
+	return s
+}
+
+func TestTenThousandPorts(t *testing.T) {
+	const ports = 10000
+	s := many(t, ports)
+	checkLists(t, s.b)
+	data := udp(0, "10.0.0.9", "232.1.1.1")
+	s.b.Input(s.now, s.env(), 0, data, &s.d)
+	if s.d.Copies != ports-1 {
+		t.Errorf("%d copies", s.d.Copies)
+	}
+	refresh := reportOf(77, "IS_IN", "232.1.1.1", "10.0.0.9")
+	e := s.env()
+	if n := testing.AllocsPerRun(100, func() {
+		s.now += 1000
+		s.b.Input(s.now, e, 0, data, &s.d)
+		s.b.Input(s.now, e, 77, refresh, &s.d)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	s.run(260 * time.Second) // all die
+	s.b.Input(s.now, e, 0, data, &s.d)
+	if s.d.Copies != 0 || s.d.Withheld != ports-1 || s.b.groups.Len() != 0 || s.b.db.Len() != 0 {
+		t.Errorf("after all died: %d copies, %d groups", s.d.Copies, s.b.groups.Len())
+	}
+}
+
+func BenchmarkReport(b *testing.B) {
+	for _, ports := range []int{10, 10000} {
+		b.Run(fmt.Sprint(ports), func(b *testing.B) {
+			s := many(b, ports)
+			e := s.env()
+			leave := reportOf(5, "TO_IN", "232.1.1.1", "")
+			join := reportOf(5, "ALLOW", "232.1.1.1", "10.0.0.9")
+			s.tun.FastLeave = 1
+			b.ReportAllocs()
+			for b.Loop() {
+				s.b.Input(s.now, e, 5, leave, &s.d)
+				s.b.Input(s.now, e, 5, join, &s.d)
+			}
+		})
+	}
+}
+
+func BenchmarkData(b *testing.B) {
+	for _, ports := range []int{10, 10000} {
+		b.Run(fmt.Sprint(ports), func(b *testing.B) {
+			s := many(b, ports)
+			e := s.env()
+			data := udp(0, "10.0.0.9", "232.1.1.1")
+			b.ReportAllocs()
+			for b.Loop() {
+				s.b.Input(s.now, e, 0, data, &s.d)
+			}
+		})
+	}
+}
+
+func BenchmarkUnicast(b *testing.B) {
+	s := newScript(b, 100)
+	e := s.env()
+	s.do("1 to 2")
+	s.do("2 to 1")
+	f := make([]byte, 60)
+	wire.PutEther(f, hostMAC(2), hostMAC(1), wire.EtherTypeIPv4)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.b.Input(s.now, e, 1, f, &s.d)
+	}
+}
+
+func FuzzInput(f *testing.F) {
+	files, _ := filepath.Glob("../igmp/testdata/kernel/*.pcap")
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for b = b[24:]; len(b) > 16; {
+			n := int(b[8]) | int(b[9])<<8
+			f.Add(b[16:16+n], uint8(1))
+			b = b[16+n:]
+		}
+	}
+	f.Add([]byte(tagged(udp(1, "10.0.0.9", "239.1.1.1"), 5)), uint8(2))
+	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
+		frame, fault := wire.ParseEther(b)
+		if fault != wire.OK {
+			return
+		}
+		s := newScript(t, 4)
+		s.do("1 ALLOW 239.1.1.1 10.9.0.101")
+		s.do("2 TO_EX 239.1.1.1 10.9.0.102")
+		s.do("3 TO_EX 232.1.1.1")
+		for range 2 {
+			s.b.Input(s.now, s.env(), int32(n%5), frame, &s.d)
+			targets(t, &s.d)
+			checkLists(t, s.b)
+			s.run(time.Duration(n) * time.Second)
+			checkLists(t, s.b)
+		}
+	})
+}

@@ -1,0 +1,47 @@
+package bridge
+
+// Tunables are a switch's variables.
+type Tunables struct {
+	MaxAge          int32 `sysctl:"net.link.bridge.max_age,min=1,max=1000000" desc:"seconds an address stays learned without being seen"`
+	MaxAddr         int32 `sysctl:"net.link.bridge.max_addr,min=0,max=16777216" desc:"addresses learned at most"`
+	Snooping        int32 `sysctl:"net.link.bridge.snooping,min=0,max=1" desc:"0: flood all multicast"`
+	FloodUnknown    int32 `sysctl:"net.link.bridge.flood_unregistered,min=0,max=1" desc:"flood groups that nobody reported, instead of sending them to routers only"`
+	FastLeave       int32 `sysctl:"net.link.bridge.fast_leave,min=0,max=1" desc:"there is one host behind each port, so stop at its leave"`
+	RouterAge       int32 `sysctl:"net.link.bridge.router_age,min=1,max=1000000" desc:"seconds a port leads to a router after a query"`
+	MemberAge       int32 `sysctl:"net.link.bridge.member_age,min=1,max=1000000" desc:"seconds a port listens after a report"`
+	LastMemberCount int32 `sysctl:"net.link.bridge.last_member_count,min=1,max=7" desc:"response times after a specific query until nobody is believed to be left"`
+	MaxGroups       int32 `sysctl:"net.link.bridge.max_groups,min=0,max=16777216" desc:"groups per port"`
+	MaxSources      int32 `sysctl:"net.link.bridge.max_sources,min=0,max=65535" desc:"sources per port and group"`
+}
+
+// Defaults returns the tunables a world starts with.
+func Defaults() Tunables {
+	return Tunables{
+		MaxAge: 300, MaxAddr: 65536, Snooping: 1, RouterAge: 255, MemberAge: 260,
+		LastMemberCount: 2, MaxGroups: 16384, MaxSources: 1024,
+	}
+}
+
+// Stats counts what a switch did. Copies counts frames out, Withheld the copies
+// of multicast frames and reports that flooding would have made and snooping did
+// not.
+type Stats struct {
+	Frames       uint64 `stat:"bridge.frames"`
+	Copies       uint64 `stat:"bridge.copies"`
+	Withheld     uint64 `stat:"bridge.withheld"`
+	Dropped      uint64 `stat:"bridge.dropped"`
+	Learned      uint64 `stat:"bridge.learned"`
+	Moved        uint64 `stat:"bridge.moved"`
+	NotLearned   uint64 `stat:"bridge.notlearned"`
+	Queries      uint64 `stat:"bridge.queries"`
+	Reports      uint64 `stat:"bridge.reports"`
+	BadIGMP      uint64 `stat:"bridge.badigmp"`
+	NotRecorded  uint64 `stat:"bridge.notrecorded"`
+	Unregistered uint64 `stat:"bridge.unregistered"`
+}
+
+// Env is what a switch borrows for one call.
+type Env struct {
+	T *Tunables
+	S *Stats
+}

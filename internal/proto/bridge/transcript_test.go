@@ -1,0 +1,179 @@
+package bridge
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
+
+// script is a switch and the time. Station n sits at port n.
+type script struct {
+	t     testing.TB
+	b     *Bridge
+	tun   Tunables
+	stats Stats
+	now   clock.Time
+	d     Decision
+}
+
+func newScript(t testing.TB, ports int) *script {
+	s := &script{t: t, b: New(table.Seed{}), tun: Defaults()}
+	for n := range ports {
+		s.b.AddPort(int32(n))
+	}
+	return s
+}
+
+func (s *script) env() Env { return Env{&s.tun, &s.stats} }
+
+func (s *script) input(n int, f wire.Ether) string {
+	s.b.Input(s.now, s.env(), int32(n), f, &s.d)
+	out := fmt.Sprintf("%v %v", s.d.Verdict, targets(s.t, &s.d))
+	if s.d.Withheld > 0 {
+		out += fmt.Sprintf(", %d withheld", s.d.Withheld)
+	}
+	return out + "\n"
+}
+
+func (s *script) run(d time.Duration) {
+	until := s.now.Add(d)
+	for s.b.Deadline() <= until {
+		s.now = max(s.now, s.b.Deadline())
+		s.b.Expire(s.now, s.env())
+	}
+	s.now = until
+}
+
+// do runs "PORT VERB …" or a command without a port.
+func (s *script) do(cmd string) string {
+	w := strings.Fields(cmd)
+	switch w[0] {
+	case "switch":
+		*s = *newScript(s.t, number(w[1]))
+		return ""
+	case "set":
+		for name, v := range map[string]*int32{"snooping": &s.tun.Snooping, "flood": &s.tun.FloodUnknown,
+			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups} {
+			if name == w[1] {
+				*v = int32(number(w[2]))
+			}
+		}
+		return ""
+	case "run":
+		d, err := time.ParseDuration(w[1])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.run(d)
+		return ""
+	case "drop":
+		s.b.DropPort(int32(number(w[1])))
+		return ""
+	case "add":
+		s.b.AddPort(int32(number(w[1])))
+		return ""
+	case "router":
+		s.b.SetRouterPort(int32(number(w[1])), w[2] == "on")
+		return ""
+	case "routers":
+		return fmt.Sprintf("routers %v\n", s.b.RouterPorts())
+	case "groups":
+		if text := sum(s.b.Groups(s.now, int32(number(w[1])))); text != "" {
+			return text + "\n"
+		}
+		return "none\n"
+	case "stats":
+		return fmt.Sprintf("%+v\n", s.stats)
+	}
+	return s.station(number(w[0]), w)
+}
+
+// station has station n send a frame.
+func (s *script) station(n int, w []string) string {
+	rest := func(i int) string { return strings.Join(w[min(i, len(w)):], " ") }
+	switch w[1] {
+	case "to": // unicast to a station's address
+		b := make([]byte, 60)
+		wire.PutEther(b, hostMAC(number(w[2])), hostMAC(n), 0x88b5)
+		return s.input(n, b)
+	case "mac":
+		b := make([]byte, 60)
+		var m wire.MAC
+		fmt.Sscanf(w[2], "%x:%x:%x:%x:%x:%x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5])
+		wire.PutEther(b, m, hostMAC(n), 0x88b5)
+		return s.input(n, b)
+	case "data":
+		return s.input(n, udp(n, w[2], w[3]))
+	case "tagged":
+		return s.input(n, tagged(udp(n, w[2], w[3]), 5))
+	case "query":
+		group := "0.0.0.0"
+		if len(w) > 3 {
+			group = w[3]
+		}
+		return s.input(n, queryOf(n, w[2], group, rest(4), false))
+	case "squery":
+		return s.input(n, queryOf(n, w[2], w[3], rest(4), true))
+	case "v2report":
+		return s.input(n, v2Of(n, wire.IGMPTypeV2Report, w[2], w[2]))
+	case "leave":
+		return s.input(n, v2Of(n, wire.IGMPTypeV2Leave, w[2], "224.0.0.2"))
+	case "dvmrp":
+		return s.input(n, v2Of(n, wire.IGMPTypeDVMRP, "0.0.0.0", "224.0.0.4"))
+	}
+	if types[w[1]] == 0 {
+		s.t.Fatalf("unknown command %q", w)
+	}
+	return s.input(n, reportOf(n, w[1], w[2], rest(3)))
+}
+
+func number(s string) (n int) {
+	fmt.Sscan(s, &n)
+	return n
+}
+
+func TestTranscripts(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	if len(files) == 0 {
+		t.Fatal("no transcripts")
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newScript(t, 5)
+			var got []string
+			for _, p := range strings.Split(strings.TrimSpace(string(b)), "\n\n") {
+				commands, _, _ := strings.Cut(p, "\n----")
+				output := ""
+				for line := range strings.Lines(commands) {
+					if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+						output += s.do(line)
+						checkLists(t, s.b)
+					}
+				}
+				got = append(got, commands+"\n----\n"+output)
+			}
+			all := strings.Join(got, "\n")
+			if *update {
+				if err := os.WriteFile(file, []byte(all), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if all != string(b) {
+				t.Errorf("%s does not say what happens (-update rewrites it); now:\n%s", file, all)
+			}
+		})
+	}
+}

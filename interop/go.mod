@@ -1,0 +1,12 @@
+module github.com/seed88948545/vimage/interop
+
+go 1.26.0
+
+require (
+	github.com/gopacket/gopacket v1.7.7
+	github.com/seed88948545/vimage v0.0.0-00010101000000-000000000000
+	golang.org/x/net v0.62.0
+	golang.org/x/sys v0.49.0
+)
+
+replace github.com/seed88948545/vimage => ../

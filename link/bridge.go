@@ -1,0 +1,315 @@
+package link
+
+import (
+	"sync"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/bridge"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// BridgeConfig says how a Bridge behaves. The zero value is a switch that
+// learns addresses and snoops IGMP.
+type BridgeConfig struct {
+	MTU        int  // 0 means 1500
+	NoSnooping bool // multicast floods
+	FloodGroup bool // so does multicast that nobody has reported
+	FastLeave  bool // a leave counts at once: for ports with one host each
+	Hub        bool // everything goes everywhere: no learning, no snooping
+}
+
+// Bridge is an Ethernet switch, or a hub. One Runner at a time is in it; it
+// shows a frame to all idle receivers uncopied.
+type Bridge struct {
+	netisr.Queue
+	sched *netisr.Sched
+	timer clock.Timer
+	mtu   int
+	hub   bool
+
+	mu      sync.Mutex // a leaf; guards what follows
+	engine  *bridge.Bridge
+	tun     bridge.Tunables
+	stats   bridge.Stats
+	cards   bridge.FilterTable // what the interfaces at the ports accept
+	ports   []*bridgePort
+	wake    clock.Time
+	card    uint64 // copies that an interface's filter kept out
+	kept    uint64 // copies of multicast data that snooping kept back
+	closed  bool
+	targets []*bridgePort // of the frame at hand; the running one's
+}
+
+// bridgeQueue bounds what waits for a switch: all its hosts may answer at once.
+const bridgeQueue = 1 << 15
+
+// NewBridge returns a switch without ports.
+func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
+	if c.MTU == 0 {
+		c.MTU = 1500
+	}
+	b := &Bridge{sched: s, mtu: c.MTU, hub: c.Hub, tun: bridge.Defaults(), wake: clock.Never}
+	b.cards.Seed = seed
+	b.engine = bridge.New(seed)
+	b.tun.Snooping = flag(!c.NoSnooping && !c.Hub)
+	b.tun.FloodUnknown = flag(c.FloodGroup)
+	b.tun.FastLeave = flag(c.FastLeave)
+	b.InitLimit(b, bridgeQueue)
+	b.timer.F = b
+	return b
+}
+
+func flag(on bool) int32 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// bridgePort is a port of a Bridge.
+type bridgePort struct {
+	br  *Bridge
+	n   int32
+	rx  rx
+	mac wire.MAC      // under br.mu
+	uni bridge.Handle // of mac
+}
+
+// AddPort adds a port. It is released by Detach.
+func (b *Bridge) AddPort() Port {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := &bridgePort{br: b, n: int32(len(b.ports))}
+	for i, o := range b.ports {
+		if o == nil {
+			p.n = int32(i)
+			break
+		}
+	}
+	if int(p.n) == len(b.ports) {
+		b.ports = append(b.ports, p)
+	} else {
+		b.ports[p.n] = p
+	}
+	return p
+}
+
+// Put implements Port: a frame from the interface enters the switch.
+func (p *bridgePort) Put(r *netisr.Runner, b *pkt.Buf) {
+	b.Meta.IfIndex = uint32(p.n)
+	if !p.br.Queue.Put(r, b) {
+		r.Cache.Free(b)
+	}
+}
+
+// Attach implements Port.
+func (p *bridgePort) Attach(to netisr.Lender) {
+	p.rx.set(to)
+	p.br.mu.Lock()
+	defer p.br.mu.Unlock()
+	p.br.engine.AddPort(p.n)
+}
+
+// Detach implements Port: the port is gone.
+func (p *bridgePort) Detach() {
+	p.rx.clear()
+	b := p.br
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if int(p.n) < len(b.ports) && b.ports[p.n] == p {
+		b.engine.DropPort(p.n)
+		b.cards.ForgetPort(p.n)
+		b.ports[p.n] = nil
+	}
+}
+
+// Props implements Port.
+func (p *bridgePort) Props() Props { return Props{MTU: p.br.mtu} }
+
+// SetAddr implements Port.
+func (p *bridgePort) SetAddr(mac wire.MAC) {
+	b := p.br
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.mac != (wire.MAC{}) {
+		b.cards.Remove(p.uni)
+	}
+	p.mac, p.uni = mac, b.cards.Add(p.n, mac)
+}
+
+// Accept implements Port.
+func (p *bridgePort) Accept(mac wire.MAC, on bool) {
+	b := p.br
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ports[p.n] != p {
+		return
+	}
+	h := b.cards.Add(p.n, mac)
+	if !on { // what was added just now, and once before
+		b.cards.Remove(h)
+		b.cards.Remove(h)
+	}
+}
+
+// SetPromisc implements Port.
+func (p *bridgePort) SetPromisc(on bool) {
+	b := p.br
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ports[p.n] == p {
+		b.cards.SetPromiscuous(p.n, on)
+	}
+}
+
+// Drain implements netisr.Node.
+func (b *Bridge) Drain(r *netisr.Runner, in *pkt.Batch) {
+	for f := in.Pop(); f != nil; f = in.Pop() {
+		b.forward(r, f)
+	}
+}
+
+// forward takes a frame and gives it to the ports it is for.
+func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
+	e, fault := wire.ParseEther(f.Bytes())
+	if fault != wire.OK {
+		r.Cache.Free(f)
+		return
+	}
+	b.mu.Lock()
+	b.decide(r, int32(f.Meta.IfIndex), e)
+	targets := b.targets
+	b.mu.Unlock()
+	if len(targets) == 1 {
+		targets[0].rx.put(r, f)
+		return
+	}
+	// One reference for each who looks at it, taken before the first may free it.
+	f.Retain(len(targets))
+	for i, p := range targets {
+		targets[i] = nil
+		to := p.rx.to.Load()
+		if to != nil && (*to).Lend(r, f) {
+			continue
+		}
+		if to != nil {
+			(*to).Put(r, r.Cache.Clone(f))
+		}
+		r.Cache.Free(f)
+	}
+	r.Cache.Free(f)
+}
+
+// decide fills in targets. mu is held.
+func (b *Bridge) decide(r *netisr.Runner, in int32, e wire.Ether) {
+	b.targets = b.targets[:0]
+	if b.closed || int(in) >= len(b.ports) || b.ports[in] == nil {
+		return
+	}
+	if b.hub {
+		for _, p := range b.ports {
+			if p != nil && p.n != in {
+				b.targets = append(b.targets, p)
+			}
+		}
+		return
+	}
+	var d bridge.Decision
+	b.engine.Input(r.Now(), bridge.Env{T: &b.tun, S: &b.stats}, in, e, &d)
+	if d.Verdict == bridge.Members || d.Verdict == bridge.Unknown {
+		b.kept += uint64(d.Withheld)
+	}
+	if d.Verdict == bridge.Flood && !e.Dst().IsBroadcast() {
+		b.toCards(in, e.Dst(), d.Copies)
+	} else {
+		for _, list := range d.Ports {
+			b.add(in, list)
+		}
+	}
+	if at := b.engine.Deadline(); at != b.wake {
+		b.wake = at
+		b.sched.Clock().Arm(&b.timer, at)
+	}
+}
+
+// toCards aims a flooded frame at the interfaces that will accept it: to tell
+// the others would cost more and change nothing.
+func (b *Bridge) toCards(in int32, mac wire.MAC, copies int) {
+	accepting, promiscuous := b.cards.Ports(mac)
+	b.add(in, accepting)
+	b.add(in, promiscuous)
+	b.card += uint64(copies - len(b.targets))
+}
+
+func (b *Bridge) add(in int32, list []int32) {
+	for _, n := range list {
+		if p := b.ports[n]; n != in && p != nil {
+			b.targets = append(b.targets, p)
+		}
+	}
+}
+
+// Fire implements clock.Firer: something the switch knows has grown old.
+func (b *Bridge) Fire(now clock.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.engine.Expire(now, bridge.Env{T: &b.tun, S: &b.stats})
+	b.wake = b.engine.Deadline()
+	b.sched.Clock().Arm(&b.timer, b.wake)
+}
+
+// Close takes the switch out of service: frames that arrive are dropped, and no
+// timer is left.
+func (b *Bridge) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.sched.Clock().Disarm(&b.timer)
+}
+
+// SetSnooping switches IGMP snooping on or off.
+func (b *Bridge) SetSnooping(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tun.Snooping = flag(on)
+}
+
+// BridgeStats is what a switch has counted.
+type BridgeStats struct {
+	bridge.Stats
+	Card      uint64 // flooded copies that an interface's own filter kept out
+	KeptBack  uint64 // copies of multicast data that snooping kept back
+	QueueFull uint64 // frames lost because too many waited
+}
+
+// Stats returns a copy of the counters.
+func (b *Bridge) Stats() BridgeStats {
+	full := b.Queue.Stats().Drops
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return BridgeStats{b.stats, b.card, b.kept, full}
+}
+
+// Join connects two ports of links with each other: a hub to a switch, a switch
+// to a fault.
+func Join(a, b Port) {
+	a.SetPromisc(true)
+	b.SetPromisc(true)
+	a.Attach(joint{b})
+	b.Attach(joint{a})
+}
+
+// joint receives at one port what it puts into another.
+type joint struct{ to Port }
+
+// Put implements netisr.Sink.
+func (j joint) Put(r *netisr.Runner, b *pkt.Buf) { j.to.Put(r, b) }
+
+// Lend implements netisr.Lender: a link keeps what it is given.
+func (j joint) Lend(*netisr.Runner, *pkt.Buf) bool { return false }
