@@ -145,5 +145,5 @@ func (sh *shard) elsewhere(p *pass, l *localAddr) bool {
 	if p.in == nil || l.ifIndex == p.in.index {
 		return false
 	}
-	return l.broadcast || p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
+	return l.broadcast && !p.in.broadcasts(l.addr) || !l.broadcast && p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
 }

@@ -392,3 +392,73 @@ func TestRequeueOverflow(t *testing.T) {
 	count(t, st, map[string]uint64{"drop.queue full": 5})
 	empty(t, w)
 }
+
+// TestConnectBlackhole: a blackhole route has no interface to take the source
+// address from.
+func TestConnectBlackhole(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	must(t, n.a.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Blackhole: true}))
+	s := listen(t, n.a, "0.0.0.0:9")
+	if e := s.Connect(addrPort("192.0.2.1:7")); e != syscall.ENETUNREACH {
+		t.Errorf("connect: %v", e)
+	}
+	send(t, s, "vanishes", "192.0.2.1:7")
+	for _, src := range []string{"10.0.0.1:10", "0.0.0.0:11"} {
+		must(t, n.a.AddRoute(0, Route{Dst: prefix("10.0.0.9/32"), Blackhole: true}))
+		send(t, listen(t, n.a, src), "vanishes", "10.0.0.9:7")
+		must(t, n.a.DelRoute(0, prefix("10.0.0.9/32")))
+	}
+	empty(t, n.w)
+}
+
+// TestBroadcastOnTwoInterfaces: two interfaces in one subnet both hear its
+// broadcasts, and a socket bound to the second one's address sends there.
+func TestBroadcastOnTwoInterfaces(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, one := newTapHost(t, w, shards, "10.0.0.1/24")
+		two, i2 := newTap(t, st, "e1", "10.0.0.2/24", 0)
+		s := listen(t, st, "0.0.0.0:7")
+		for _, tp := range []*tap{one, two} {
+			tp.inject(tp.udpFrame("10.0.0.9:9", "10.0.0.255:7", "x"))
+			expect(t, s, "x")
+			expectNone(t, s)
+		}
+		count(t, st, map[string]uint64{"udp.bcast": 2, "ip.forwarded": 0})
+		bound := listen(t, st, "10.0.0.2:9")
+		bound.SetBroadcast(true)
+		send(t, bound, "x", "255.255.255.255:9")
+		if len(one.takeIP(t)) != 0 || len(two.takeIP(t)) != 1 {
+			t.Error("a limited broadcast left by the wrong interface")
+		}
+		must(t, st.RemoveInterface(anIf)) // the route moves to the second
+		send(t, bound, "y", "10.0.0.255:9")
+		if got := two.take(); len(got) != 1 || !wire.Ether(got[0]).Dst().IsBroadcast() {
+			t.Errorf("a subnet's broadcast was sent as % x", got)
+		}
+		must(t, st.RemoveInterface(i2))
+		empty(t, w)
+	})
+}
+
+// TestBroadcastDown: nothing leaves by an interface that is down.
+func TestBroadcastDown(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st := newStack(t, w, "a")
+	ep := link.NewEpair(0)
+	i, e := st.AddInterface(IfaceConfig{Name: "e0", Port: ep.A(), Down: true})
+	must(t, e)
+	must(t, st.AddAddr(i, prefix("10.0.0.1/24")))
+	tp := tapOn(w, ep, st, i)
+	for _, a := range []string{"10.0.0.1:9", "0.0.0.0:8"} {
+		s := listen(t, st, a)
+		s.SetBroadcast(true)
+		if _, err := s.WriteTo(nil, addrPort("255.255.255.255:9"), nil); err != syscall.ENETDOWN && err != syscall.EHOSTUNREACH {
+			t.Errorf("from %s: %v", a, err)
+		}
+	}
+	if got := tp.take(); len(got) != 0 {
+		t.Errorf("%d frames", len(got))
+	}
+	empty(t, w)
+}

@@ -135,16 +135,17 @@ func TestDefaults(t *testing.T) {
 	}
 	// Every tunable has a name of its own, a description, and a default within
 	// its range.
-	st.world.sysctls.find("")
-	if len(st.world.sysctls.byName) != leaves(reflect.TypeFor[Tunables]()) {
+	names := st.world.names.All()
+	if len(names) != leaves(reflect.TypeFor[Tunables]()) {
 		t.Error("two tunables share a name, or one has none")
 	}
-	for name, tun := range st.world.sysctls.byName {
-		if n, e := st.Sysctl(name); e != 0 || n < tun.min || n > tun.max || tun.min == -1<<63 {
-			t.Errorf("%s: %d is not within [%d, %d]", name, n, tun.min, tun.max)
+	for _, name := range names {
+		desc, lo, hi, _ := st.world.names.Describe(name)
+		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
+			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}
-		if !strings.HasPrefix(name, "net.") || tun.desc == "" {
-			t.Errorf("%q: %q", name, tun.desc)
+		if !strings.HasPrefix(name, "net.") || desc == "" {
+			t.Errorf("%q: %q", name, desc)
 		}
 	}
 }

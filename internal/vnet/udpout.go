@@ -84,8 +84,11 @@ func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 			}
 		}
 	}
-	if h.out == nil {
+	switch {
+	case h.out == nil:
 		return syscall.EHOSTUNREACH
+	case !h.out.up():
+		return syscall.ENETDOWN
 	}
 	h.mtu = h.out.mtu
 	return 0

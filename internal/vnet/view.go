@@ -55,6 +55,17 @@ func (c *ifConf) primary() netip.Addr {
 	return c.addrs[0].Addr()
 }
 
+// broadcasts tells whether a is the broadcast address of one of the interface's
+// subnets. Several interfaces may be in one subnet.
+func (c *ifConf) broadcasts(a netip.Addr) bool {
+	for _, p := range c.addrs {
+		if c.flags&FlagBroadcast != 0 && broadcastOf(p) == a {
+			return true
+		}
+	}
+	return false
+}
+
 // sourceFor returns the address to send from to dst: the one on dst's subnet,
 // else the first.
 func (c *ifConf) sourceFor(dst netip.Addr) netip.Addr {
