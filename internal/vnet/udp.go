@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -213,7 +214,7 @@ func (s *Sock) Close() error {
 	st := s.st
 	r := st.world.sched.Get()
 	defer r.Done()
-	if !s.shut(r) {
+	if !s.rcv.Close(r.Cache.Free) {
 		return net.ErrClosed
 	}
 	p := pass{r: r}
@@ -229,7 +230,7 @@ func (s *Sock) Close() error {
 	}
 	st.unregister(s)
 	st.sh.unlock(&p)
-	r.Wake(s)
+	r.Wake(&s.rcv)
 	return nil
 }
 
@@ -253,12 +254,12 @@ func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
 }
 
 // describe says what is known of a packet of which n bytes were read.
-func (s *Sock) describe(it *item, n int, info *Recv) {
-	ip := wire.IPv4(it.buf.Slice(int(it.ip), wire.IPv4Len))
-	*info = Recv{To: ip.Dst(), IfIndex: it.ifIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.n)}
+func (s *Sock) describe(it *sockbuf.Item, n int, info *Recv) {
+	ip := wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len))
+	*info = Recv{To: ip.Dst(), IfIndex: it.IfIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.N)}
 	var port uint16
 	if !s.raw {
-		u := it.buf.Slice(int(it.off)-wire.UDPLen, wire.UDPLen)
+		u := it.Buf.Slice(int(it.Off)-wire.UDPLen, wire.UDPLen)
 		port = wire.UDP(u).SrcPort()
 	}
 	info.From = netip.AddrPortFrom(ip.Src(), port)
