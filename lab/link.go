@@ -13,6 +13,8 @@ type LinkConfig struct {
 	MTU    int          // 0 means 1500
 	Subnet netip.Prefix // of a link between hosts; a switch has its own
 	A, B   netip.Prefix // addresses of the ends that are hosts, e.g. 192.0.2.1/24
+	FIBA   int          // routing table of A's interface: see vimage.InterfaceConfig
+	FIBB   int          // of B's
 	link.FaultConfig
 }
 
@@ -55,10 +57,10 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := a.plug(pa, c.A, s); err != nil {
+	if err := a.plug(pa, c.A, c.FIBA, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := b.plug(pb, c.B, s); err != nil {
+	if err := b.plug(pb, c.B, c.FIBB, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	return l, nil
@@ -169,7 +171,7 @@ func (s *Switch) segment() *subnet { return s.subnet }
 
 // plug implements endpoint. Without a port the other end is plugged into the
 // switch directly.
-func (s *Switch) plug(p link.Port, _ netip.Prefix, _ *subnet) error {
+func (s *Switch) plug(p link.Port, _ netip.Prefix, _ int, _ *subnet) error {
 	if p != nil {
 		link.Join(s.br.AddPort(), p)
 	}
