@@ -52,6 +52,8 @@ type Lab struct {
 	seed    uint64
 	faults  int
 	closers []func()
+
+	captures captures
 }
 
 // New returns an empty lab that is closed when the test ends.

@@ -10,6 +10,7 @@ import (
 // LinkConfig says what a link is like. The zero value is a perfect cable of MTU
 // 1500 with addresses assigned by the lab.
 type LinkConfig struct {
+	Name   string       // "" means the names of both ends, as in "a-b"
 	MTU    int          // 0 means 1500
 	Subnet netip.Prefix // of a link between hosts; a switch has its own
 	A, B   netip.Prefix // addresses of the ends that are hosts, e.g. 192.0.2.1/24
@@ -35,11 +36,13 @@ func (n *Lab) Link(a, b endpoint, c ...LinkConfig) *Link {
 
 // Link is a connection between two nodes.
 type Link struct {
-	name  string
-	fault *link.Fault // nil for a perfect cable
+	name    string
+	fault   *link.Fault   // nil for a perfect cable
+	capture *link.Capture // nil unless it is recorded
 }
 
-// Name returns the names of both ends, as in "a-b".
+// Name returns the link's name: that of its configuration, or the names of both
+// ends, as in "a-b".
 func (l *Link) Name() string { return l.name }
 
 // Fault returns the link's faults, which may be changed while it runs; nil for
@@ -48,7 +51,10 @@ func (l *Link) Fault() *link.Fault { return l.fault }
 
 // AddLink is Link with an error.
 func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
-	l := &Link{name: a.name() + "-" + b.name()}
+	l := &Link{name: c.Name}
+	if l.name == "" {
+		l.name = a.name() + "-" + b.name()
+	}
 	s, err := n.shared(a, b, c)
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
@@ -57,12 +63,19 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	if pa != nil {
+		pa = n.tap(l, pa)
+	} else {
+		pb = n.tap(l, pb)
+	}
 	if err := a.plug(pa, c.A, c.FIBA, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	if err := b.plug(pb, c.B, c.FIBB, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	n.traced(l, a)
+	n.traced(l, b)
 	return l, nil
 }
 

@@ -11,7 +11,15 @@ import (
 // RouteAll gives every node a route, in table 0, to every subnet of the lab by
 // the shortest way over routers. Call it when the network is complete; routes
 // that are there already stay. Interfaces of other tables take no part.
-func (n *Lab) RouteAll() error {
+func (n *Lab) RouteAll() {
+	if n.t != nil {
+		n.t.Helper()
+	}
+	n.must(n.AddRoutes())
+}
+
+// AddRoutes is RouteAll with an error.
+func (n *Lab) AddRoutes() error {
 	members := make(map[*subnet][]*Node)
 	var all []*subnet
 	for _, h := range n.nodes {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
@@ -46,6 +47,8 @@ func (x *catcher) nums() []uint32 {
 	}
 	return l
 }
+
+func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // frame makes a numbered frame of n bytes.
 func frame(r *netisr.Runner, num uint32, n int) *pkt.Buf {

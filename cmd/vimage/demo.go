@@ -26,6 +26,7 @@ type ssmFlags struct {
 	demo.SSM
 	capture string
 	json    bool
+	wire    wireFlags
 }
 
 func newDemoSSM() *cobra.Command {
@@ -37,11 +38,16 @@ func newDemoSSM() *cobra.Command {
 switch snoops. Receivers, each a host of its own, join (S,G); one in ten shares a
 hub with a host that joined the impostor. As many hosts again join nothing. The
 last line tells whether all joined and got everything, and whether anything else
-got through; the exit status is 0 if so, else 1.`,
+got through; the exit status is 0 if so, else 1.
+
+With --wire the receivers are put on a real TAP device, and switch, querier and
+source are whatever is out there; the run ends when every receiver has had
+--packets datagrams of the source, or after --for.`,
 		Example: `  vimage demo ssm
   vimage demo ssm --receivers 10000 --packets 100 --json
   vimage demo ssm --virtual --seed 7 --capture ssm.pcapng
-  vimage demo ssm --break snooping`,
+  vimage demo ssm --break snooping
+  vimage demo ssm --wire tap:vm0 --source 10.9.0.100 --group 232.1.1.1 --net 10.9.0.0/16`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
@@ -54,6 +60,7 @@ got through; the exit status is 0 if so, else 1.`,
 	fl.BoolVar(&f.Virtual, "virtual", false, "simulated time: the same seed gives the same bytes")
 	fl.StringVar(&f.Break, "break", "", "turn one part off: source-filter, snooping, report or link")
 	fl.StringVar(&f.capture, "capture", "", "write every link's frames to this pcapng `file`")
+	f.wire.add(fl)
 	fl.BoolVar(&f.json, "json", false, "print one JSON document; progress goes to stderr")
 	c.RegisterFlagCompletionFunc("break", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return demo.Breaks(), cobra.ShellCompDirectiveNoFileComp
@@ -62,6 +69,12 @@ got through; the exit status is 0 if so, else 1.`,
 }
 
 func (f *ssmFlags) run(c *cobra.Command) (err error) {
+	if f.wire.device != "" {
+		return f.runWire(c)
+	}
+	if err := f.wire.unused(c.Flags()); err != nil {
+		return err
+	}
 	if err := f.Check(); err != nil {
 		return usageError{err}
 	}

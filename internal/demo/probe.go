@@ -110,4 +110,3 @@ func (n *wireRun) ask(port netisr.Sink, mac wire.MAC, addrs []netip.Addr) error 
 	}
 	return nil
 }
-

@@ -23,7 +23,7 @@ type WireSSM struct {
 	Net       netip.Prefix  // receivers take its addresses from .2 upwards
 	For       time.Duration // after which the run ends anyhow
 	Seed      uint64
-	Device    link.Device
+	Open      func() (link.Device, error) // the wire
 	Progress  func(stage string, done, of int)
 }
 
@@ -68,11 +68,10 @@ type wireRun struct {
 
 // RunWireSSM puts the receivers on the wire, waits until all have had their
 // datagrams or time is up, lets them leave, and returns what was measured. It
-// closes the device. Where ctx ends first it returns the cause; the receivers
+// opens and closes the device. Where ctx ends first it returns the cause; the receivers
 // have left then, too.
 func RunWireSSM(ctx context.Context, c WireSSM) (*Result, error) {
 	if err := c.Check(); err != nil {
-		c.Device.Close()
 		return nil, err
 	}
 	began := time.Now()
@@ -109,9 +108,13 @@ func RunWireSSM(ctx context.Context, c WireSSM) (*Result, error) {
 
 // plug connects the device to a segment of our own.
 func (n *wireRun) plug() error {
-	w, err := link.NewWire(n.World.Internal().Sched(), n.Device)
+	dev, err := n.Open()
 	if err != nil {
-		n.Device.Close()
+		return err
+	}
+	w, err := link.NewWire(n.World.Internal().Sched(), dev)
+	if err != nil {
+		dev.Close()
 		return err
 	}
 	n.OnClose(func() { w.Close() })

@@ -7,6 +7,9 @@ type Batch struct {
 	n          int
 }
 
+// Next returns the packet behind b in the Batch that holds it, or nil.
+func (b *Buf) Next() *Buf { return b.next }
+
 // Len returns the number of packets.
 func (q *Batch) Len() int { return q.n }
 

@@ -69,6 +69,7 @@ const (
 	WayIn      Way = iota // a frame from a link
 	WayInIP               // a packet without link header, as if received: loopback, decapsulation, reinjection
 	WayOutIP              // a packet to be routed and sent, as if local
+	WayDeliver            // a packet that is for this stack, whatever its destination, and has passed its filter
 	WayResolve            // a packet that waits for the shard which owns the neighbours
 )
 

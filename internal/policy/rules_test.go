@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/pkt internal/netisr link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/pkt internal/netisr link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -40,6 +40,8 @@ var rules = []rule{
 		why: "a leaf: the one package that asks package time"},
 	{pkg: "internal/table",
 		why: "a leaf: one hash table for all packet paths"},
+	{pkg: "internal/sysctl",
+		why: "a leaf: names for the fields of plain structs, of any package"},
 	{pkg: "internal/pkt", may: leaves,
 		why: "buffers know the layout of packets, nothing of who handles them"},
 	{pkg: "internal/netisr", may: leaves + " internal/pkt", goFiles: 1,
@@ -87,7 +89,9 @@ var rules = []rule{
 		why: "control API and text forms: outside the core"},
 	{pkg: "internal/web", may: house + " internal/ctl", mods: "any", goFiles: many, vars: true,
 		why: "the read-only page: outside the core"},
-	{pkg: "cmd/...", may: house + " internal/ctl internal/web cmd/...", mods: "any", time: true, goFiles: many, vars: true,
+	{pkg: "internal/demo", may: house, time: true, goFiles: many,
+		why: "worked demonstrations: labs that measure themselves, run by a command"},
+	{pkg: "cmd/...", may: house + " internal/demo internal/ctl internal/web cmd/...", mods: "any", time: true, goFiles: many, vars: true,
 		why: "programs: outside the core"},
 	{pkg: "internal/policy", time: true, goFiles: many,
 		why: "these tests: nothing imports them, and they import nothing of the house"},

@@ -1,10 +1,13 @@
 package vnet
 
 import (
+	"fmt"
 	"net/netip"
+	"runtime"
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/link"
 )
 
 // passFilter lets everything pass.
@@ -43,4 +46,44 @@ func TestPathAllocatesNothing(t *testing.T) {
 			empty(t, ch.w)
 		}
 	})
+}
+
+// TestIdleStackMemory: a stack with one interface and one address costs less
+// than 2,048 bytes, no goroutine, no timer.
+func TestIdleStackMemory(t *testing.T) {
+	if raceOn {
+		t.Skip("the race detector needs more")
+	}
+	const n = 10000
+	c := clock.NewReal()
+	w := NewWorld(Config{Clock: c})
+	goroutines := runtime.NumGoroutine()
+	ports := make([]link.Port, n)
+	names := make([]string, n)
+	for i := range n {
+		ports[i], names[i] = link.NewEpair(0).A(), fmt.Sprint("s", i)
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range n {
+		st, e := w.NewStack(StackConfig{Name: names[i]})
+		must(t, e)
+		plug(t, st, "e0", ports[i], "10.0.0.1/24")
+	}
+	each := (heap() - before) / n
+	t.Logf("%d bytes of heap per idle stack", each)
+	if each > 2048 {
+		t.Errorf("%d bytes of heap per idle stack, want at most 2048", each)
+	}
+	if got := runtime.NumGoroutine(); got != goroutines || c.Armed() != 0 {
+		t.Errorf("%d goroutines and %d timers for idle stacks", got-goroutines, c.Armed())
+	}
+	runtime.KeepAlive(w)
+	runtime.KeepAlive(ports)
 }

@@ -14,6 +14,23 @@ const (
 	destMulticast
 )
 
+// deliverHere takes a packet that is for this stack: put together of fragments
+// that were, or claimed by a filter.
+func (sh *shard) deliverHere(p *pass, b *pkt.Buf) {
+	ip, f := wire.ParseIPv4(b.Bytes())
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadHeader)
+		return
+	}
+	to := destUnicast
+	if dst := ip.Dst(); dst.IsMulticast() {
+		to = destMulticast
+	} else if l := p.v.localOf(dst); l != nil && l.broadcast || dst.As4() == [4]byte{255, 255, 255, 255} {
+		to = destBroadcast
+	}
+	sh.deliver(p, b, ip, to)
+}
+
 // deliver takes a packet that is for this stack.
 func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	if ip.IsFragment() {

@@ -153,7 +153,7 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf,
 		sh.drop(p, b, pkt.Filtered)
 		return nil, nil, syscall.EACCES
 	case ActDeliver:
-		sh.requeue(p, b, pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, FIB: p.m.FIB}, pkt.WayInIP)
+		sh.claim(p, b, h)
 		return nil, nil, 0
 	case ActDivert:
 		sh.toDivert(p, b, ip, &v, true)
@@ -172,11 +172,20 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf,
 	if next.IsMulticast() || h.out.port == nil {
 		return b, ip, 0 // the interface is fixed
 	}
+	if p.v.isOurs(next) {
+		sh.claim(p, b, h)
+		return nil, nil, 0
+	}
 	if why := sh.st.route(p.v, p.m.FIB, next, h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return nil, nil, routeErrno(why)
 	}
 	return b, ip, 0
+}
+
+// claim lets a packet that was on its way to h come in here instead.
+func (sh *shard) claim(p *pass, b *pkt.Buf, h *hop) {
+	sh.requeue(p, b, pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, FIB: p.m.FIB}, pkt.WayDeliver)
 }
 
 // fibOr0 returns f, or 0 where there is no such table (behaviour 4.3, rule 3c).

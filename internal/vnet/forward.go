@@ -25,7 +25,13 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 		next = p.m.NextHop
 	}
 	var h hop
-	if why := sh.st.route(p.v, p.m.FIB, next, &h); why != pkt.NoReason {
+	var why pkt.Reason
+	if rt, ok := sh.ahead.route(p, next); ok {
+		why = h.follow(p.v, rt, next)
+	} else {
+		why = sh.st.route(p.v, p.m.FIB, next, &h)
+	}
+	if why != pkt.NoReason {
 		sh.errNoRoute(p, b, ip, why)
 		return
 	}

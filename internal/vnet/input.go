@@ -115,6 +115,8 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	dst := ip.Dst4()
 	switch {
+	case p.m.NextHop.IsValid() && p.v.isOurs(p.m.NextHop):
+		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
 	case dst[0]&0xf0 == 0xe0:
@@ -143,5 +145,5 @@ func (sh *shard) elsewhere(p *pass, l *localAddr) bool {
 	if p.in == nil || l.ifIndex == p.in.index {
 		return false
 	}
-	return l.broadcast || p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
+	return l.broadcast && !p.in.broadcasts(l.addr) || !l.broadcast && p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
 }

@@ -36,10 +36,14 @@ func (s *Sock) wayMulticast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 // outMulticast sends a packet made here to a group, and loops a copy back
 // where the sender wants it.
 func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bool) syscall.Errno {
-	if loop && h.out.port != nil && sh.listens(p.v, ip.Dst(), h.out) {
+	lo := h.out.port == nil // where the looped copy is all there is
+	if loop && lo {
+		return sh.send(p, b, ip, h)
+	}
+	if loop && sh.listens(p.v, ip.Dst(), h.out) {
 		sh.loopCopy(p, b, h)
 	}
-	if ip.TTL() == 0 {
+	if lo || ip.TTL() == 0 {
 		p.r.Cache.Free(b) // for this host only
 		return 0
 	}

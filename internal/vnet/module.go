@@ -15,7 +15,8 @@ import (
 type Module struct {
 	Name string // unique among the loaded
 	// Construct is called once for every stack, existing ones first, before
-	// anybody else can see the new stack; Destruct in the reverse order.
+	// anybody else can see the new stack; Destruct in the reverse order. They may
+	// configure the stack, but make, close and load nothing.
 	Construct func(*Stack) syscall.Errno
 	Destruct  func(*Stack)
 	// EtherType and Proto ask for the packets of a link-layer or IP protocol
@@ -110,9 +111,10 @@ func (w *World) LoadModule(m *Module) syscall.Errno {
 			return syscall.EEXIST
 		}
 	}
-	for i, st := range w.Stacks() {
+	all := w.Stacks()
+	for i, st := range all {
 		if e := st.load(m); e != 0 {
-			for _, o := range slices.Backward(w.Stacks()[:i]) {
+			for _, o := range slices.Backward(all[:i]) {
 				o.unload(m)
 			}
 			return e
@@ -142,10 +144,10 @@ func (w *World) UnloadModule(m *Module) syscall.Errno {
 	return 0
 }
 
-// load gives st its variables of m and constructs it.
+// load gives st its variables of m and constructs it. modules.mu is held, as it
+// is by all that change a stack's slots; ctl is not, so that constructors and
+// destructors may configure the stack.
 func (st *Stack) load(m *Module) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
 	if st.closed.Load() {
 		return 0
 	}
@@ -166,9 +168,8 @@ func (st *Stack) load(m *Module) syscall.Errno {
 }
 
 // unload destructs st for m, if it was constructed, and frees the variables.
+// modules.mu is held.
 func (st *Stack) unload(m *Module) {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
 	if !st.has(m) {
 		return
 	}

@@ -119,7 +119,7 @@ func (sh *shard) isBroadcast(v *View, h *hop) bool {
 		return true
 	}
 	l := v.localOf(h.next)
-	return l != nil && l.broadcast && l.ifIndex == h.out.index
+	return l != nil && l.broadcast && h.out.broadcasts(h.next)
 }
 
 // resolveHere takes a packet that another shard could not resolve.

@@ -22,7 +22,11 @@ type hop struct {
 
 // route finds the next hop for dst. It may be called without a lock.
 func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason {
-	rt := st.fibs.Table(int(table)).Lookup(dst)
+	return h.follow(v, st.fibs.Table(int(table)).Lookup(dst), dst)
+}
+
+// follow makes the next hop for dst out of its route, which may be nil.
+func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reason {
 	if rt == nil || rt.Flags&fib.Reject != 0 {
 		return pkt.NoRoute
 	}
@@ -36,7 +40,7 @@ func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason
 	if !out.up() {
 		return pkt.InterfaceDown
 	}
-	h.out, h.next, h.nb, h.src, h.mtu = out, dst, nil, rt.Src, out.mtu
+	h.out, h.next, h.nb, h.gw, h.src, h.mtu = out, dst, nil, false, rt.Src, out.mtu
 	if rt.MTU != 0 && int(rt.MTU) < h.mtu {
 		h.mtu = int(rt.MTU)
 	}

@@ -43,7 +43,7 @@ func reassReason(r reass.Reason) pkt.Reason {
 	return pkt.ReassOverlap
 }
 
-// join makes one packet of the pieces and lets it come in again. It keeps the
+// join makes one packet of the pieces and lets it come in where they did. It keeps the
 // FIB and the interface of the first fragment (behaviour 4.3, rule 9).
 func (sh *shard) join(p *pass, res *reass.Result[*pkt.Buf]) {
 	first := res.Pieces[0].Packet
@@ -67,7 +67,7 @@ func (sh *shard) join(p *pass, res *reass.Result[*pkt.Buf]) {
 		res.Pieces[i].Packet = nil
 	}
 	whole.Sum = sum
-	sh.requeue(p, whole, m, pkt.WayInIP)
+	sh.requeue(p, whole, m, pkt.WayDeliver)
 }
 
 // pullReass frees what the table gives up.

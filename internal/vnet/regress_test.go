@@ -3,11 +3,15 @@ package vnet
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -196,4 +200,265 @@ func TestHeaderIncludedID(t *testing.T) {
 	}
 	expect(t, s, string(pattern(992)))
 	empty(t, n.w)
+}
+
+// TestFilterDeliverOut: a packet on its way out that a filter claims is for
+// this stack, whatever the filter says of packets coming in, and so is one whose
+// next hop is an address of ours (behaviour 8.2, 8.4).
+func TestFilterDeliverOut(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		for _, v := range []Verdict{{Action: ActDeliver}, {Action: ActReroute, NextHop: addr("10.0.1.1")}} {
+			r, f, s := filtered(t, shards)
+			f.out = v
+			send(t, s, "x", "10.0.3.2:7")
+			if info := expect(t, s, "x"); info.To != addr("10.0.3.2") {
+				t.Errorf("delivered as to %v", info.To)
+			}
+			f.saw(t, "out e3 fib 0 rule 0 len 29")
+			r.udp("10.0.3.2:7")
+			expect(t, s, "data")
+			if v.Action == ActReroute {
+				f.out, f.in = Verdict{}, v
+				r.udp("10.0.3.2:7")
+				expect(t, s, "data")
+			}
+			r.quiet(t)
+		}
+	})
+}
+
+// TestFilterFragmentsOnce: a filter sees every fragment that comes in, and not
+// the packet put together of them again.
+func TestFilterFragmentsOnce(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		r, f, s := filtered(t, shards)
+		r.taps[1].inject(fragFrames(r.taps[1], 3, "10.0.1.2:9", "10.0.1.1:7", pattern(992), [2]int{504, 1000}, [2]int{0, 504})...)
+		expect(t, s, string(pattern(992)))
+		f.saw(t, "in e1 fib 0 rule 0 len 516", "in e1 fib 0 rule 0 len 524")
+		count(t, r.st, map[string]uint64{"ip.received": 2, "ip.delivered": 1})
+		r.quiet(t)
+	})
+}
+
+// TestRerouteFromGateway: after a filter has chosen a neighbour instead of a
+// gateway, its silence is a host's.
+func TestRerouteFromGateway(t *testing.T) {
+	r, f, s := filtered(t, 1)
+	must(t, r.st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
+	f.out = Verdict{Action: ActReroute, NextHop: addr("10.0.2.200")} // nobody answers
+	var err error
+	for range 7 {
+		_, err = s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), nil)
+		run(r.c, time.Second)
+	}
+	if err != syscall.EHOSTDOWN {
+		t.Errorf("%v, want EHOSTDOWN", err)
+	}
+	run(r.c, time.Minute)
+	r.quiet(t)
+}
+
+// TestModuleConfigures: a constructor and a destructor may configure their
+// stack, which a packet filter has to.
+func TestModuleConfigures(t *testing.T) {
+	w := NewWorld(Config{})
+	before := newStack(t, w, "before")
+	must(t, w.LoadModule(&Module{
+		Name: "fw",
+		Construct: func(st *Stack) syscall.Errno {
+			st.SetFilter(new(rules))
+			return st.AddAddr(loIndex, prefix("127.0.0.1/8"))
+		},
+		Destruct: func(st *Stack) { st.SetFilter(nil) },
+	}))
+	after := newStack(t, w, "after")
+	for _, st := range []*Stack{before, after} {
+		if st.view.Load().filter == nil || !st.view.Load().isOurs(addr("127.0.0.1")) {
+			t.Errorf("%s is not configured", st.name)
+		}
+		st.Close()
+		if st.view.Load().filter != nil {
+			t.Errorf("%s: the destructor did nothing", st.name)
+		}
+	}
+	empty(t, w)
+}
+
+// TestModuleUndoneWhileClosing: stacks are closed while a module that fails in
+// a later one is undone.
+func TestModuleUndoneWhileClosing(t *testing.T) {
+	w := NewWorld(Config{})
+	var stacks []*Stack
+	for i := range 3 {
+		stacks = append(stacks, newStack(t, w, fmt.Sprint(i)))
+	}
+	var r recorder
+	m := r.module("m", "")
+	construct := m.Construct
+	closed := make(chan bool, 2)
+	m.Construct = func(st *Stack) syscall.Errno {
+		if st != stacks[2] {
+			return construct(st)
+		}
+		for _, o := range stacks[:2] {
+			go func() { o.Close(); closed <- true }()
+			for w.Stack(o.name) != nil {
+				runtime.Gosched()
+			}
+		}
+		return syscall.ENOMEM
+	}
+	if e := w.LoadModule(m); e != syscall.ENOMEM {
+		t.Error(e)
+	}
+	<-closed
+	<-closed
+	r.want(t, "+m0", "+m1", "-m1", "-m0")
+	empty(t, w)
+}
+
+// TestSendAcrossRemoval: a sender that chose its way before the interface was
+// removed sends nothing, and leaves nothing behind in it.
+func TestSendAcrossRemoval(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "10.0.0.1:9")
+		raw, e := st.ListenRaw(253, addr("0.0.0.0"), 0)
+		must(t, e)
+		s.SetBroadcast(true)
+		must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
+		seen := st.view.Load()
+		table := st.fibs.Table(0)
+		routes := []fib.Route[*neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		must(t, st.RemoveInterface(anIf))
+		for _, r := range routes { // what a sender may have looked up just before
+			if err := table.Insert(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, to := range []string{"10.0.0.2:7", "192.0.2.1:7", "10.0.0.255:7"} {
+			if e := s.outUDP(seen, s.addrs.Load(), []byte("x"), addrPort(to), nil); e != syscall.ENETDOWN {
+				t.Errorf("to %s: %v", to, e)
+			}
+			if e := raw.outRaw(seen, raw.addrs.Load(), []byte("x"), addrPort(to).Addr(), nil); e != syscall.ENETDOWN && to != "10.0.0.255:7" {
+				t.Errorf("raw to %s: %v", to, e)
+			}
+		}
+		if got := tp.take(); len(got) != 0 {
+			t.Errorf("%d frames from an interface that is not there", len(got))
+		}
+		if n := w.sched.Pool().Counts().Bufs; n != 0 {
+			t.Errorf("%d buffers held", n)
+		}
+		empty(t, w)
+	})
+}
+
+// TestDeadlineAcrossClose sets a deadline while the socket is closed: no timer
+// stays.
+func TestDeadlineAcrossClose(t *testing.T) {
+	n := newNet2(t, clock.NewReal(), 1)
+	for range 20000 {
+		s := listen(t, n.a, "10.0.0.1:9")
+		done := make(chan error)
+		go func() { done <- s.Close() }()
+		s.SetReadDeadline(time.Now().Add(time.Hour))
+		<-done
+	}
+	empty(t, n.w)
+}
+
+// TestRequeueOverflow: a packet that does not fit into the stack's own queue
+// is counted once.
+func TestRequeueOverflow(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	s := listen(t, st, "0.0.0.0:7")
+	r := w.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	for range netisr.QueueLimit + 5 {
+		f := tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x")[wire.EtherLen:]
+		b := r.Cache.Get(len(f))
+		copy(b.Extend(len(f)), f)
+		st.sh.requeue(&p, b, pkt.Meta{IfIndex: anIf, IfGen: st.view.Load().conf(anIf).gen}, pkt.WayInIP)
+	}
+	st.sh.unlock(&p)
+	r.Done()
+	for range netisr.QueueLimit {
+		expect(t, s, "x")
+	}
+	count(t, st, map[string]uint64{"drop.queue full": 5})
+	empty(t, w)
+}
+
+// TestConnectBlackhole: a blackhole route has no interface to take the source
+// address from.
+func TestConnectBlackhole(t *testing.T) {
+	n := newNet2(t, clock.NewSim(), 1)
+	must(t, n.a.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Blackhole: true}))
+	s := listen(t, n.a, "0.0.0.0:9")
+	if e := s.Connect(addrPort("192.0.2.1:7")); e != syscall.ENETUNREACH {
+		t.Errorf("connect: %v", e)
+	}
+	send(t, s, "vanishes", "192.0.2.1:7")
+	for _, src := range []string{"10.0.0.1:10", "0.0.0.0:11"} {
+		must(t, n.a.AddRoute(0, Route{Dst: prefix("10.0.0.9/32"), Blackhole: true}))
+		send(t, listen(t, n.a, src), "vanishes", "10.0.0.9:7")
+		must(t, n.a.DelRoute(0, prefix("10.0.0.9/32")))
+	}
+	empty(t, n.w)
+}
+
+// TestBroadcastOnTwoInterfaces: two interfaces in one subnet both hear its
+// broadcasts, and a socket bound to the second one's address sends there.
+func TestBroadcastOnTwoInterfaces(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, one := newTapHost(t, w, shards, "10.0.0.1/24")
+		two, i2 := newTap(t, st, "e1", "10.0.0.2/24", 0)
+		s := listen(t, st, "0.0.0.0:7")
+		for _, tp := range []*tap{one, two} {
+			tp.inject(tp.udpFrame("10.0.0.9:9", "10.0.0.255:7", "x"))
+			expect(t, s, "x")
+			expectNone(t, s)
+		}
+		count(t, st, map[string]uint64{"udp.bcast": 2, "ip.forwarded": 0})
+		bound := listen(t, st, "10.0.0.2:9")
+		bound.SetBroadcast(true)
+		send(t, bound, "x", "255.255.255.255:9")
+		if len(one.takeIP(t)) != 0 || len(two.takeIP(t)) != 1 {
+			t.Error("a limited broadcast left by the wrong interface")
+		}
+		must(t, st.RemoveInterface(anIf)) // the route moves to the second
+		send(t, bound, "y", "10.0.0.255:9")
+		if got := two.take(); len(got) != 1 || !wire.Ether(got[0]).Dst().IsBroadcast() {
+			t.Errorf("a subnet's broadcast was sent as % x", got)
+		}
+		must(t, st.RemoveInterface(i2))
+		empty(t, w)
+	})
+}
+
+// TestBroadcastDown: nothing leaves by an interface that is down.
+func TestBroadcastDown(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st := newStack(t, w, "a")
+	ep := link.NewEpair(0)
+	i, e := st.AddInterface(IfaceConfig{Name: "e0", Port: ep.A(), Down: true})
+	must(t, e)
+	must(t, st.AddAddr(i, prefix("10.0.0.1/24")))
+	tp := tapOn(w, ep, st, i)
+	for _, a := range []string{"10.0.0.1:9", "0.0.0.0:8"} {
+		s := listen(t, st, a)
+		s.SetBroadcast(true)
+		if _, err := s.WriteTo(nil, addrPort("255.255.255.255:9"), nil); err != syscall.ENETDOWN && err != syscall.EHOSTUNREACH {
+			t.Errorf("from %s: %v", a, err)
+		}
+	}
+	if got := tp.take(); len(got) != 0 {
+		t.Errorf("%d frames", len(got))
+	}
+	empty(t, w)
 }

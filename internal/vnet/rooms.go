@@ -1,8 +1,6 @@
 package vnet
 
 import (
-	"reflect"
-
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -10,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/sysctl"
 )
 
 // rooms is what a shard's protocol rooms keep, each made at its first event.
@@ -112,19 +111,19 @@ func (sh *shard) deadline(v *View) clock.Time {
 // gather adds what the rooms have counted.
 func (ro *rooms) gather(all map[string]uint64) {
 	if ro.arp != nil {
-		gather(reflect.ValueOf(ro.arp).Elem(), all)
+		sysctl.Add(ro.arp, all)
 	}
 	if ro.igmp != nil {
-		gather(reflect.ValueOf(ro.igmp).Elem(), all)
+		sysctl.Add(ro.igmp, all)
 	}
 	if ro.query != nil {
-		gather(reflect.ValueOf(ro.query).Elem(), all)
+		sysctl.Add(ro.query, all)
 	}
 	if ro.icmp != nil {
-		gather(reflect.ValueOf(&ro.icmp.stats).Elem(), all)
+		sysctl.Add(&ro.icmp.stats, all)
 	}
 	if ro.reass != nil {
-		gather(reflect.ValueOf(&ro.reass.stats).Elem(), all)
+		sysctl.Add(&ro.reass.stats, all)
 	}
 }
 

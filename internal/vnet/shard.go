@@ -24,6 +24,7 @@ type shard struct {
 	ipID  uint16
 	rooms rooms
 	cold  *cold         // made when first counted
+	ahead *lookahead    // of a router with many routes
 	asked *FilterPacket // what the filter is shown; made when first asked
 	hot   hot
 }
@@ -36,6 +37,8 @@ type pass struct {
 	m  pkt.Meta // of the packet at hand
 	in *ifConf  // interface it arrived on; nil for a packet made here
 	l2 l2dest   // how the link addressed it
+
+	nth int // of the packet in its batch, for lookahead
 }
 
 // l2dest says to whom a frame was addressed.
@@ -65,9 +68,11 @@ func (sh *shard) unlock(p *pass) {
 func (sh *shard) Drain(r *netisr.Runner, in *pkt.Batch) {
 	p := pass{r: r}
 	sh.lock(&p)
+	sh.lookAhead(&p, in)
 	for b := in.Pop(); b != nil; b = in.Pop() {
 		p.m = b.Meta
 		sh.enter(&p, b)
+		p.nth++
 	}
 	sh.unlock(&p)
 }
@@ -86,6 +91,8 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 		sh.inEther(p, b)
 	case pkt.WayInIP:
 		sh.inIPv4(p, b, b.Bytes())
+	case pkt.WayDeliver:
+		sh.deliverHere(p, b)
 	case pkt.WayOutIP:
 		sh.outAgain(p, b)
 	case pkt.WayResolve:

@@ -289,6 +289,9 @@ func (d *deadline) arm(c clock.Clock, at clock.Time) {
 		c.Arm(&d.Timer, at)
 		d.s.mu.Lock()
 		now := d.at
+		if d.s.closed { // meanwhile: shut may have disarmed it too early
+			now = clock.Never
+		}
 		d.s.mu.Unlock()
 		if now == at {
 			return
@@ -303,9 +306,11 @@ func (s *Sock) SetWriteDeadline(t time.Time) error {
 	if s.Closed() {
 		return net.ErrClosed
 	}
-	at := clock.Time(0)
+	var at clock.Time
 	if !t.IsZero() {
-		at = max(1, s.st.world.Clock().At(t))
+		if at = s.st.world.Clock().At(t); at <= 0 {
+			at = -1 // before the world began
+		}
 	}
 	s.writeBy.Store(int64(at))
 	return nil

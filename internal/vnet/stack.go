@@ -313,7 +313,9 @@ func (st *Stack) Close() {
 		}
 	}
 	st.ctl.Unlock()
+	st.world.mods.mu.Lock()
 	st.destruct()
+	st.world.mods.mu.Unlock()
 	st.world.Clock().Disarm(&st.sh.timer)
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {

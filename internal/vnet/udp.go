@@ -182,6 +182,9 @@ func (s *Sock) sourceTo(v *View, dst netip.Addr) (netip.Addr, syscall.Errno) {
 		}
 		return netip.Addr{}, e
 	}
+	if h.out == nil {
+		return netip.Addr{}, syscall.ENETUNREACH // a blackhole has no interface
+	}
 	src := h.source()
 	if !src.IsValid() {
 		return src, syscall.EADDRNOTAVAIL

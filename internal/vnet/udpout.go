@@ -84,8 +84,11 @@ func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 			}
 		}
 	}
-	if h.out == nil {
+	switch {
+	case h.out == nil:
 		return syscall.EHOSTUNREACH
+	case !h.out.up():
+		return syscall.ENETDOWN
 	}
 	h.mtu = h.out.mtu
 	return 0
@@ -225,6 +228,11 @@ func (how *Send) over(o *sockOpts) *sockOpts {
 // outIPv4 takes a transport message made here, puts its IPv4 header in front
 // and sends it: to ourselves if local, else to h.
 func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPv4Header, h *hop, local, loop bool) syscall.Errno {
+	if !local && p.v.arrival(h.out.index, h.out.gen) == nil {
+		// It was removed after the sender had chosen it, before the shard was locked.
+		sh.drop(p, b, pkt.NoInterface)
+		return syscall.ENETDOWN
+	}
 	n := b.Len()
 	hl := hd.Len()
 	if hl+n > 65535 {

@@ -55,6 +55,17 @@ func (c *ifConf) primary() netip.Addr {
 	return c.addrs[0].Addr()
 }
 
+// broadcasts tells whether a is the broadcast address of one of the interface's
+// subnets. Several interfaces may be in one subnet.
+func (c *ifConf) broadcasts(a netip.Addr) bool {
+	for _, p := range c.addrs {
+		if c.flags&FlagBroadcast != 0 && broadcastOf(p) == a {
+			return true
+		}
+	}
+	return false
+}
+
 // sourceFor returns the address to send from to dst: the one on dst's subnet,
 // else the first.
 func (c *ifConf) sourceFor(dst netip.Addr) netip.Addr {
@@ -135,8 +146,8 @@ func (v *View) setConf(index uint32, c *ifConf) {
 	n := max(len(v.ifs), int(index))
 	var ifs []*ifConf
 	var local []localAddr
-	if c != nil && v == &c.st.views[1] && n <= len(c.st.ifs0) {
-		ifs, local = c.st.ifs0[:n], c.st.local0[:0]
+	if index == 2 && len(v.ifs) == 1 && c != nil && v == &c.st.views[1] {
+		ifs, local = c.st.ifs0[:2], c.st.local0[:0] // the usual first change
 	} else {
 		ifs = make([]*ifConf, n)
 	}

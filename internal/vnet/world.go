@@ -8,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -21,15 +22,15 @@ type World struct {
 	trace atomic.Pointer[Tracer]
 	opts  sockOpts // every socket's until it changes one
 
-	mu      sync.Mutex // control: taken before any Stack's
-	random  uint64     // state of a SplitMix64 generator
-	macs    uint64     // hardware addresses given out
-	made    uint64     // stacks made
-	first   *Stack     // visible stacks, linked in order of creation
-	last    *Stack
-	names   map[string]*Stack
-	mods    modules
-	sysctls sysctls
+	mu     sync.Mutex // control: taken before any Stack's
+	random uint64     // state of a SplitMix64 generator
+	macs   uint64     // hardware addresses given out
+	made   uint64     // stacks made
+	first  *Stack     // visible stacks, linked in order of creation
+	last   *Stack
+	byName map[string]*Stack
+	mods   modules
+	names  sysctl.Names[Tunables]
 }
 
 // Config describes a World. The zero value is a world in real time with a
@@ -44,7 +45,7 @@ func NewWorld(c Config) *World {
 	if c.Clock == nil {
 		c.Clock = clock.NewReal()
 	}
-	w := &World{sched: netisr.NewSched(c.Clock), random: c.Seed, names: make(map[string]*Stack)}
+	w := &World{sched: netisr.NewSched(c.Clock), random: c.Seed, byName: make(map[string]*Stack)}
 	w.seed = table.NewSeed(w.rand())
 	ref := Defaults()
 	w.ref.Store(&ref)
@@ -87,14 +88,14 @@ func (w *World) NewMAC() wire.MAC {
 func (w *World) Stack(name string) *Stack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.names[name]
+	return w.byName[name]
 }
 
 // Stacks returns the visible stacks in order of creation.
 func (w *World) Stacks() []*Stack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all := make([]*Stack, 0, len(w.names))
+	all := make([]*Stack, 0, len(w.byName))
 	for st := w.first; st != nil; st = st.next {
 		all = append(all, st)
 	}
@@ -105,10 +106,10 @@ func (w *World) Stacks() []*Stack {
 func (w *World) publish(st *Stack) syscall.Errno {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.names[st.name] != nil {
+	if w.byName[st.name] != nil {
 		return syscall.EEXIST
 	}
-	w.names[st.name] = st
+	w.byName[st.name] = st
 	if st.prev = w.last; st.prev != nil {
 		st.prev.next = st
 	} else {
@@ -122,10 +123,10 @@ func (w *World) publish(st *Stack) syscall.Errno {
 func (w *World) hide(st *Stack) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.names[st.name] != st {
+	if w.byName[st.name] != st {
 		return false
 	}
-	delete(w.names, st.name)
+	delete(w.byName, st.name)
 	if st.prev != nil {
 		st.prev.next = st.next
 	} else {

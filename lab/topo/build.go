@@ -95,7 +95,7 @@ func (n *Network) build() error {
 		}
 	}
 	if f.auto {
-		if err := n.Lab.RouteAll(); err != nil {
+		if err := n.Lab.AddRoutes(); err != nil {
 			return fmt.Errorf("%s: routing: auto: %w", f.name, err)
 		}
 	}
@@ -133,7 +133,7 @@ func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix) {
 func (n *Network) addLink(l *cable) error {
 	a, addrA := n.endpoint(&l.ends[0])
 	b, addrB := n.endpoint(&l.ends[1])
-	cfg := lab.LinkConfig{MTU: l.mtu, A: addrA, B: addrB, FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, FaultConfig: l.fault}
+	cfg := lab.LinkConfig{Name: l.name.s, MTU: l.mtu, A: addrA, B: addrB, FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, FaultConfig: l.fault}
 	if l.ends[0].sw == nil && l.ends[1].sw == nil {
 		cfg.Subnet = l.ends[0].seg.subnet.Prefix
 	}

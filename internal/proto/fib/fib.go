@@ -83,6 +83,16 @@ func (t *Table[A]) lookup6(dst netip.Addr) *Route[A] {
 	return nil
 }
 
+// Large tells whether the IPv4 routes are so many that LookupBatch is worth its
+// while.
+func (t *Table[A]) Large() bool {
+	if t == nil {
+		return false
+	}
+	v := t.v4.Load()
+	return v != nil && v.dir != nil
+}
+
 // LookupBatch looks up every address of dst and stores its route, or nil, at
 // the same place of routes, which must be as long. In a big IPv4 table that is
 // quicker than one by one, since the memory accesses of 64 addresses overlap.

@@ -1,0 +1,265 @@
+package vnet
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
+)
+
+// TestRemoveInterface takes away an interface that holds packets for ARP,
+// fragments, a membership, routes and a pinned neighbour.
+func TestRemoveInterface(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		c := clock.NewSim()
+		w := NewWorld(Config{Clock: c})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "0.0.0.0:7")
+		group := addr("232.1.2.3")
+		must(t, s.Mcast(McastJoin, anIf, group, netip.Addr{}))
+		must(t, s.SetMulticastIf(anIf))
+		must(t, st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.0.9")}))
+		for i := range 5 {
+			send(t, s, "held", fmt.Sprint("10.0.0.", 10+i, ":7"))
+			send(t, s, "held", "192.0.2.1:7")
+		}
+		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
+		if w.sched.Pool().Counts().Bufs != 11 || c.Armed() != 1 {
+			t.Fatalf("%v, %d timers: the test does not test", w.sched.Pool().Counts(), c.Armed())
+		}
+		if e := st.RemoveInterface(loIndex); e != syscall.EPERM {
+			t.Errorf("lo0: %v", e)
+		}
+		must(t, st.RemoveInterface(anIf))
+		if e := st.RemoveInterface(anIf); e != syscall.ENXIO {
+			t.Errorf("twice: %v", e)
+		}
+		run(c, 31*time.Second) // the fragment is the stack's
+		if n := w.sched.Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
+			t.Errorf("%d buffers, %d timers", n, c.Armed())
+		}
+		if r := st.Routes(0); len(r) != 0 {
+			t.Errorf("routes stay: %v", r)
+		}
+		if e := s.Mcast(McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
+			t.Errorf("leave of a membership that is gone: %v", e)
+		}
+		if s.MulticastIf() != 0 {
+			t.Error("the multicast interface stays chosen")
+		}
+		if _, err := s.WriteTo(nil, addrPort("10.0.0.2:7"), nil); err != syscall.EHOSTUNREACH {
+			t.Errorf("send: %v", err)
+		}
+		// The index is given again, with another generation.
+		tp2, i := newTap(t, st, "e0", "10.0.0.1/24", 0)
+		if i != anIf {
+			t.Errorf("index %d", i)
+		}
+		tp2.take()
+		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "to the old one"))
+		expectNone(t, s)
+		tp2.inject(tp2.udpFrame("10.0.0.2:9", "10.0.0.1:7", "to the new one"))
+		expect(t, s, "to the new one")
+		empty(t, w)
+	})
+}
+
+// TestGeneration queues packets for an interface whose index is given to
+// another before they are processed.
+func TestGeneration(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		w := NewWorld(Config{Clock: clock.NewSim()})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "0.0.0.0:7")
+		r := w.sched.Get()
+		for range 3 {
+			tp.send(r, tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "old"))
+		}
+		must(t, st.RemoveInterface(anIf))
+		newTap(t, st, "e0", "10.0.0.1/24", 0)
+		r.Done()
+		expectNone(t, s)
+		count(t, st, map[string]uint64{"drop.no interface": 3})
+		empty(t, w)
+	})
+}
+
+// TestCloseHolding closes a stack whose every queue holds something.
+func TestCloseHolding(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		c := clock.NewSim()
+		w := NewWorld(Config{Clock: c})
+		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
+		s := listen(t, st, "0.0.0.0:7")
+		s.SetReadDeadline(c.Wall(c.Now().Add(time.Hour)))
+		raw, e := st.ListenRaw(0, addr("0.0.0.0"), 0)
+		must(t, e)
+		must(t, s.Mcast(McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
+		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "queued twice"))
+		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
+		send(t, s, "held", "10.0.0.9:7")
+		st.Close()
+		st.Close()
+		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "too late"))
+		for _, o := range []*Sock{s, raw} {
+			if _, err := o.ReadFrom(nil, nil, false); err != net.ErrClosed {
+				t.Errorf("read: %v", err)
+			}
+			if err := o.Close(); err != net.ErrClosed {
+				t.Errorf("close: %v", err)
+			}
+		}
+		if _, e := st.ListenUDP(addrPort("0.0.0.0:0"), 0, 0); e != syscall.ENETDOWN {
+			t.Errorf("listen: %v", e)
+		}
+		if _, e := st.ListenRaw(1, addr("0.0.0.0"), 0); e != syscall.ENETDOWN {
+			t.Errorf("listen raw: %v", e)
+		}
+		if _, e := st.AddInterface(IfaceConfig{Name: "e1", Port: link.NewEpair(0).A()}); e != syscall.ENXIO {
+			t.Errorf("add an interface: %v", e)
+		}
+		if e := s.Mcast(McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
+			t.Errorf("join: %v", e)
+		}
+		empty(t, w)
+	})
+}
+
+// TestChurn has goroutines send, receive and ask for what is not there while
+// interfaces, addresses, routes, sockets and stacks come and go.
+func TestChurn(t *testing.T) {
+	rounds := 300
+	if raceOn || testing.Short() {
+		rounds = 40
+	}
+	for _, policy := range []netisr.Policy{netisr.Direct, netisr.Hybrid, netisr.Deferred} {
+		t.Run(policy.String(), func(t *testing.T) {
+			forShards(t, func(t *testing.T, shards int) {
+				before := runtime.NumGoroutine()
+				synctest.Test(t, func(t *testing.T) { churn(t, shards, rounds, policy) })
+				if got := runtime.NumGoroutine(); got > before {
+					t.Errorf("%d goroutines more than before", got-before)
+				}
+			})
+		})
+	}
+}
+
+func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
+	w := NewWorld(Config{Clock: clock.NewReal()})
+	w.sched.SetPolicy(policy)
+	hub, e := w.NewStack(StackConfig{Name: "hub", Shards: shards})
+	must(t, e)
+	must(t, hub.SetSysctl("net.inet.ip.forwarding", 1))
+	var stop atomic.Bool
+	var senders sync.WaitGroup
+	for i := range 4 {
+		senders.Go(func() {
+			rnd := rand.New(rand.NewPCG(1, uint64(i)))
+			for !stop.Load() {
+				churnSend(t, hub, rnd)
+			}
+		})
+	}
+	for range rounds {
+		churnRound(t, w, hub, shards)
+	}
+	stop.Store(true)
+	senders.Wait()
+	synctest.Wait()
+	for _, st := range w.Stacks() {
+		st.Close()
+	}
+	synctest.Wait()
+	empty(t, w)
+}
+
+// churnSend opens a socket, sends a few datagrams to hosts that may be there
+// or not, some in fragments, and closes it.
+func churnSend(t *testing.T, hub *Stack, rnd *rand.Rand) {
+	s, e := hub.ListenUDP(addrPort("0.0.0.0:0"), 0, 0)
+	if e != 0 {
+		t.Error(e)
+		return
+	}
+	s.Mcast(McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
+	for range 10 {
+		to := netip.AddrPortFrom(subnet(rnd.IntN(4), 2+rnd.IntN(2)).Addr(), 7)
+		if rnd.IntN(8) == 0 {
+			to = addrPort("232.1.2.3:7")
+		}
+		s.WriteTo(make([]byte, 1<<rnd.IntN(14)), to, nil)
+		s.ReadFrom(make([]byte, 100), nil, false)
+	}
+	s.SetReadDeadline(time.Now().Add(time.Hour))
+	s.Close()
+}
+
+// churnRound plugs four hosts in, lets them talk, and takes everything away
+// again in the middle of it.
+func churnRound(t *testing.T, w *World, hub *Stack, shards int) {
+	var hosts []*Stack
+	var ifs []uint32
+	var wg sync.WaitGroup
+	for i := range 4 {
+		ep := link.NewEpair(0)
+		idx, e := hub.AddInterface(IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A()})
+		must(t, e)
+		must(t, hub.AddAddr(idx, subnet(i, 1)))
+		hub.AddRoute(0, Route{Dst: netip.PrefixFrom(subnet(100+i, 0).Addr(), 24), Gateway: subnet(i, 3).Addr()})
+		st := newHost(t, w, fmt.Sprint("h", i), shards, ep.B(), subnet(i, 2).String())
+		must(t, st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
+		hosts, ifs = append(hosts, st), append(ifs, idx)
+		s := listen(t, st, "0.0.0.0:7")
+		s.Mcast(McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
+		wg.Go(func() {
+			for b := make([]byte, 20000); ; {
+				var info Recv
+				if _, err := s.ReadFrom(b, &info, true); errors.Is(err, net.ErrClosed) {
+					return
+				}
+				s.WriteTo(b[:3000], info.From, nil) // answers, in fragments
+			}
+		})
+	}
+	for i, st := range hosts {
+		if i%2 == 0 {
+			must(t, hub.RemoveInterface(ifs[i]))
+			wg.Go(st.Close)
+		} else {
+			wg.Go(st.Close)
+			must(t, hub.RemoveInterface(ifs[i]))
+		}
+	}
+	wg.Wait()
+}
+
+// TestLendToClosed shows a frame to an interface that has been removed.
+func TestLendToClosed(t *testing.T) {
+	w := NewWorld(Config{Clock: clock.NewSim()})
+	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
+	ifp := st.view.Load().conf(anIf).Iface
+	must(t, st.RemoveInterface(anIf))
+	r := w.sched.Get()
+	b := r.Cache.Get(100)
+	copy(b.Extend(wire.EtherLen), tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x"))
+	if !ifp.Lend(r, b) {
+		t.Error("an idle stack was busy")
+	}
+	r.Done()
+	count(t, st, map[string]uint64{"drop.no interface": 1})
+	empty(t, w)
+}

@@ -1,0 +1,111 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/link"
+	"github.com/seed88948545/vimage/link/pcapng"
+)
+
+// captures is what is recorded of a lab, and where.
+type captures struct {
+	all   *recording            // every link, or nil
+	links map[string]*recording // by name of the link, until it is made
+	open  []*recording
+
+	mu    sync.Mutex // a leaf; guards ports
+	ports map[portKey]*link.Capture
+}
+
+type portKey struct {
+	stack *vnet.Stack
+	index uint32
+}
+
+// recording is one file.
+type recording struct {
+	rec *link.Recorder
+	w   *pcapng.Writer
+}
+
+func (n *Lab) record(w io.Writer) *recording {
+	r := &recording{w: pcapng.NewWriter(w, pcapng.Section{Application: "vimage"})}
+	r.rec = link.NewRecorder(n.inner().Sched(), r.w, 0)
+	n.captures.open = append(n.captures.open, r)
+	n.inner().SetTracer(n)
+	return r
+}
+
+// CaptureAll records every link that is made from now on in one pcapng stream,
+// a link an interface, with direction as the link's first end sees it, and
+// packets that a stack dropped, with the reason as their comment. EndCapture
+// completes it.
+func (n *Lab) CaptureAll(w io.Writer) { n.captures.all = n.record(w) }
+
+// CaptureLink records the link of that name, "a-b", in a stream of its own. It
+// must be called before the link is made.
+func (n *Lab) CaptureLink(name string, w io.Writer) {
+	if n.captures.links == nil {
+		n.captures.links = make(map[string]*recording)
+	}
+	n.captures.links[name] = n.record(w)
+}
+
+// EndCapture completes all streams, and returns what went wrong with any.
+func (n *Lab) EndCapture() error {
+	n.inner().SetTracer(nil)
+	var errs []error
+	for _, r := range n.captures.open {
+		errs = append(errs, r.rec.Close(), r.w.Close())
+	}
+	for name := range n.captures.links {
+		errs = append(errs, fmt.Errorf("capture of %s: there is no such link", name))
+	}
+	n.captures.open, n.captures.links, n.captures.all = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// tap puts the captures that want to see a link between it and the node that
+// is plugged into p.
+func (n *Lab) tap(l *Link, p link.Port) link.Port {
+	if r := n.captures.links[l.name]; r != nil {
+		delete(n.captures.links, l.name)
+		l.capture = r.rec.Capture(p, link.CaptureOptions{Name: l.name})
+		p = l.capture
+	}
+	if r := n.captures.all; r != nil {
+		l.capture = r.rec.Capture(p, link.CaptureOptions{Name: l.name})
+		p = l.capture
+	}
+	return p
+}
+
+// traced says that what a node drops of its last interface's packets belongs to
+// a link's capture.
+func (n *Lab) traced(l *Link, e endpoint) {
+	h, ok := e.(*Node)
+	if !ok || l.capture == nil {
+		return
+	}
+	n.captures.mu.Lock()
+	defer n.captures.mu.Unlock()
+	if n.captures.ports == nil {
+		n.captures.ports = make(map[portKey]*link.Capture)
+	}
+	n.captures.ports[portKey{h.Internal(), uint32(h.ports[len(h.ports)-1].ifi.Index())}] = l.capture
+}
+
+// Trace implements vnet.Tracer.
+func (n *Lab) Trace(st *vnet.Stack, ifIndex uint32, b *pkt.Buf, why pkt.Reason) {
+	n.captures.mu.Lock()
+	c := n.captures.ports[portKey{st, ifIndex}]
+	n.captures.mu.Unlock()
+	if c != nil {
+		c.Drop(b, why)
+	}
+}

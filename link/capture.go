@@ -1,0 +1,128 @@
+package link
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link/pcapng"
+)
+
+// CaptureOptions says how a Port's frames are captured. The zero value keeps
+// all of every frame.
+type CaptureOptions struct {
+	Name        string // the interface's, in the file, as are the next three
+	Description string
+	MAC         net.HardwareAddr
+	Addrs       []netip.Prefix
+	SnapLen     int  // bytes kept of each frame; 0 keeps all
+	Whole       bool // super-segments are shown as they are, instead of being cut because of the capture
+	Buffer      int  // for NewCapture: bytes its Recorder buffers; see NewRecorder
+}
+
+// Capture is a Port that records what crosses another one, both ways, and
+// changes nothing else: it is put between an interface and its link. What the
+// interface puts in is marked outbound. Checksums that were left out are filled
+// in in the record only.
+//
+// Frames that the link would lend to its receiver come one by one through a
+// Capture, so that they are recorded when they pass and not when they have been
+// dealt with.
+type Capture struct {
+	inner Port
+	rec   *Recorder
+	id    int
+	snap  int
+	whole bool
+
+	// Guarded by rec.mu.
+	lost   uint64 // frames not recorded since the last that was
+	closed bool
+}
+
+// NewCapture records what crosses inner to w, with a Recorder of its own. Close
+// the Capture before w.
+func NewCapture(s *netisr.Sched, inner Port, w *pcapng.Writer, opt CaptureOptions) *Capture {
+	return NewRecorder(s, w, opt.Buffer).Capture(inner, opt)
+}
+
+// Capture records what crosses inner, beside what rec records already.
+func (rec *Recorder) Capture(inner Port, opt CaptureOptions) *Capture {
+	c := &Capture{inner: inner, rec: rec, snap: opt.SnapLen, whole: opt.Whole}
+	c.id = rec.w.AddInterface(pcapng.Interface{
+		Name: opt.Name, Description: opt.Description, MAC: opt.MAC, Addrs: opt.Addrs, SnapLen: opt.SnapLen,
+	})
+	rec.add(c)
+	return c
+}
+
+// Drop records that a stack lost a packet and why, as a comment on it; the
+// packet bears no direction. It borrows b, which begins with its Ethernet
+// header or, once that was taken off, with its IPv4 header: then an empty
+// Ethernet header is shown. It may be called under any lock that Put may.
+//
+// Nothing is written because of it alone: the record waits for the next frame
+// or Flush.
+func (c *Capture) Drop(b *pkt.Buf, why pkt.Reason) {
+	var header []byte
+	if ip, f := wire.ParseIPv4(b.Bytes()); f == wire.OK && ip.ChecksumOK() {
+		var empty [wire.EtherLen]byte
+		wire.PutEther(empty[:], wire.MAC{}, wire.MAC{}, wire.EtherTypeIPv4)
+		header = empty[:]
+	}
+	c.rec.record(nil, c, header, b, pcapng.Unknown, why)
+}
+
+// Close ends the recording of this Port and writes all that was recorded. What
+// crosses it from then on passes unseen. It returns the Writer's first error,
+// and must not be called under a lock of the network.
+func (c *Capture) Close() error {
+	c.rec.remove(c)
+	return c.rec.Flush()
+}
+
+// Put implements Port.
+func (c *Capture) Put(r *netisr.Runner, b *pkt.Buf) {
+	c.rec.record(r, c, nil, b, pcapng.Out, pkt.NoReason)
+	c.inner.Put(r, b)
+}
+
+// Attach implements Port.
+func (c *Capture) Attach(to netisr.Lender) { c.inner.Attach(captured{c, to}) }
+
+// Detach implements Port.
+func (c *Capture) Detach() { c.inner.Detach() }
+
+// Props implements Port.
+func (c *Capture) Props() Props {
+	p := c.inner.Props()
+	p.Segments = p.Segments || !c.whole
+	return p
+}
+
+// Accept implements Port.
+func (c *Capture) Accept(mac wire.MAC, on bool) { c.inner.Accept(mac, on) }
+
+// SetAddr implements Port.
+func (c *Capture) SetAddr(mac wire.MAC) { c.inner.SetAddr(mac) }
+
+// SetPromisc implements Port.
+func (c *Capture) SetPromisc(on bool) { c.inner.SetPromisc(on) }
+
+// captured is the receiver that a Capture's link sees.
+type captured struct {
+	c  *Capture
+	to netisr.Lender
+}
+
+// Put implements netisr.Sink.
+func (x captured) Put(r *netisr.Runner, b *pkt.Buf) {
+	x.c.rec.record(r, x.c, nil, b, pcapng.In, pkt.NoReason)
+	x.to.Put(r, b)
+}
+
+// Lend implements netisr.Lender. Whether the receiver can take b is known only
+// once it has, and answered it: too late to record it.
+func (x captured) Lend(*netisr.Runner, *pkt.Buf) bool { return false }

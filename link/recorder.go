@@ -1,0 +1,200 @@
+package link
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link/pcapng"
+)
+
+// Recorder writes what its Captures see into one file, in the order and with
+// the time of the passing. Frames are copied into memory as they pass and
+// written when no lock of the network is held, in the goroutine that carried
+// them.
+type Recorder struct {
+	sched *netisr.Sched
+	w     *pcapng.Writer
+	limit int
+	queue netisr.Queue // holds at most a few empty packets: reasons to run Drain
+
+	// writing is held while entries go from the tape to w. It is taken before mu,
+	// and by nobody who holds a lock of the network.
+	writing sync.Mutex
+	spare   []byte // what tape will be next
+
+	mu    sync.Mutex // a leaf; guards what follows, and what its Captures say it does
+	tape  []byte     // entries, one behind the other
+	woken bool       // Drain is about to be run
+	all   []*Capture // not closed
+}
+
+const (
+	defaultTape = 16 << 20
+	// keepTape is how much memory a Recorder keeps between bursts.
+	keepTape = 1 << 20
+)
+
+// NewRecorder returns a Recorder without Captures. buffer is how many bytes may
+// wait to be written, 16 MiB if it is 0; frames that find no room pass
+// unrecorded and are counted in the file. Close it before w.
+func NewRecorder(s *netisr.Sched, w *pcapng.Writer, buffer int) *Recorder {
+	if buffer <= 0 {
+		buffer = defaultTape
+	}
+	rec := &Recorder{sched: s, w: w, limit: buffer}
+	rec.queue.Init(rec)
+	return rec
+}
+
+func (rec *Recorder) add(c *Capture) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.all = append(rec.all, c)
+}
+
+// remove ends a Capture, writes what it recorded and tells what it lost last.
+func (rec *Recorder) remove(c *Capture) {
+	rec.mu.Lock()
+	lost := c.lost
+	c.lost, c.closed = 0, true
+	if i := slices.Index(rec.all, c); i >= 0 {
+		rec.all = slices.Delete(rec.all, i, i+1)
+	}
+	rec.mu.Unlock()
+	rec.write()
+	if lost > 0 {
+		rec.w.Lost(c.id, lost)
+	}
+}
+
+// Flush writes all that was recorded, and has the Writer hand it on. It returns
+// the Writer's first error, and must not be called under a lock of the network.
+func (rec *Recorder) Flush() error {
+	rec.write()
+	return rec.w.Flush()
+}
+
+// Close ends all Captures, and then is Flush. Frames may still be under way:
+// they pass unseen.
+func (rec *Recorder) Close() error {
+	rec.mu.Lock()
+	all := slices.Clone(rec.all)
+	rec.mu.Unlock()
+	for _, c := range all {
+		rec.remove(c)
+	}
+	return rec.Flush()
+}
+
+// entry is what stands on the tape before the bytes of a frame.
+type entry struct {
+	at    clock.Time
+	lost  uint64 // frames of the Capture that are missing before this one
+	id    uint32
+	kept  uint32 // bytes that follow
+	whole uint32 // length of the frame
+	dir   pcapng.Direction
+	why   pkt.Reason
+}
+
+const entryLen = 32
+
+func (e *entry) put(b []byte) {
+	binary.LittleEndian.PutUint64(b[0:], uint64(e.at))
+	binary.LittleEndian.PutUint64(b[8:], e.lost)
+	binary.LittleEndian.PutUint32(b[16:], e.id)
+	binary.LittleEndian.PutUint32(b[20:], e.kept)
+	binary.LittleEndian.PutUint32(b[24:], e.whole)
+	b[28], b[29] = byte(e.dir), byte(e.why)
+}
+
+func parseEntry(b []byte) entry {
+	return entry{
+		at:    clock.Time(binary.LittleEndian.Uint64(b[0:])),
+		lost:  binary.LittleEndian.Uint64(b[8:]),
+		id:    binary.LittleEndian.Uint32(b[16:]),
+		kept:  binary.LittleEndian.Uint32(b[20:]),
+		whole: binary.LittleEndian.Uint32(b[24:]),
+		dir:   pcapng.Direction(b[28]), why: pkt.Reason(b[29]),
+	}
+}
+
+// record puts a frame, perhaps with a header before it, on the tape. It borrows
+// b. Without a Runner nothing will be written for its sake.
+func (rec *Recorder) record(r *netisr.Runner, c *Capture, header []byte, b *pkt.Buf, dir pcapng.Direction, why pkt.Reason) {
+	if rec.append(c, header, b, dir, why, r != nil) {
+		wake := r.Cache.Get(0)
+		if !rec.queue.Put(r, wake) {
+			r.Cache.Free(wake)
+		}
+	}
+}
+
+// append tells whether Drain must be woken: never if wake is false.
+func (rec *Recorder) append(c *Capture, header []byte, b *pkt.Buf, dir pcapng.Direction, why pkt.Reason, wake bool) bool {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	n := len(header) + b.Len()
+	kept := n
+	if c.snap > 0 {
+		kept = min(n, c.snap)
+	}
+	if len(rec.tape)+entryLen+kept > rec.limit {
+		c.lost++
+	} else {
+		// The time is read under the lock: no entry is older than the one before.
+		e := entry{rec.sched.Clock().Now(), c.lost, uint32(c.id), uint32(kept), uint32(n), dir, why}
+		c.lost = 0
+		at := len(rec.tape)
+		rec.tape = append(rec.tape, make([]byte, entryLen)...)
+		e.put(rec.tape[at:])
+		rec.tape = append(append(rec.tape, header...), b.Bytes()...)
+		if b.Sum == pkt.SumPartial {
+			wire.CompleteEther(rec.tape[at+entryLen:])
+		}
+		rec.tape = rec.tape[:at+entryLen+kept]
+	}
+	wake = wake && !rec.woken
+	rec.woken = rec.woken || wake
+	return wake
+}
+
+// Drain implements netisr.Node: something was recorded.
+func (rec *Recorder) Drain(r *netisr.Runner, in *pkt.Batch) {
+	r.Cache.FreeBatch(in)
+	rec.write()
+}
+
+// write moves what is on the tape to the Writer.
+func (rec *Recorder) write() {
+	rec.writing.Lock()
+	defer rec.writing.Unlock()
+	rec.mu.Lock()
+	tape := rec.tape
+	rec.tape, rec.spare, rec.woken = rec.spare, nil, false
+	rec.mu.Unlock()
+	for rest := tape; len(rest) > 0; {
+		e := parseEntry(rest)
+		rest = rest[entryLen:]
+		if e.lost > 0 {
+			rec.w.Lost(int(e.id), e.lost)
+		}
+		p := pcapng.Packet{Time: rec.sched.Clock().Wall(e.at).UnixNano(), Len: int(e.whole), Dir: e.dir}
+		if e.why != pkt.NoReason {
+			p.Comment = "drop: " + e.why.String()
+		}
+		rec.w.WritePacket(int(e.id), p, rest[:e.kept])
+		rest = rest[e.kept:]
+	}
+	if cap(tape) <= keepTape {
+		rec.spare = tape[:0]
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package vimage_test
+
+const raceOn = false
