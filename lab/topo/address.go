@@ -103,7 +103,6 @@ func (c *checker) address() {
 			c.assign(g, e)
 		}
 	}
-	c.overlaps()
 }
 
 // givenSubnet takes a subnet from the first address with a length, where none

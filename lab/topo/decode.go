@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,14 +36,25 @@ func (d *decoder) tree(r io.Reader) *yaml.Node {
 		d.at(0, "longer than %d MB: split the network up", maxFile>>20)
 		return nil
 	}
-	var doc yaml.Node
-	if err := yaml.Load(data, &doc); err != nil {
+	in, err := yaml.NewLoader(bytes.NewReader(data))
+	if err != nil {
+		d.at(1, "cannot be read: %v", err)
+		return nil
+	}
+	var doc, more yaml.Node
+	switch err := in.Load(&doc); {
+	case err == io.EOF || err == nil && (len(doc.Content) != 1 || null(doc.Content[0])):
+		d.at(1, "the file is empty: it needs hosts and links")
+		return nil
+	case err != nil:
 		d.syntax(err)
 		return nil
 	}
-	if len(doc.Content) != 1 {
-		d.at(1, "the file is empty: it needs hosts and links")
-		return nil
+	switch err := in.Load(&more); {
+	case err == nil:
+		d.at(max(more.Line, 1), "a second document begins here: a file is one network")
+	case err != io.EOF:
+		d.syntax(err)
 	}
 	d.plain(&doc)
 	return doc.Content[0]
@@ -221,11 +233,14 @@ func (d *decoder) words(name string, to *[]text) key {
 				*to = append(*to, text{s, v.Line})
 			}
 		}
-		if v.Kind == yaml.ScalarNode && !null(v) {
+		switch {
+		case v.Kind == yaml.ScalarNode && !null(v):
 			one(v)
-			return
+		case null(v) || v.Kind == yaml.SequenceNode && len(v.Content) == 0:
+			d.at(v.Line, "%s is empty: write names, or leave it out", name)
+		default:
+			d.list(name, v, one)
 		}
-		d.list(name, v, one)
 	}}
 }
 

@@ -48,7 +48,7 @@ func oneOf(what string, names []string, name string) string {
 	if len(names) == 0 {
 		return "there are no " + what
 	}
-	best, least := "", 3
+	best, least := "", min(3, len(name)) // a name of which nothing is left says nothing
 	for _, n := range names {
 		if d := distance(n, name); d < least {
 			best, least = n, d

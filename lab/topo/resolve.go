@@ -26,6 +26,7 @@ func (c *checker) resolve() {
 	c.segment()
 	c.address()
 	c.whole = len(c.List) == before
+	c.overlaps()
 	c.tunables()
 	for _, n := range c.nodes {
 		c.staticRoutes(n)

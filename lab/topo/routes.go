@@ -3,36 +3,23 @@ package topo
 import (
 	"net/netip"
 
-	"github.com/seed88948545/vimage"
+	sysctls "github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
-// tunables tries the sysctls on a stack of no use.
+// tunables looks up the sysctls and their ranges.
 func (c *checker) tunables() {
-	var try *vimage.Stack
+	var names sysctls.Names[vnet.Tunables]
 	for _, n := range c.nodes {
 		for _, s := range n.sysctls {
-			if try == nil {
-				w := vimage.NewWorld(vimage.Config{Simulated: true})
-				defer w.Close()
-				try = w.Root().Stack()
-			}
-			was, err := try.Sysctl(s.name.s)
-			if err != nil {
-				c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, oneOf("some of them", someSysctls(), s.name.s))
-				continue
-			}
-			if err := try.SetSysctl(s.name.s, s.value); err != nil {
-				c.at(s.name.line, "%s cannot be %d: its default is %d", s.name.s, s.value, was)
+			_, lo, hi, ok := names.Describe(s.name.s)
+			switch {
+			case !ok:
+				c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, oneOf("sysctls", names.All(), s.name.s))
+			case s.value < lo || s.value > hi:
+				c.at(s.name.line, "%s is %d: write %d to %d", s.name.s, s.value, lo, hi)
 			}
 		}
-	}
-}
-
-// someSysctls are the tunables that a file most likely sets.
-func someSysctls() []string {
-	return []string{
-		"net.inet.ip.ttl", "net.inet.ip.forwarding", "net.inet.udp.recvspace", "net.inet.igmp.default_version",
-		"net.inet.igmp.router.query_interval", "net.link.ether.inet.max_age",
 	}
 }
 
