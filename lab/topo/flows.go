@@ -20,8 +20,10 @@ const mark = 0x76696d74 // "vimt"
 // flowRun is a flow that is being sent.
 type flowRun struct {
 	*flow
-	net   *Network
-	conn  *vimage.UDPConn
+	net  *Network
+	conn *vimage.UDPConn
+
+	mu    sync.Mutex // of send: the timer may fire before it is noted
 	buf   []byte
 	next  int
 	timer *vimage.Timer
@@ -57,6 +59,8 @@ func (n *Network) openFlow(f *flow) (*flowRun, error) {
 
 // send sends what is due, and sees to it that it is called again.
 func (r *flowRun) send() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	w := r.net.Lab.World
 	for !r.net.stopped.Load() {
 		if r.next == r.count {
