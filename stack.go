@@ -210,6 +210,15 @@ func (i *Interface) SetPromiscuous(on bool) error {
 	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
 }
 
+// SetUp brings the interface up or down; its subnets' routes go and come with
+// it.
+func (i *Interface) SetUp(up bool) error {
+	if err := i.s.may(jail.NetConfig, "set up", i.name); err != nil {
+		return err
+	}
+	return wrapConfig("set up", i.name, i.s.st.SetUp(i.index, up))
+}
+
 // Remove unplugs the interface. Packets in flight to it are dropped.
 func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {

@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/pkt internal/netisr link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -46,6 +46,9 @@ var rules = []rule{
 		why: "buffers know the layout of packets, nothing of who handles them"},
 	{pkg: "internal/netisr", may: leaves + " internal/pkt", goFiles: 1,
 		why: "schedules packets between stacks and links, so it lies below both; a drainer past its budget goes on in a goroutine"},
+
+	{pkg: "internal/sockbuf", may: leaves + " internal/pkt",
+		why: "the receive queue of a socket: where packets wait for goroutines"},
 
 	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
 		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},

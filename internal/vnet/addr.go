@@ -161,3 +161,45 @@ func (st *Stack) delPrefixRoute(c *ifConf, gone netip.Prefix) {
 		}
 	}
 }
+
+// SetUp brings an interface up or down. Down, it neither sends nor receives,
+// and the routes of its subnets are gone; coming up restores them and announces
+// its addresses. It returns ENXIO where there is no such interface.
+func (st *Stack) SetUp(ifIndex uint32, up bool) syscall.Errno {
+	st.ctl.Lock()
+	defer st.ctl.Unlock()
+	c := st.view.Load().conf(ifIndex)
+	if c == nil {
+		return syscall.ENXIO
+	}
+	if c.up() == up {
+		return 0
+	}
+	next := *c
+	next.flags ^= FlagUp
+	st.change(func(v *View) { v.setConf(ifIndex, &next) })
+	for _, a := range next.addrs {
+		if up {
+			st.addPrefixRoute(&next, a)
+		} else {
+			st.delPrefixRoute(&next, a)
+		}
+	}
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if next.port == nil {
+			return 0
+		}
+		if next.arp == nil && up {
+			for _, a := range next.addrs {
+				m := arp.Announcement(next.mac, a.Addr())
+				sh.sendARP(p, &next, &m)
+			}
+			return 0
+		}
+		if next.arp != nil {
+			next.arp.SetLink(p.r.Now(), arpLink(&next))
+			sh.pullARP(p, &next)
+		}
+		return 0
+	})
+}

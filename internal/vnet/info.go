@@ -55,7 +55,7 @@ type IfaceStats struct {
 	InPackets, OutPackets uint64
 	InBytes, OutBytes     uint64
 	InMcast, OutMcast     uint64
-	InDrops, OutDrops     uint64
+	InDrops               uint64
 }
 
 // IfaceStats returns the counters of an interface, summed over shards; false
@@ -78,7 +78,6 @@ func (st *Stack) IfaceStats(index uint32) (IfaceStats, bool) {
 		s.InMcast += n.InMcast
 		s.OutMcast += n.OutMcast
 		s.InDrops += n.InDrops
-		s.OutDrops += n.OutDrops
 	}
 	return s, true
 }

@@ -17,7 +17,6 @@ type hop struct {
 	src  netip.Addr // preferred source, if the route has one
 	mtu  int
 	gw   bool // next is a gateway
-	errs bool // report errors to the caller by errno
 }
 
 // route finds the next hop for dst. It may be called without a lock.

@@ -141,13 +141,13 @@ func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
 
 // ReadPayload is ReadFrom of a raw socket without the packet's IPv4 header.
 func (s *Sock) ReadPayload(to []byte, wait bool) (int, netip.Addr, error) {
-	it, err := s.take(wait)
+	it, err := s.rcv.Take(wait)
 	if err != nil {
 		return 0, netip.Addr{}, err
 	}
-	ip := wire.IPv4(it.buf.Slice(int(it.off), int(it.n)))
+	ip := wire.IPv4(it.Buf.Slice(int(it.Off), int(it.N)))
 	n, from := copy(to, ip.Payload()), ip.Src()
-	s.st.world.sched.Free(it.buf)
+	s.st.world.sched.Free(it.Buf)
 	return n, from, nil
 }
 

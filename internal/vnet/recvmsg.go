@@ -1,10 +1,7 @@
 package vnet
 
 import (
-	"net"
-	"os"
-	"syscall"
-
+	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -21,21 +18,21 @@ const (
 // ReadMsg copies the next packet into bufs, filling one after the other. info
 // may be nil. It returns EAGAIN where it would have to wait and may not.
 func (s *Sock) ReadMsg(bufs [][]byte, info *Recv, how ReadFlags) (int, error) {
-	var it item
+	var it sockbuf.Item
 	var err error
 	if how&ReadQueued != 0 {
-		it, err = s.takeQueued()
+		it, err = s.rcv.TakeQueued()
 	} else {
-		it, err = s.take(how&ReadWait != 0)
+		it, err = s.rcv.Take(how&ReadWait != 0)
 	}
 	if err != nil {
 		return 0, err
 	}
 	if how&ReadPayload != 0 && s.raw {
-		hl := uint32(wire.IPv4(it.buf.Slice(int(it.ip), wire.IPv4Len)).HeaderLen())
-		it.off, it.n = it.off+hl, it.n-hl
+		hl := uint32(wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len)).HeaderLen())
+		it.Off, it.N = it.Off+hl, it.N-hl
 	}
-	data := it.buf.Slice(int(it.off), int(it.n))
+	data := it.Buf.Slice(int(it.Off), int(it.N))
 	n := 0
 	for _, b := range bufs {
 		n += copy(b, data[n:])
@@ -44,22 +41,7 @@ func (s *Sock) ReadMsg(bufs [][]byte, info *Recv, how ReadFlags) (int, error) {
 		s.describe(&it, n, info)
 	}
 	r := s.st.world.sched.Get()
-	r.Cache.Free(it.buf)
+	r.Cache.Free(it.Buf)
 	r.Done()
 	return n, nil
-}
-
-// takeQueued is take that touches nothing but the queue.
-func (s *Sock) takeQueued() (item, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return item{}, net.ErrClosed
-	case s.deadline != nil && s.deadline.passed:
-		return item{}, os.ErrDeadlineExceeded
-	case s.n == 0:
-		return item{}, syscall.EAGAIN
-	}
-	return s.pop(), nil
 }

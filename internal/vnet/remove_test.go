@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -141,18 +140,15 @@ func TestCloseHolding(t *testing.T) {
 // TestChurn has goroutines send, receive and ask for what is not there while
 // interfaces, addresses, routes, sockets and stacks come and go.
 func TestChurn(t *testing.T) {
-	rounds := 300
+	rounds := 100
 	if raceOn || testing.Short() {
 		rounds = 40
 	}
 	for _, policy := range []netisr.Policy{netisr.Direct, netisr.Hybrid, netisr.Deferred} {
 		t.Run(policy.String(), func(t *testing.T) {
 			forShards(t, func(t *testing.T, shards int) {
-				before := runtime.NumGoroutine()
+				// A goroutine left behind fails the bubble.
 				synctest.Test(t, func(t *testing.T) { churn(t, shards, rounds, policy) })
-				if got := runtime.NumGoroutine(); got > before {
-					t.Errorf("%d goroutines more than before", got-before)
-				}
 			})
 		})
 	}

@@ -123,7 +123,7 @@ func TestDefaults(t *testing.T) {
 		"net.link.ether.inet.allow_multicast": 0, "net.link.ether.arp.log_level": 6,
 		"net.inet.icmp.icmplim": 200, "net.inet.icmp.bmcastecho": 0, "net.inet.icmp.drop_redirect": 0,
 		"net.inet.icmp.quotelen": 548, "net.inet.icmp.reply_from_interface": 0,
-		"net.inet.udp.checksum": 1, "net.inet.udp.blackhole": 0,
+		"net.inet.udp.blackhole":      0,
 		"net.inet.ip.portrange.first": 10000, "net.inet.ip.portrange.last": 65535,
 	}
 	w := NewWorld(Config{})

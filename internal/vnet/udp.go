@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -213,7 +214,7 @@ func (s *Sock) Close() error {
 	st := s.st
 	r := st.world.sched.Get()
 	defer r.Done()
-	if !s.shut(r) {
+	if !s.rcv.Close(r.Cache.Free) {
 		return net.ErrClosed
 	}
 	p := pass{r: r}
@@ -229,7 +230,7 @@ func (s *Sock) Close() error {
 	}
 	st.unregister(s)
 	st.sh.unlock(&p)
-	r.Wake(s)
+	r.Wake(&s.rcv)
 	return nil
 }
 
@@ -245,25 +246,25 @@ type Recv struct {
 // ReadFrom copies the next packet into to, waiting for it if wait. info may be
 // nil. A raw socket's packet includes its IPv4 header.
 func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
-	it, err := s.take(wait)
+	it, err := s.rcv.Take(wait)
 	if err != nil {
 		return 0, err
 	}
-	n := copy(to, it.buf.Slice(int(it.off), int(it.n)))
+	n := copy(to, it.Buf.Slice(int(it.Off), int(it.N)))
 	if info != nil {
 		s.describe(&it, n, info)
 	}
-	s.st.world.sched.Free(it.buf)
+	s.st.world.sched.Free(it.Buf)
 	return n, nil
 }
 
 // describe says what is known of a packet of which n bytes were read.
-func (s *Sock) describe(it *item, n int, info *Recv) {
-	ip := wire.IPv4(it.buf.Slice(int(it.ip), wire.IPv4Len))
-	*info = Recv{To: ip.Dst(), IfIndex: it.ifIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.n)}
+func (s *Sock) describe(it *sockbuf.Item, n int, info *Recv) {
+	ip := wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len))
+	*info = Recv{To: ip.Dst(), IfIndex: it.IfIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.N)}
 	var port uint16
 	if !s.raw {
-		u := it.buf.Slice(int(it.off)-wire.UDPLen, wire.UDPLen)
+		u := it.Buf.Slice(int(it.Off)-wire.UDPLen, wire.UDPLen)
 		port = wire.UDP(u).SrcPort()
 	}
 	info.From = netip.AddrPortFrom(ip.Src(), port)

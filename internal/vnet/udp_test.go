@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -135,11 +136,11 @@ func TestQueueOverflow(t *testing.T) {
 		// One packet fits always; empty ones are limited in number.
 		send(t, sa, string(pattern(5000)), "10.0.0.2:7")
 		expect(t, sb, string(pattern(5000)))
-		for range maxItems + 1 {
+		for range sockbuf.MaxItems + 1 {
 			send(t, sa, "", "10.0.0.2:7")
 		}
 		count(t, n.b, map[string]uint64{"drop.socket full": 8})
-		for range maxItems {
+		for range sockbuf.MaxItems {
 			expect(t, sb, "")
 		}
 		expectNone(t, sb)

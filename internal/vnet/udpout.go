@@ -113,7 +113,7 @@ func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) 
 		return 0, syscall.EAFNOSUPPORT
 	}
 	if a.remote.IsValid() {
-		if e := s.pending(); e != 0 {
+		if e := s.rcv.Pending(); e != 0 {
 			return 0, e
 		}
 	}

@@ -35,7 +35,6 @@ type IPTunables struct {
 
 // UDPTunables is what UDP may be told.
 type UDPTunables struct {
-	Checksum  int32 `sysctl:"net.inet.udp.checksum,min=0,max=1" desc:"fill in checksums of datagrams that leave the process"`
 	Blackhole int32 `sysctl:"net.inet.udp.blackhole,min=0,max=1" desc:"send no port unreachable"`
 	RecvSpace int32 `sysctl:"net.inet.udp.recvspace,min=512,max=16777216" desc:"bytes a socket's receive queue may hold"`
 	MaxDgram  int32 `sysctl:"net.inet.udp.maxdgram,min=1,max=65507" desc:"longest datagram sent"`
@@ -47,7 +46,7 @@ func Defaults() Tunables {
 		IP: IPTunables{
 			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
-		UDP: UDPTunables{Checksum: 1, RecvSpace: 256 << 10, MaxDgram: 65507},
+		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 	}
@@ -76,7 +75,6 @@ type cold struct {
 	Diverted      uint64 `stat:"ip.diverted"`
 	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
-	OutDiscarded  uint64 `stat:"ip.outdiscarded"` // local packets that could not be sent
 	RawDelivered  uint64 `stat:"ip.rawout"`
 	DroppedFrames [numReasons]uint64
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -198,7 +199,7 @@ func TestSimulatedReadRefuses(t *testing.T) {
 	n := newNet2(t, clock.NewSim(), 1)
 	s := listen(t, n.a, "0.0.0.0:0")
 	_, err := s.ReadFrom(make([]byte, 1), nil, true)
-	if _, ok := err.(simulatedError); !ok {
+	if _, ok := err.(sockbuf.Simulated); !ok {
 		t.Fatalf("a blocking read in simulated time: %v", err)
 	}
 }
