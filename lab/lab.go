@@ -108,12 +108,15 @@ func (n *Lab) Run(d time.Duration) { n.World.Run(d) }
 // inner returns the world's inner side.
 func (n *Lab) inner() *vnet.World { return n.World.Internal() }
 
+// Endpoint is what a link may end at: a *Node or a *Switch.
+type Endpoint interface{ endpoint }
+
 // endpoint is what a link may end at.
 type endpoint interface {
 	name() string
 	// plug puts the node's end of a link into it; a host gets the address want,
-	// or the next of the subnet.
-	plug(p link.Port, want netip.Prefix, subnet *subnet) error
+	// or the next of the subnet, on an interface of the routing table fib.
+	plug(p link.Port, want netip.Prefix, fib int, subnet *subnet) error
 	// segment returns the subnet the endpoint is part of, nil for a host.
 	segment() *subnet
 }

@@ -10,9 +10,12 @@ import (
 // LinkConfig says what a link is like. The zero value is a perfect cable of MTU
 // 1500 with addresses assigned by the lab.
 type LinkConfig struct {
+	Name   string       // "" means the names of both ends, as in "a-b"
 	MTU    int          // 0 means 1500
 	Subnet netip.Prefix // of a link between hosts; a switch has its own
 	A, B   netip.Prefix // addresses of the ends that are hosts, e.g. 192.0.2.1/24
+	FIBA   int          // routing table of A's interface: see vimage.InterfaceConfig
+	FIBB   int          // of B's
 	link.FaultConfig
 }
 
@@ -38,7 +41,8 @@ type Link struct {
 	capture *link.Capture // nil unless it is recorded
 }
 
-// Name returns the names of both ends, as in "a-b".
+// Name returns the link's name: that of its configuration, or the names of both
+// ends, as in "a-b".
 func (l *Link) Name() string { return l.name }
 
 // Fault returns the link's faults, which may be changed while it runs; nil for
@@ -47,7 +51,10 @@ func (l *Link) Fault() *link.Fault { return l.fault }
 
 // AddLink is Link with an error.
 func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
-	l := &Link{name: a.name() + "-" + b.name()}
+	l := &Link{name: c.Name}
+	if l.name == "" {
+		l.name = a.name() + "-" + b.name()
+	}
 	s, err := n.shared(a, b, c)
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
@@ -61,10 +68,10 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	} else {
 		pb = n.tap(l, pb)
 	}
-	if err := a.plug(pa, c.A, s); err != nil {
+	if err := a.plug(pa, c.A, c.FIBA, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := b.plug(pb, c.B, s); err != nil {
+	if err := b.plug(pb, c.B, c.FIBB, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	n.traced(l, a)
@@ -177,7 +184,7 @@ func (s *Switch) segment() *subnet { return s.subnet }
 
 // plug implements endpoint. Without a port the other end is plugged into the
 // switch directly.
-func (s *Switch) plug(p link.Port, _ netip.Prefix, _ *subnet) error {
+func (s *Switch) plug(p link.Port, _ netip.Prefix, _ int, _ *subnet) error {
 	if p != nil {
 		link.Join(s.br.AddPort(), p)
 	}

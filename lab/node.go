@@ -27,6 +27,7 @@ type Node struct {
 type nodePort struct {
 	ifi    *vimage.Interface
 	addr   netip.Prefix
+	fib    int
 	subnet *subnet
 }
 
@@ -117,17 +118,17 @@ func (h *Node) name() string { return h.Name() }
 func (h *Node) segment() *subnet { return nil }
 
 // plug implements endpoint: the node gets an interface eth0, eth1, ….
-func (h *Node) plug(p link.Port, want netip.Prefix, s *subnet) error {
+func (h *Node) plug(p link.Port, want netip.Prefix, fib int, s *subnet) error {
 	if !want.IsValid() {
 		var err error
 		if want, err = s.next(); err != nil {
 			return err
 		}
 	}
-	ifi, err := h.AddInterface(fmt.Sprintf("eth%d", len(h.ports)), vimage.InterfaceConfig{Port: p, Addrs: []netip.Prefix{want}})
+	ifi, err := h.AddInterface(fmt.Sprintf("eth%d", len(h.ports)), vimage.InterfaceConfig{Port: p, FIB: fib, Addrs: []netip.Prefix{want}})
 	if err != nil {
 		return err
 	}
-	h.ports = append(h.ports, nodePort{ifi, want, s})
+	h.ports = append(h.ports, nodePort{ifi, want, fib, s})
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 // RouteAll gives every node a route, in table 0, to every subnet of the lab by
 // the shortest way over routers. Call it when the network is complete; routes
-// that are there already stay.
+// that are there already stay. Interfaces of other tables take no part.
 func (n *Lab) RouteAll() {
 	if n.t != nil {
 		n.t.Helper()
@@ -24,6 +24,9 @@ func (n *Lab) AddRoutes() error {
 	var all []*subnet
 	for _, h := range n.nodes {
 		for _, p := range h.ports {
+			if p.fib != 0 {
+				continue
+			}
 			if members[p.subnet] == nil {
 				all = append(all, p.subnet)
 			}
@@ -53,6 +56,9 @@ func (n *Lab) routeTo(target *subnet, members map[*subnet][]*Node) error {
 				continue
 			}
 			for _, p := range r.ports {
+				if p.fib != 0 {
+					continue
+				}
 				for _, h := range members[p.subnet] {
 					if reached[h] {
 						continue

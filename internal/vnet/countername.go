@@ -1,0 +1,30 @@
+package vnet
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/reass"
+)
+
+// CounterNames returns every name that Counters may return, sorted.
+func CounterNames() []string {
+	var all []string
+	for _, block := range []any{hot{}, cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{}} {
+		t := reflect.TypeOf(block)
+		for i := range t.NumField() {
+			if name := t.Field(i).Tag.Get("stat"); name != "" {
+				all = append(all, name)
+			}
+		}
+	}
+	for why := pkt.NoReason + 1; why < pkt.NumReasons; why++ {
+		all = append(all, "drop."+why.String())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,466 @@
+package topo
+
+import (
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed88948545/vimage/link"
+)
+
+// File is a network that was read from a file and can be built.
+type File struct {
+	name     string
+	auto     bool // routing: auto
+	nodes    []*node
+	switches []*swtch
+	links    []*cable
+	segments []*segment
+	joins    []*join
+	flows    []*flow
+	expects  []expectation
+
+	node   map[string]*node
+	swtch  map[string]*swtch
+	cable  map[string]*cable
+	join   map[string]*join
+	flow   map[string]*flow
+	sinks  map[sinkKey]*sink
+	listed []*sink // sinks in the order they were needed
+}
+
+// node is a host or a router.
+type node struct {
+	name         text
+	router       bool
+	fibs, shards int
+	sysctls      []sysctl
+	routes       []*route
+	ports        []*end // eth0, eth1, …
+}
+
+type sysctl struct {
+	name  text
+	value int64
+}
+
+// swtch is a switch or a hub.
+type swtch struct {
+	name     text
+	subnet   subnet
+	cfg      link.BridgeConfig
+	snooping bool
+	in       *swtch // another one of the segment, nil for its first
+	seg      *segment
+}
+
+// cable is a link.
+type cable struct {
+	name    text
+	line    int
+	between []text
+	subnet  subnet
+	addrs   map[string][]addr
+	fibs    map[string]int
+	named   []text // the keys of addrs and fibs
+	querier text
+	mtu     int
+	fault   link.FaultConfig
+	ends    [2]end
+}
+
+// end is one end of a link: a node's interface, or a switch's port.
+type end struct {
+	node  *node
+	sw    *swtch
+	link  *cable
+	seg   *segment
+	addrs []netip.Prefix
+	fib   int
+	eth   int
+}
+
+// addr is an address of the file; bits is -1 where no length was given.
+type addr struct {
+	ip   netip.Addr
+	bits int
+	line int
+}
+
+type subnet struct {
+	netip.Prefix
+	line int
+}
+
+// route is a static route.
+type route struct {
+	line              int
+	to, via           text
+	fib, mtu          int
+	reject, blackhole bool
+
+	dst     netip.Prefix
+	gateway netip.Addr
+	out     *end
+}
+
+// join is a membership of a host.
+type join struct {
+	name, host, link text
+	line             int
+	group            addr
+	sources, exclude []text
+	unfiltered       bool
+	start, stop      time.Duration
+
+	node  *node
+	port  *end
+	addrs []netip.Addr // of sources or exclude
+}
+
+// flow is a sequence of datagrams.
+type flow struct {
+	name, from, to, link text
+	line, index          int
+	port, size, count    int
+	rate                 float64
+	length, start        time.Duration
+	fib, ttl             int
+
+	node  *node
+	out   *end // of a flow to a group
+	dst   netip.Addr
+	sinks []*sink
+}
+
+// sinkKey says what a socket that receives flows is bound to.
+type sinkKey struct {
+	node *node
+	join *join
+	addr netip.AddrPort
+}
+
+// sink is such a socket.
+type sink struct {
+	sinkKey
+	name  string // of the node or of the join
+	flows []*flow
+}
+
+// expectation is something that must hold in the end.
+type expectation interface {
+	resolve(c *checker)
+	check(n *Network) []Outcome
+}
+
+// Load reads a file. name is what mistakes call it. The error is a *Mistakes
+// with everything that is wrong.
+func Load(r io.Reader, name string) (*File, error) {
+	d := &decoder{&Mistakes{File: name}}
+	f := &File{name: name}
+	root := d.tree(r)
+	if root == nil {
+		return nil, d.err()
+	}
+	d.file(root, f)
+	c := &checker{File: f, Mistakes: d.Mistakes}
+	c.resolve()
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Name returns the file's name as it was given to Load.
+func (f *File) Name() string { return f.name }
+
+// Links returns the names of the links, in order.
+func (f *File) Links() []string {
+	names := make([]string, len(f.links))
+	for i, l := range f.links {
+		names[i] = l.name.s
+	}
+	return names
+}
+
+func (d *decoder) file(root *yaml.Node, f *File) {
+	d.object(root, "the file",
+		key{name: "hosts", to: func(name string, v *yaml.Node) { d.nodes(name, v, false, f) }},
+		key{name: "routers", to: func(name string, v *yaml.Node) { d.nodes(name, v, true, f) }},
+		key{name: "switches", to: func(name string, v *yaml.Node) { d.switches(name, v, f) }},
+		key{name: "links", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) { f.links = append(f.links, d.cable(v)) })
+		}},
+		value(d, "routing", &f.auto, "write static (routes as given) or auto (to every subnet)", func(s string) (bool, bool) {
+			return s == "auto", s == "auto" || s == "static"
+		}),
+		key{name: "joins", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) { f.joins = append(f.joins, d.join(v)) })
+		}},
+		key{name: "flows", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) { f.flows = append(f.flows, d.flow(v)) })
+		}},
+		key{name: "expect", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) {
+				if e := d.expectation(v); e != nil {
+					f.expects = append(f.expects, e)
+				}
+			})
+		}},
+	)
+}
+
+// named reads things that have names: a mapping from names, or a list of them.
+func (d *decoder) named(section string, n *yaml.Node, f func(name text, v *yaml.Node)) {
+	each := func(k, v *yaml.Node) {
+		if goodName(k.Value) {
+			f(text{k.Value, k.Line}, v)
+			return
+		}
+		d.at(k.Line, "%s has the name %q: a name is letters, digits, dots, underlines and hyphens, up to 64, and no address", section, k.Value)
+	}
+	switch {
+	case null(n):
+	case n.Kind == yaml.MappingNode:
+		d.pairs(n, section, make(map[string]int), each)
+	case n.Kind == yaml.SequenceNode:
+		for _, k := range n.Content {
+			if k.Kind != yaml.ScalarNode {
+				d.at(k.Line, "an item of %s is %s: write a name", section, kind(k))
+				continue
+			}
+			each(k, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: k.Line})
+		}
+	default:
+		d.at(n.Line, "%s is %s: write a list of names, or a mapping with a name for each", section, kind(n))
+	}
+}
+
+func goodName(s string) bool {
+	if s == "" || len(s) > 64 || s == "direct" || s == "none" || s == "refused" || s == "default" {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("._-", c) >= 0) {
+			return false
+		}
+	}
+	_, err := netip.ParseAddr(s)
+	return err != nil
+}
+
+func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
+	d.named(section, v, func(name text, v *yaml.Node) {
+		n := &node{name: name, router: router, fibs: 1, shards: 1}
+		f.nodes = append(f.nodes, n)
+		d.object(v, name.s,
+			d.integer("fibs", &n.fibs, 1, 65536),
+			d.integer("shards", &n.shards, 1, 64),
+			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
+			key{name: "routes", to: func(key string, v *yaml.Node) {
+				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
+			}},
+		)
+	})
+}
+
+func (d *decoder) sysctls(name string, v *yaml.Node, n *node) {
+	if v.Kind != yaml.MappingNode {
+		d.at(v.Line, "%s is %s: write {NAME: VALUE, …}", name, kind(v))
+		return
+	}
+	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
+		s := sysctl{name: text{k.Value, k.Line}}
+		var value int
+		before := len(d.List)
+		d.integer(k.Value, &value, -1<<31, 1<<31-1).to(k.Value, v)
+		if s.value = int64(value); len(d.List) == before {
+			n.sysctls = append(n.sysctls, s)
+		}
+	})
+}
+
+func (d *decoder) route(v *yaml.Node) *route {
+	r := &route{line: v.Line}
+	d.object(v, "a route",
+		needed(d.word("to", &r.to)),
+		d.word("via", &r.via),
+		d.integer("fib", &r.fib, 0, 65535),
+		d.integer("mtu", &r.mtu, 68, 65535),
+		d.boolean("reject", &r.reject),
+		d.boolean("blackhole", &r.blackhole),
+	)
+	return r
+}
+
+func (d *decoder) switches(section string, v *yaml.Node, f *File) {
+	d.named(section, v, func(name text, v *yaml.Node) {
+		s := &swtch{name: name, snooping: true}
+		f.switches = append(f.switches, s)
+		d.object(v, name.s,
+			d.subnet("subnet", &s.subnet),
+			d.integer("mtu", &s.cfg.MTU, 68, 65535),
+			d.boolean("snooping", &s.snooping),
+			d.boolean("flood_unregistered", &s.cfg.FloodGroup),
+			d.boolean("fast_leave", &s.cfg.FastLeave),
+			d.boolean("hub", &s.cfg.Hub),
+		)
+		s.cfg.NoSnooping = !s.snooping
+	})
+}
+
+func (d *decoder) cable(v *yaml.Node) *cable {
+	l := &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]int)}
+	c := &l.fault
+	d.object(v, "a link",
+		needed(d.words("between", &l.between)),
+		d.word("name", &l.name),
+		d.subnet("subnet", &l.subnet),
+		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
+		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
+		d.word("querier", &l.querier),
+		d.integer("mtu", &l.mtu, 68, 65535),
+		d.duration("delay", &c.Delay, 24*time.Hour),
+		d.duration("jitter", &c.Jitter, 24*time.Hour),
+		d.chance("loss", &c.Loss),
+		d.bits("rate", &c.Rate),
+		d.bytes("queue", &c.Queue, 256<<20),
+		d.chance("duplicate", &c.Duplicate),
+		d.chance("corrupt", &c.Corrupt),
+		d.chance("reorder", &c.Reorder),
+		d.integer("reorder_gap", &c.ReorderGap, 1, 1<<20),
+		d.duration("reorder_wait", &c.ReorderWait, 24*time.Hour),
+		d.boolean("down", &c.Down),
+	)
+	return l
+}
+
+func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
+	if v.Kind != yaml.MappingNode {
+		d.at(v.Line, "%s is %s: write {NODE: ADDRESS, …}", name, kind(v))
+		return
+	}
+	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
+		l.named = append(l.named, text{k.Value, k.Line})
+		one := func(v *yaml.Node) {
+			var a addr
+			before := len(d.List)
+			d.address("the address of "+k.Value, &a).to("the address of "+k.Value, v)
+			if len(d.List) == before {
+				l.addrs[k.Value] = append(l.addrs[k.Value], a)
+			}
+		}
+		if v.Kind == yaml.SequenceNode {
+			d.list(name, v, one)
+			return
+		}
+		one(v)
+	})
+}
+
+func (d *decoder) linkFIBs(name string, v *yaml.Node, l *cable) {
+	if v.Kind != yaml.MappingNode {
+		d.at(v.Line, "%s is %s: write {NODE: TABLE, …}", name, kind(v))
+		return
+	}
+	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
+		l.named = append(l.named, text{k.Value, k.Line})
+		var n int
+		d.integer("the table of "+k.Value, &n, 0, 65535).to("the table of "+k.Value, v)
+		l.fibs[k.Value] = n
+	})
+}
+
+func (d *decoder) join(v *yaml.Node) *join {
+	j := &join{line: v.Line}
+	d.object(v, "a join",
+		needed(d.word("host", &j.host)),
+		needed(d.address("group", &j.group)),
+		d.words("sources", &j.sources),
+		d.words("exclude", &j.exclude),
+		d.word("name", &j.name),
+		d.word("link", &j.link),
+		d.boolean("unfiltered", &j.unfiltered),
+		d.duration("start", &j.start, maxTime),
+		d.duration("stop", &j.stop, maxTime),
+	)
+	return j
+}
+
+func (d *decoder) flow(v *yaml.Node) *flow {
+	f := &flow{line: v.Line, port: 5000, size: 64, rate: 10}
+	d.object(v, "a flow",
+		needed(d.word("from", &f.from)),
+		needed(d.word("to", &f.to)),
+		d.word("name", &f.name),
+		d.integer("port", &f.port, 1, 65535),
+		d.integer("size", &f.size, payload, 65507),
+		d.integer("count", &f.count, 1, 1e9),
+		value(d, "rate", &f.rate, "write datagrams per second, 0.001 to 1000000", func(s string) (float64, bool) {
+			r, ok := decimal(s)
+			return r, ok && r >= 0.001 && r <= 1e6
+		}),
+		d.duration("for", &f.length, maxTime),
+		d.duration("start", &f.start, maxTime),
+		d.integer("fib", &f.fib, 0, 65535),
+		d.integer("ttl", &f.ttl, 1, 255),
+		d.word("link", &f.link),
+	)
+	return f
+}
+
+const addrHint = "write an IPv4 address, as 192.0.2.1 or 192.0.2.1/24"
+
+func (d *decoder) address(name string, to *addr) key {
+	return key{name: name, to: func(name string, v *yaml.Node) {
+		s, ok := d.scalar(name, v, addrHint)
+		if !ok {
+			return
+		}
+		a, ok := parseAddr(s)
+		if !ok {
+			d.at(v.Line, "%s is %q: %s", name, s, addrHint)
+			return
+		}
+		a.line = v.Line
+		*to = a
+	}}
+}
+
+func parseAddr(s string) (addr, bool) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return addr{ip: p.Addr(), bits: p.Bits()}, p.Addr().Is4()
+	}
+	ip, err := netip.ParseAddr(s)
+	return addr{ip: ip, bits: -1}, err == nil && ip.Is4()
+}
+
+func (d *decoder) subnet(name string, to *subnet) key {
+	const want = "write a prefix of IPv4 from /8 to /30, as 192.0.2.0/24"
+	return key{name: name, to: func(name string, v *yaml.Node) {
+		s, ok := d.scalar(name, v, want)
+		if !ok {
+			return
+		}
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 30:
+			d.at(v.Line, "%s is %q: %s", name, s, want)
+		case p != p.Masked():
+			d.at(v.Line, "%s is %s, an address in %v: write %v", name, s, p.Masked(), p.Masked())
+		case !unicast(p.Addr()):
+			d.at(v.Line, "%s is %s, where no host can be: choose one of 1.0.0.0 to 223.255.255.255, but not 127.0.0.0/8", name, s)
+		default:
+			*to = subnet{p, v.Line}
+		}
+	}}
+}
+
+// unicast tells whether an address may be a host's on a link.
+func unicast(a netip.Addr) bool {
+	b := a.As4()
+	return b[0] > 0 && b[0] < 224 && b[0] != 127
+}

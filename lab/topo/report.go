@@ -1,0 +1,162 @@
+package topo
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed88948545/vimage/link"
+)
+
+// Report is what a network has counted and whether it did what was expected, as
+// --json prints it.
+type Report struct {
+	File         string       `json:"file"`
+	Time         string       `json:"time"` // real or simulated
+	Seed         uint64       `json:"seed"`
+	Ran          float64      `json:"ran_s"` // of the network's time
+	Nodes        []NodeReport `json:"nodes"`
+	Switches     []LinkReport `json:"switches"`
+	Links        []LinkReport `json:"links"`
+	Flows        []FlowReport `json:"flows"`
+	Expectations []Outcome    `json:"expectations"`
+	Verdict      string       `json:"verdict"`
+}
+
+// NodeReport is a host or a router.
+type NodeReport struct {
+	Name      string            `json:"name"`
+	Router    bool              `json:"router"`
+	Addresses []string          `json:"addresses"`
+	Counters  map[string]uint64 `json:"counters"` // those that are not 0
+}
+
+// LinkReport is a link, or a switch. A link without faults counts nothing.
+type LinkReport struct {
+	Name     string            `json:"name"`
+	Between  []string          `json:"between,omitempty"`
+	Subnet   string            `json:"subnet"`
+	Counters map[string]uint64 `json:"counters"`
+}
+
+// FlowReport is what was sent of a flow, and what came.
+type FlowReport struct {
+	Name      string           `json:"name"`
+	From      string           `json:"from"`
+	To        string           `json:"to"`
+	Sent      uint64           `json:"sent"`
+	Refused   uint64           `json:"refused"` // of these, by the sender's own stack
+	Reason    string           `json:"reason,omitempty"`
+	Receivers []ReceiverReport `json:"receivers"`
+}
+
+// ReceiverReport is what came of a flow to one receiver.
+type ReceiverReport struct {
+	At         string  `json:"at"`
+	Delivered  uint64  `json:"delivered"`
+	Duplicates uint64  `json:"duplicates"`
+	Overtaken  uint64  `json:"overtaken"`
+	Latency    Latency `json:"latency_ms"`
+}
+
+// Latency is how long the datagrams took, in milliseconds.
+type Latency struct {
+	Min  float64 `json:"min"`
+	Mean float64 `json:"mean"`
+	Max  float64 `json:"max"`
+}
+
+// Pass and Fail are the verdicts.
+const (
+	Pass = "PASS"
+	Fail = "FAIL"
+)
+
+// Check returns what has become of the file's expectations, in its order.
+func (n *Network) Check() []Outcome {
+	all := []Outcome{}
+	for _, e := range n.file.expects {
+		all = append(all, e.check(n)...)
+	}
+	return all
+}
+
+// Report returns everything that was counted, with the verdict: FAIL if an
+// expectation does not hold.
+func (n *Network) Report(seed uint64) *Report {
+	r := &Report{
+		File: n.file.name, Time: "real", Seed: seed, Ran: n.ran.Seconds(),
+		Nodes: []NodeReport{}, Switches: []LinkReport{}, Links: []LinkReport{}, Flows: []FlowReport{},
+		Expectations: n.Check(), Verdict: Pass,
+	}
+	if n.Lab.World.Simulated() {
+		r.Time = "simulated"
+	}
+	for _, s := range n.file.nodes {
+		r.Nodes = append(r.Nodes, n.nodeReport(s))
+	}
+	for _, s := range n.file.switches {
+		l := LinkReport{Name: s.name.s, Subnet: s.seg.subnet.String(), Counters: make(map[string]uint64)}
+		counterNames(n.switches[s].Bridge().Stats(), l.Counters)
+		r.Switches = append(r.Switches, l)
+	}
+	for _, s := range n.file.links {
+		r.Links = append(r.Links, n.linkReport(s))
+	}
+	for _, f := range n.flows {
+		r.Flows = append(r.Flows, n.flowReport(f))
+	}
+	for _, o := range r.Expectations {
+		if !o.OK {
+			r.Verdict = Fail
+		}
+	}
+	return r
+}
+
+func (n *Network) nodeReport(s *node) NodeReport {
+	r := NodeReport{Name: s.name.s, Router: s.router, Addresses: []string{}, Counters: n.nodes[s].Counters()}
+	for _, p := range s.ports {
+		for _, a := range p.addrs {
+			r.Addresses = append(r.Addresses, a.String())
+		}
+	}
+	return r
+}
+
+func (n *Network) linkReport(l *cable) LinkReport {
+	r := LinkReport{Name: l.name.s, Counters: make(map[string]uint64)}
+	for i, e := range l.ends {
+		r.Between = append(r.Between, l.between[i].s)
+		switch {
+		case e.sw != nil:
+			r.Subnet = e.sw.seg.subnet.String()
+		case r.Subnet == "":
+			r.Subnet = e.seg.subnet.String()
+		}
+	}
+	if f := n.links[l].Fault(); f != nil {
+		counterNames(f.Stats(link.AtoB), r.Counters)
+		counterNames(f.Stats(link.BtoA), r.Counters)
+	}
+	return r
+}
+
+func (n *Network) flowReport(f *flowRun) FlowReport {
+	r := FlowReport{
+		Name: f.name.s, From: f.from.s, To: fmt.Sprintf("%v:%d", f.dst, f.port),
+		Sent: f.sent.Load(), Refused: f.refused.Load(), Receivers: []ReceiverReport{},
+	}
+	if reason := f.reason.Load(); reason != nil {
+		r.Reason = (*reason).Error()
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	for _, s := range f.sinks {
+		t := n.tally(s, f.flow)
+		to := ReceiverReport{At: s.name, Delivered: t.got, Duplicates: t.duplicates, Overtaken: t.overtaken}
+		if t.got > 0 {
+			to.Latency = Latency{ms(t.least), ms(t.sum / time.Duration(t.got)), ms(t.most)}
+		}
+		r.Receivers = append(r.Receivers, to)
+	}
+	return r
+}

@@ -1,0 +1,190 @@
+package topo
+
+import (
+	"net/netip"
+
+	sysctls "github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/vnet"
+)
+
+// tunables looks up the sysctls and their ranges.
+func (c *checker) tunables() {
+	var names sysctls.Names[vnet.Tunables]
+	for _, n := range c.nodes {
+		for _, s := range n.sysctls {
+			_, lo, hi, ok := names.Describe(s.name.s)
+			switch {
+			case !ok:
+				c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, oneOf("sysctls", names.All(), s.name.s))
+			case s.value < lo || s.value > hi:
+				c.at(s.name.line, "%s is %d: write %d to %d", s.name.s, s.value, lo, hi)
+			}
+		}
+	}
+}
+
+// staticRoutes finds out what a node's routes mean.
+func (c *checker) staticRoutes(n *node) {
+	type place struct {
+		fib int
+		dst netip.Prefix
+	}
+	had := make(map[place]int)
+	for _, r := range n.routes {
+		c.route(n, r)
+		if !r.dst.IsValid() {
+			continue
+		}
+		at := place{r.fib, r.dst}
+		if first := had[at]; first != 0 {
+			c.at(r.line, "%s has a route to %v in FIB %d since line %d: remove one", n.name.s, r.dst, r.fib, first)
+			continue
+		}
+		had[at] = r.line
+		for _, e := range n.ports {
+			for _, a := range e.addrs {
+				if e.fib == r.fib && a.Bits() < 32 && a.Masked() == r.dst {
+					c.at(r.line, "%s is in %v itself, by the link %s: remove the route", n.name.s, r.dst, e.link.name.s)
+				}
+			}
+		}
+	}
+}
+
+func (c *checker) route(n *node, r *route) {
+	c.destination(r)
+	c.hasFIB(n, r.fib, r.line)
+	if r.reject || r.blackhole {
+		if r.via.line != 0 || r.reject && r.blackhole {
+			c.at(r.line, "a route has one of via, reject and blackhole: remove the others")
+		}
+		return
+	}
+	if r.via.line == 0 {
+		c.at(r.line, "a route has no via: name a router or its address, or write reject: true or blackhole: true")
+		return
+	}
+	if c.whole {
+		c.gateway(n, r)
+	}
+}
+
+// destination reads where a route leads.
+func (c *checker) destination(r *route) {
+	p, ok := c.prefix(r.to)
+	switch {
+	case !ok:
+	case p != p.Masked():
+		c.at(r.to.line, "%v is an address in %v: write %v, or %v/32", p, p.Masked(), p.Masked(), p.Addr())
+	case p.Bits() > 0 && p.Addr().IsLoopback():
+		c.at(r.to.line, "%v is the node itself: a route leads elsewhere", p)
+	default:
+		r.dst = p
+	}
+}
+
+// prefix reads a destination: a prefix, an address, default, or the name of a
+// switch or link for its subnet.
+func (c *checker) prefix(t text) (netip.Prefix, bool) {
+	if t.line == 0 {
+		return netip.Prefix{}, false
+	}
+	if t.s == "default" {
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), true
+	}
+	if a, ok := parseAddr(t.s); ok {
+		if a.bits < 0 {
+			a.bits = 32
+		}
+		return netip.PrefixFrom(a.ip, a.bits), true
+	}
+	if s := c.swtch[t.s]; s != nil && s.seg != nil {
+		return s.seg.subnet.Prefix, s.seg.subnet.IsValid()
+	}
+	if l := c.cable[t.s]; l != nil && c.whole {
+		for _, e := range l.ends {
+			if e.seg != nil {
+				return e.seg.subnet.Prefix, true
+			}
+		}
+	}
+	c.at(t.line, "%q is no destination: write a prefix, an address, default, or the name of a switch or a link", t.s)
+	return netip.Prefix{}, false
+}
+
+// gateway finds the neighbour that a route goes by, and the interface to it.
+func (c *checker) gateway(n *node, r *route) {
+	if a, ok := parseAddr(r.via.s); ok && a.bits < 0 {
+		c.gatewayAddr(n, r, a.ip)
+		return
+	}
+	via := c.node[r.via.s]
+	if via == nil {
+		c.at(r.via.line, "via %q is no node and no IPv4 address: %s", r.via.s, oneOf("hosts and routers", c.nodeNames(), r.via.s))
+		return
+	}
+	var found []*end // at via
+	for _, e := range n.ports {
+		for _, o := range e.seg.ends {
+			if o.node != via || len(o.addrs) == 0 || via == n {
+				continue
+			}
+			if r.out != nil && e.fib != r.fib {
+				continue
+			}
+			if r.out != nil && r.out.fib != r.fib {
+				found = nil
+			}
+			r.out, r.gateway, found = e, o.addrs[0].Addr(), append(found, o)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		c.at(r.via.line, "%s shares no link with %s: a gateway is a neighbour", n.name.s, r.via.s)
+	case len(found) > 1:
+		c.at(r.via.line, "%s and %s share more than one link: write the gateway's address", n.name.s, r.via.s)
+	}
+}
+
+func (c *checker) gatewayAddr(n *node, r *route, ip netip.Addr) {
+	for _, e := range n.ports {
+		if !e.reaches(ip) || r.out != nil && (r.out.fib == r.fib || e.fib != r.fib) {
+			continue
+		}
+		r.out, r.gateway = e, ip
+	}
+	if r.out == nil {
+		c.at(r.via.line, "the gateway %v cannot be reached: it is on no link of %s, which are %s", ip, n.name.s, n.linkSubnets())
+		return
+	}
+	switch o := r.out.seg.taken[ip]; {
+	case o == nil:
+		c.at(r.via.line, "nobody on %s has the gateway's address %v: give it to a node, or write blackhole: true", r.out.seg.name, ip)
+	case o.node == n:
+		c.at(r.via.line, "the gateway %v is %s itself: name a neighbour", ip, n.name.s)
+	}
+}
+
+// reaches tells whether an address is in a subnet of the interface.
+func (e *end) reaches(ip netip.Addr) bool {
+	for _, a := range e.addrs {
+		if a.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *node) linkSubnets() string {
+	if len(n.ports) == 0 {
+		return "none"
+	}
+	s := ""
+	for i, e := range n.ports {
+		if i > 0 {
+			s += ", "
+		}
+		s += e.link.name.s + " (" + e.seg.subnet.String() + ")"
+	}
+	return s
+}
