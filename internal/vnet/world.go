@@ -27,7 +27,6 @@ type World struct {
 	random uint64     // state of a SplitMix64 generator
 	oui    [2]byte    // of the hardware addresses given out
 	macs   uint64     // hardware addresses given out
-	made   uint64     // stacks made
 	first  *Stack     // visible stacks, linked in order of creation
 	last   *Stack
 	byName map[string]*Stack
