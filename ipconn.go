@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/jail"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // IPConn is a raw IP socket of a stack: it receives a copy of every packet of
@@ -22,16 +23,17 @@ var (
 // ReadFrom implements net.PacketConn: as with a kernel's raw IPv4 socket in
 // package net, the packet comes without its IPv4 header. See ReadPacket.
 func (c *IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, from, err := c.s.ReadPayload(b, true)
+	var info vnet.Recv
+	n, err := c.s.ReadMsg([][]byte{b}, &info, vnet.ReadWait|vnet.ReadPayload)
 	if err != nil {
 		return 0, nil, c.err("read", err)
 	}
-	return n, &net.IPAddr{IP: from.AsSlice()}, nil
+	return n, c.addr(info.From), nil
 }
 
 // Read implements net.Conn, as ReadFrom.
 func (c *IPConn) Read(b []byte) (int, error) {
-	n, _, err := c.s.ReadPayload(b, true)
+	n, err := c.s.ReadMsg([][]byte{b}, nil, vnet.ReadWait|vnet.ReadPayload)
 	if err != nil {
 		return 0, c.err("read", err)
 	}

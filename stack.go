@@ -83,7 +83,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down, Addrs: c.Addrs}
 	switch {
 	case c.Port == nil:
-		return nil, &ConfigError{"add interface", name, errors.New("Port is nil: plug it into a link")}
+		return nil, &ConfigError{"add interface", name, errors.New("no Port: plug it into a link")}
 	case len(c.MAC) == len(ic.MAC):
 		ic.MAC = wire.MAC(c.MAC)
 	case len(c.MAC) != 0:

@@ -6,7 +6,8 @@
 // packages below this one.
 //
 // The in-process links of this package (Epair, Bridge, Fault, Capture) are
-// Ports instead: they hand buffers over without copying them.
+// Ports instead: they hand buffers over without copying them. A Wire makes a
+// Port out of a Device.
 package link
 
 import "net"

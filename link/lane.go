@@ -107,7 +107,7 @@ func (l *lane) Drain(r *netisr.Runner, in *pkt.Batch) {
 
 // Fire implements clock.Firer: something is due.
 func (l *lane) Fire(now clock.Time) {
-	r := l.sched.Get()
+	r := l.sched.Carry()
 	r.At(now)
 	l.mu.Lock()
 	l.armed = stale

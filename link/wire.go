@@ -167,12 +167,12 @@ func (w *Wire) read() {
 	in := slots{make([]*pkt.Buf, n), make([][]byte, n), make([]Meta, n)}
 	retry := newAlarm()
 	wait := retryFirst
-	r := w.sched.Get()
+	r := w.sched.Carry()
 	for {
 		w.fill(r, &in)
 		r.Done()
 		n, err := w.dev.Read(in.frames, in.meta)
-		r = w.sched.Get()
+		r = w.sched.Carry()
 		w.receive(r, &in, min(max(n, 0), len(in.frames)))
 		switch {
 		case err == nil:
@@ -184,7 +184,7 @@ func (w *Wire) read() {
 			w.mu.Unlock()
 			r.Done()
 			again := retry.sleep(w.sched.Clock(), wait, w.stop)
-			r = w.sched.Get()
+			r = w.sched.Carry()
 			if wait = min(2*wait, retryMost); again {
 				continue
 			}

@@ -230,6 +230,8 @@ func TestWireReadMeta(t *testing.T) {
 	r := netisr.NewSched(clock.NewSim()).Get()
 	udp := datagram(r, 30)
 	udp6 := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd}, make([]byte, 80)...) // an extension header, perhaps
+	mangled := bytes.Clone(udp6)                                                                // its sum is 0, which is sent in its other form
+	mangled[62], mangled[63] = 0xff, 0xff
 	for _, c := range []struct {
 		name  string
 		frame []byte
@@ -241,6 +243,7 @@ func TestWireReadMeta(t *testing.T) {
 		{"valid", udp.Bytes(), Meta{Sum: SumValid, Size: 9}, pkt.Info{Sum: pkt.SumValid}, false},
 		{"partial", udp.Bytes(), Meta{Sum: SumPartial, SumStart: 34, SumOffset: 6}, pkt.Info{Sum: pkt.SumPartial}, false},
 		{"partial of what we do not know", udp6, Meta{Sum: SumPartial, SumStart: 60, SumOffset: 6}, pkt.Info{Sum: pkt.SumValid}, false},
+		{"partial with a sum of zero", mangled, Meta{Sum: SumPartial, SumStart: 60, SumOffset: 6}, pkt.Info{Sum: pkt.SumValid}, false},
 		{"tcp", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOTCP4, Size: 1448}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOTCP4, GSOSize: 1448}, false},
 		{"tcp6", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOTCP6, Size: 1}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOTCP6, GSOSize: 1}, false},
 		{"udp", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOUDP, Size: 10}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOUDP, GSOSize: 10}, false},
@@ -272,8 +275,9 @@ func TestWireReadMeta(t *testing.T) {
 					t.Errorf("%+v, want %+v", rx.got, c.want)
 				}
 				if !c.bad && c.want.Sum == pkt.SumValid && c.meta.Sum == SumPartial {
-					if got := wire.Checksum(rx.got[0].frame[c.meta.SumStart:]); got != 0 {
-						t.Errorf("the sum was completed wrong: %#x", got)
+					got := rx.got[0].frame
+					if sum := binary.BigEndian.Uint16(got[66:]); wire.Checksum(got[60:]) != 0 || sum == 0 {
+						t.Errorf("the sum was completed wrong, to %#x", sum)
 					}
 				}
 				w.end(t)

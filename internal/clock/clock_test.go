@@ -103,6 +103,11 @@ func TestSimPastAndNever(t *testing.T) {
 	if len(log) != 1 || log[0].now != 1000 {
 		t.Fatalf("a past moment must fire now: %v", log)
 	}
+	c.Arm(&r.Timer, 1000)
+	c.RunUntil(500)
+	if len(log) != 1 || !r.Armed() || c.Now() != 1000 {
+		t.Fatal("a limit in the past must change nothing")
+	}
 	c.Arm(&r.Timer, Never)
 	if r.Armed() {
 		t.Fatal("Never must disarm")

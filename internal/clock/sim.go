@@ -60,9 +60,9 @@ func (c *Sim) Step(limit Time) bool {
 		}
 		at = c.wheel.next()
 	}
-	if limit != Never {
-		c.now = max(c.now, limit)
-		c.wheel.pop(c.now)
+	if limit != Never && limit > c.now {
+		c.now = limit
+		c.wheel.pop(c.now) // nothing is due: the wheel moves on as well
 	}
 	return false
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 )
 
-func small() SSM { return SSM{Receivers: 60, Groups: 3, Sources: 2, Packets: 5, Seed: 1, Virtual: true} }
+func small() SSM {
+	return SSM{Receivers: 60, Groups: 3, Sources: 2, Packets: 5, Seed: 1, Virtual: true}
+}
 
 func run(t *testing.T, c SSM) *Result {
 	t.Helper()

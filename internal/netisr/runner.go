@@ -23,6 +23,7 @@ type Runner struct {
 	wakes      []Waker
 	in         pkt.Batch // what the running node was given
 	spent      int       // packets drained since Get
+	busy       bool      // the cache is marked so
 }
 
 // Now returns the time, which is read once per batch.

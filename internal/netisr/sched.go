@@ -67,25 +67,29 @@ func (s *Sched) Policy() Policy { return Policy(s.policy.Load()) }
 // Handed returns how many times work was handed to a goroutine of its own.
 func (s *Sched) Handed() uint64 { return s.handed.Load() }
 
-// Working returns how many Runners are at work: between Get and the end of
-// what Done does. When it is 0 no packet moves, unless it waits for a time.
+// Working returns how many Runners are at work that nobody waits for: those
+// that a timer or a device made, and those that were handed over. When it is 0,
+// and no call that sends is under way, no packet moves.
 func (s *Sched) Working() int { return s.pool.Busy() }
 
 // Free gives up one reference to a buffer, for somebody who carries nothing.
 func (s *Sched) Free(b *pkt.Buf) {
-	r := s.idle()
+	r := s.Get()
 	r.Cache.Free(b)
-	s.rest(r)
+	s.put(r)
 }
 
-// Get returns a Runner; the caller ends its work with Done.
-func (s *Sched) Get() *Runner {
-	r := s.idle()
+// Carry returns a Runner for work that no user's call waits for; the caller
+// ends it with Done.
+func (s *Sched) Carry() *Runner {
+	r := s.Get()
+	r.busy = true
 	r.Cache.SetBusy(true)
 	return r
 }
 
-func (s *Sched) idle() *Runner {
+// Get returns a Runner; the caller ends its work with Done.
+func (s *Sched) Get() *Runner {
 	r := s.free.get()
 	if r == nil {
 		r = &Runner{sched: s}
@@ -96,12 +100,11 @@ func (s *Sched) idle() *Runner {
 
 func (s *Sched) put(r *Runner) {
 	r.now, r.spent = 0, 0
-	r.Cache.SetBusy(false)
-	s.rest(r)
-}
-
-func (s *Sched) rest(r *Runner) {
 	r.Cache.Settle()
+	if r.busy {
+		r.busy = false
+		r.Cache.SetBusy(false)
+	}
 	s.free.put(r)
 }
 
@@ -122,6 +125,8 @@ func (s *Sched) budget() int {
 // statement on the path.
 func (s *Sched) handOver(r *Runner) {
 	s.handed.Add(1)
+	r.busy = true
+	r.Cache.SetBusy(true)
 	go func() {
 		for {
 			r.spent = 0

@@ -50,7 +50,7 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *ic
 		src = netip.Addr{}
 	}
 	hl := ip.HeaderLen()
-	b, ip = sh.own(p, b, ip)
+	b, _ = sh.own(p, b, ip)
 	b.Pull(hl)
 	day := sh.st.world.Clock().Wall(p.r.Now()).UTC()
 	a.Put(wire.ICMP4(b.Bytes()), uint32(day.Sub(day.Truncate(24*time.Hour)).Milliseconds()))

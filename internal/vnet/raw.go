@@ -139,18 +139,6 @@ func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
 	return false
 }
 
-// ReadPayload is ReadFrom of a raw socket without the packet's IPv4 header.
-func (s *Sock) ReadPayload(to []byte, wait bool) (int, netip.Addr, error) {
-	it, err := s.rcv.Take(wait)
-	if err != nil {
-		return 0, netip.Addr{}, err
-	}
-	ip := wire.IPv4(it.Buf.Slice(int(it.Off), int(it.N)))
-	n, from := copy(to, ip.Payload()), ip.Src()
-	s.st.world.sched.Free(it.Buf)
-	return n, from, nil
-}
-
 // outRaw sends a payload, or a packet with its header if the socket says so.
 func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *Send) syscall.Errno {
 	o := s.opts.Load()

@@ -40,8 +40,6 @@ func (s *Sock) ReadMsg(bufs [][]byte, info *Recv, how ReadFlags) (int, error) {
 	if info != nil {
 		s.describe(&it, n, info)
 	}
-	r := s.st.world.sched.Get()
-	r.Cache.Free(it.Buf)
-	r.Done()
+	s.st.world.sched.Free(it.Buf)
 	return n, nil
 }

@@ -2,15 +2,18 @@ package vnet
 
 import "github.com/seed88948545/vimage/internal/clock"
 
-const never = clock.Never
+const (
+	never   = clock.Never
+	unknown = clock.Time(-1) // no deadline is like it
+)
 
 // Fire implements clock.Firer for shard 0: some room's deadline has come.
 func (sh *shard) Fire(now clock.Time) {
-	r := sh.st.world.sched.Get()
+	r := sh.st.world.sched.Carry()
 	r.At(now)
 	p := pass{r: r}
 	sh.lock(&p)
-	sh.wake, sh.stale = never, true
+	sh.wake, sh.stale = unknown, true // another may have armed it again meanwhile
 	if sh.rooms.reass != nil {
 		sh.pullReass(&p)
 	}

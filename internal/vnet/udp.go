@@ -246,16 +246,11 @@ type Recv struct {
 // ReadFrom copies the next packet into to, waiting for it if wait. info may be
 // nil. A raw socket's packet includes its IPv4 header.
 func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
-	it, err := s.rcv.Take(wait)
-	if err != nil {
-		return 0, err
+	var how ReadFlags
+	if wait {
+		how = ReadWait
 	}
-	n := copy(to, it.Buf.Slice(int(it.Off), int(it.N)))
-	if info != nil {
-		s.describe(&it, n, info)
-	}
-	s.st.world.sched.Free(it.Buf)
-	return n, nil
+	return s.ReadMsg([][]byte{to}, info, how)
 }
 
 // describe says what is known of a packet of which n bytes were read.

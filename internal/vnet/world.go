@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,8 +25,8 @@ type World struct {
 
 	mu     sync.Mutex // control: taken before any Stack's
 	random uint64     // state of a SplitMix64 generator
+	oui    [2]byte    // of the hardware addresses given out
 	macs   uint64     // hardware addresses given out
-	made   uint64     // stacks made
 	first  *Stack     // visible stacks, linked in order of creation
 	last   *Stack
 	byName map[string]*Stack
@@ -50,6 +51,7 @@ func NewWorld(c Config) *World {
 	ref := Defaults()
 	w.ref.Store(&ref)
 	w.opts = defaultOpts()
+	w.chooseOUI(c.Clock)
 	return w
 }
 
@@ -74,6 +76,17 @@ func splitmix(state *uint64) uint64 {
 	return x ^ x>>31
 }
 
+// chooseOUI draws the part of hardware addresses that tells worlds apart: two
+// that meet on a real wire must differ, whatever their seeds.
+func (w *World) chooseOUI(c clock.Clock) {
+	if c.Simulated() {
+		n := w.rand()
+		w.oui = [2]byte{byte(n), byte(n >> 8)}
+		return
+	}
+	rand.Read(w.oui[:])
+}
+
 // NewMAC returns a locally administered hardware address that the world has
 // not given out before.
 func (w *World) NewMAC() wire.MAC {
@@ -81,7 +94,7 @@ func (w *World) NewMAC() wire.MAC {
 	defer w.mu.Unlock()
 	w.macs++
 	n := w.macs
-	return wire.MAC{0x02, byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+	return wire.MAC{0x02, w.oui[0], w.oui[1], byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // Stack returns the visible stack of that name, or nil.
