@@ -74,7 +74,7 @@ func printLinks(w io.Writer, r *topo.Report) {
 	for _, l := range r.Links {
 		between := strings.Join(l.Between, " ")
 		if len(l.Counters) == 0 { // without faults it counts nothing
-			fmt.Fprintf(w, "%s\t%s\n", l.Name, between)
+			fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\t-\n", l.Name, between)
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s", l.Name, between)
@@ -101,10 +101,11 @@ func printFlows(w io.Writer, r *topo.Report) {
 		}
 		for _, to := range f.Receivers {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t", head, to.At, to.Delivered, to.Duplicates, to.Overtaken)
+			took := "-"
 			if to.Delivered > 0 {
-				fmt.Fprintf(w, "%.3f %.3f %.3f", to.Latency.Min, to.Latency.Mean, to.Latency.Max)
+				took = fmt.Sprintf("%.3f %.3f %.3f", to.Latency.Min, to.Latency.Mean, to.Latency.Max)
 			}
-			fmt.Fprintln(w)
+			fmt.Fprintln(w, took)
 			head = "\t\t\t"
 		}
 	}
@@ -116,11 +117,11 @@ func printExpectations(w io.Writer, r *topo.Report) {
 		fmt.Fprintln(w, "nothing is expected")
 		return
 	}
-	fmt.Fprintln(w, "LINE\tEXPECTED\tOF\tWANT\tGOT\t")
+	fmt.Fprintln(w, "LINE\tEXPECTED\tOF\tWANT\tGOT\tHOLDS")
 	for _, o := range r.Expectations {
-		verdict := "ok"
+		verdict := "yes"
 		if !o.OK {
-			verdict = "FAILED"
+			verdict = "NO"
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", o.Line, o.Kind, o.Of, o.Want, o.Got, verdict)
 	}
