@@ -16,6 +16,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "networks that measure themselves",
 		Args:  noArgs,
+		RunE:  help,
 	}
 	c.AddCommand(newDemoSSM())
 	return c

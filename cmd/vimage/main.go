@@ -82,18 +82,29 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
+		RunE:          help,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(newDemo())
+	root.AddCommand(newUp())
 	return root
 }
 
+// help is what a command that only has others does. A command must do something
+// for its arguments to be looked at.
+func help(c *cobra.Command, _ []string) error { return c.Help() }
+
 // noArgs refuses arguments and says what would be right.
 func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown argument %q for %q (see %s --help)", args[0], c.CommandPath(), c.CommandPath())}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	right := fmt.Sprintf("see %s --help", c.CommandPath())
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		right = fmt.Sprintf("did you mean %s?", near[0])
+	}
+	return usageError{fmt.Errorf("unknown argument %q for %q: %s", args[0], c.CommandPath(), right)}
 }

@@ -3,6 +3,7 @@ package topo
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -32,15 +33,29 @@ type Network struct {
 	failed error // of a join; under mu
 }
 
+// Capture says that a link is recorded, as pcapng. Lab.EndCapture completes it,
+// and must be called before the network is closed.
+type Capture struct {
+	Link string
+	W    io.Writer
+}
+
 // Build makes a file's network: its nodes, switches and links are there, its
-// sockets are open, and nothing is sent until Run. Who builds it closes it.
-func Build(f *File, c lab.Config) (*Network, error) {
+// sockets are open, and no flow is sent until Run. Who builds it closes it.
+func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
 		sinks: make(map[*sink]*sinkRun),
 	}
+	for _, c := range captures {
+		if err := f.CheckLink(c.Link); err != nil {
+			return nil, err
+		}
+		n.Lab.CaptureLink(c.Link, c.W)
+	}
 	if err := n.build(); err != nil {
+		err = errors.Join(err, n.Lab.EndCapture())
 		n.Close()
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -184,6 +185,15 @@ func (f *File) Links() []string {
 		names[i] = l.name.s
 	}
 	return names
+}
+
+// CheckLink returns an error that says what would be right where the file has no
+// link of that name.
+func (f *File) CheckLink(name string) error {
+	if f.cable[name] != nil {
+		return nil
+	}
+	return fmt.Errorf("%s has no link %q: %s", f.name, name, oneOf("its links", f.Links(), name))
 }
 
 func (d *decoder) file(root *yaml.Node, f *File) {
