@@ -69,7 +69,7 @@ func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
 	direct := sh.st.route(p.v, p.in.fib, sender, &h) == pkt.NoReason && !h.gw && h.out.index == p.in.index
 	f.OffLink = !direct && !p.in.covers(sender)
 	for _, o := range p.v.ifs {
-		if o != nil && o.index != p.in.index {
+		if o != nil && o.index != p.in.index && o.fib == p.in.fib { // other tables, other networks
 			nb := o.neighbor(sender)
 			f.WrongInterface = f.WrongInterface || nb != nil && nb.hdr.Load() != nil
 		}
