@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/jail"
+	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -208,6 +209,51 @@ func (i *Interface) SetPromiscuous(on bool) error {
 		return err
 	}
 	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
+}
+
+// Neighbor is an entry of an interface's ARP table.
+type Neighbor struct {
+	Addr      netip.Addr
+	MAC       net.HardwareAddr // nil while it is not resolved
+	Permanent bool             // set by hand, or the interface's own
+	Published bool             // the stack answers for it
+}
+
+// Neighbors returns the interface's ARP table, sorted by address.
+func (i *Interface) Neighbors() ([]Neighbor, error) {
+	entries, e := i.s.st.Neighbors(i.index)
+	if e != 0 {
+		return nil, wrapConfig("neighbors", i.name, e)
+	}
+	var all []Neighbor
+	for _, n := range entries {
+		o := Neighbor{Addr: n.IP, Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0}
+		if !n.MAC.IsZero() {
+			o.MAC = net.HardwareAddr(n.MAC[:])
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// SetNeighbor adds or replaces an entry of the ARP table by hand: it does not
+// age. published makes the stack answer for the address.
+func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bool) error {
+	if err := i.s.may(jail.NetConfig, "set neighbor", a.String()); err != nil {
+		return err
+	}
+	if len(mac) != len(wire.MAC{}) {
+		return &ConfigError{"set neighbor", a.String(), fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(mac))}
+	}
+	return wrapConfig("set neighbor", a.String()+" on "+i.name, i.s.st.SetNeighbor(i.index, a, wire.MAC(mac), published))
+}
+
+// DelNeighbor removes an entry of the ARP table.
+func (i *Interface) DelNeighbor(a netip.Addr) error {
+	if err := i.s.may(jail.NetConfig, "delete neighbor", a.String()); err != nil {
+		return err
+	}
+	return wrapConfig("delete neighbor", a.String()+" on "+i.name, i.s.st.DelNeighbor(i.index, a))
 }
 
 // SetUp brings the interface up or down; its subnets' routes go and come with

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed88948545/vimage/internal/demo"
 )
@@ -52,7 +53,14 @@ source are whatever is out there; the run ends when every receiver has had
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	fl := c.Flags()
+	f.add(c.Flags())
+	c.RegisterFlagCompletionFunc("break", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return demo.Breaks(), cobra.ShellCompDirectiveNoFileComp
+	})
+	return c
+}
+
+func (f *ssmFlags) add(fl *pflag.FlagSet) {
 	fl.IntVar(&f.Receivers, "receivers", 2000, "hosts that join")
 	fl.IntVar(&f.Groups, "groups", 1, "groups they are spread over")
 	fl.IntVar(&f.Sources, "sources", 1, "sources that send to each group")
@@ -63,10 +71,6 @@ source are whatever is out there; the run ends when every receiver has had
 	fl.StringVar(&f.capture, "capture", "", "write every link's frames to this pcapng `file`")
 	f.wire.add(fl)
 	fl.BoolVar(&f.json, "json", false, "print one JSON document; progress goes to stderr")
-	c.RegisterFlagCompletionFunc("break", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return demo.Breaks(), cobra.ShellCompDirectiveNoFileComp
-	})
-	return c
 }
 
 func (f *ssmFlags) run(c *cobra.Command) (err error) {

@@ -138,6 +138,14 @@ func (b *Buf) Trim(n int) {
 	b.end = b.off + uint32(n)
 }
 
+// Mem returns how much memory b keeps, in bytes.
+func (b *Buf) Mem() int {
+	if b.blk != nil {
+		return 2048 + len(b.mem)
+	}
+	return 2048
+}
+
 // Shared tells whether somebody else holds b too.
 func (b *Buf) Shared() bool { return b.refs.Load() > 1 || b.blk != nil && b.blk.refs.Load() > 1 }
 

@@ -34,7 +34,8 @@ const (
 	Filtered      // a filter said drop
 	NoDivert      // diverted to a port nobody listens on
 	NotForwarding // not ours, and the stack does not forward
-	NoRoute       // no route, or a reject route
+	NoRoute       // no route, or a reject route to the host
+	NetRejected   // a reject route to its network
 	Blackhole     // the route says so
 	TTLExceeded   // TTL ran out here
 	NeedFrag      // longer than the next link's MTU and not to be fragmented
@@ -66,7 +67,7 @@ var reasonNames = [NumReasons]string{
 	UnknownProtocol: "unknown ethertype", BadARP: "bad arp", Unresolved: "unresolved", HoldFull: "hold queue full",
 	BadHeader: "bad header", BadChecksum: "bad header checksum", BadOptions: "bad options", BadSource: "bad source",
 	BadDest: "bad destination", Filtered: "filtered", NoDivert: "no divert socket", NotForwarding: "not forwarding",
-	NoRoute: "no route", Blackhole: "blackhole", TTLExceeded: "ttl exceeded", NeedFrag: "fragmentation needed",
+	NoRoute: "no route", NetRejected: "net rejected", Blackhole: "blackhole", TTLExceeded: "ttl exceeded", NeedFrag: "fragmentation needed",
 	NotMember: "not a member", ReassOverlap: "overlapping fragments", ReassLimit: "too many fragments",
 	ReassTimeout: "reassembly timeout", BadFragment: "bad fragment", Nested: "nested too deep",
 	BadTransport: "bad transport header", BadTransportSum: "bad transport checksum", NoPort: "no port",

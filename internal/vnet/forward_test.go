@@ -136,7 +136,7 @@ func TestForwardErrors(t *testing.T) {
 		{"ttl 1", "10.0.3.7", 1, answer{wire.ICMP4TimeExceeded, 0, "ttl exceeded"}},
 		{"ttl 0", "10.0.3.7", 0, answer{wire.ICMP4TimeExceeded, 0, "ttl exceeded"}},
 		{"no route", "10.9.9.9", 64, unreach("no route")},
-		{"reject", "198.18.0.1", 64, unreach("no route")},
+		{"reject", "198.18.0.1", 64, unreach("net rejected")},
 		{"blackhole", "198.19.0.1", 64, answer{drop: "blackhole"}},
 		{"limited broadcast", "255.255.255.255", 64, answer{}},
 	} {

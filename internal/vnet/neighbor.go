@@ -42,15 +42,12 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	// Most broadcasts are about others: the answer to those must not make a table.
-	if p.in.arp == nil && !p.v.isOurs(a.TargetIP()) && !p.v.isOurs(a.SenderIP()) {
+	if p.in.arp == nil && p.v.tun.ARP.ProxyAll == 0 && !p.v.isOurs(a.TargetIP()) && !p.v.isOurs(a.SenderIP()) {
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
 	t := sh.arpTable(p, p.in)
-	frame := arp.Frame{ARP: a}
-	if h := (hop{}); sh.st.route(p.v, p.in.fib, a.SenderIP(), &h) != pkt.NoReason || h.gw || h.out.index != p.in.index {
-		frame.OffLink = true
-	}
+	frame := sh.arpFrame(p, a)
 	answer := t.Input(p.r.Now(), &frame)
 	if answer.Reply {
 		sh.sendARP(p, p.in, &answer.Message)
@@ -61,6 +58,37 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	p.r.Cache.Free(b)
+}
+
+// arpFrame adds to a message what routes and other interfaces know about it
+// (behaviour 5.1, 5.3).
+func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
+	f := arp.Frame{ARP: a}
+	sender := a.SenderIP()
+	var h hop
+	direct := sh.st.route(p.v, p.in.fib, sender, &h) == pkt.NoReason && !h.gw && h.out.index == p.in.index
+	f.OffLink = !direct && !p.in.covers(sender)
+	for _, o := range p.v.ifs {
+		if o != nil && o.index != p.in.index && o.fib == p.in.fib { // other tables, other networks
+			nb := o.neighbor(sender)
+			f.WrongInterface = f.WrongInterface || nb != nil && nb.hdr.Load() != nil
+		}
+	}
+	if p.v.tun.ARP.ProxyAll != 0 {
+		f.ProxySender = direct
+		f.Proxy = sh.st.route(p.v, p.in.fib, a.TargetIP(), &h) == pkt.NoReason && h.out.index != p.in.index
+	}
+	return f
+}
+
+// covers tells whether an address is in a subnet of the interface.
+func (c *ifConf) covers(ip netip.Addr) bool {
+	for _, a := range c.addrs {
+		if a.Contains(ip) {
+			return true
+		}
+	}
+	return false
 }
 
 func (sh *shard) sendARP(p *pass, out *ifConf, m *arp.Message) {
@@ -132,8 +160,14 @@ func (sh *shard) resolveHere(p *pass, b *pkt.Buf) {
 // pullARP does what an ARP table wants done.
 func (sh *shard) pullARP(p *pass, c *ifConf) {
 	sh.stale = true
-	var o arp.Out[*pkt.Buf]
+	var o, resolved arp.Out[*pkt.Buf]
 	for c.arp.Next(p.r.Now(), &o) {
+		// Packets that waited go first: other shards send as soon as they see the
+		// neighbour.
+		if resolved.Kind == arp.Changed && o.Kind != arp.SendPacket {
+			sh.neighborChanged(c, &resolved)
+			resolved.Kind = arp.SendMessage
+		}
 		switch o.Kind {
 		case arp.SendMessage:
 			sh.sendARP(p, c, &o.Message)
@@ -142,7 +176,11 @@ func (sh *shard) pullARP(p *pass, c *ifConf) {
 		case arp.DropPacket:
 			sh.drop(p, o.Packet, pkt.Unresolved)
 		case arp.Changed:
-			sh.neighborChanged(c, &o)
+			if o.Event == arp.Resolved {
+				resolved = o
+			} else {
+				sh.neighborChanged(c, &o)
+			}
 		case arp.Watch:
 			if nb := c.neighbor(o.IP); nb != nil {
 				nb.used.Store(false)
@@ -152,6 +190,9 @@ func (sh *shard) pullARP(p *pass, c *ifConf) {
 				c.arp.Used(o.IP)
 			}
 		}
+	}
+	if resolved.Kind == arp.Changed {
+		sh.neighborChanged(c, &resolved)
 	}
 }
 

@@ -26,7 +26,12 @@ func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason
 
 // follow makes the next hop for dst out of its route, which may be nil.
 func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reason {
-	if rt == nil || rt.Flags&fib.Reject != 0 {
+	switch {
+	case rt == nil:
+		return pkt.NoRoute
+	case rt.Flags&fib.Reject != 0 && rt.Flags&fib.Host == 0:
+		return pkt.NetRejected
+	case rt.Flags&fib.Reject != 0:
 		return pkt.NoRoute
 	}
 	if rt.Flags&fib.Blackhole != 0 {
@@ -56,6 +61,8 @@ func routeErrno(why pkt.Reason) syscall.Errno {
 		return 0
 	case pkt.InterfaceDown:
 		return syscall.ENETDOWN
+	case pkt.NetRejected: // behaviour 4.1
+		return syscall.ENETUNREACH
 	}
 	return syscall.EHOSTUNREACH
 }

@@ -18,7 +18,7 @@ func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	f := reass.Fragment[*pkt.Buf]{
 		Key: reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: uint32(ip.ID()), Proto: ip.Proto()},
 		Off: ip.FragOffset(), Len: len(ip.Payload()), Hdr: ip.HeaderLen(),
-		Cost: 2048, More: ip.MF(), ECN: ip.TOS() & 3, Packet: b,
+		Cost: b.Mem(), More: ip.MF(), ECN: ip.TOS() & 3, Packet: b,
 	}
 	res := room.Input(p.r.Now(), &f, room.pieces)
 	switch res.Verdict {
