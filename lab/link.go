@@ -84,7 +84,7 @@ func (n *Lab) shared(a, b endpoint, c LinkConfig) (*subnet, error) {
 	sa, sb := a.segment(), b.segment()
 	switch {
 	case sa != nil && sb != nil && sa != sb:
-		return nil, fmt.Errorf("%s and %s are switches with subnets of their own (%v, %v): make the second with Subnet of the first", a.name(), b.name(), sa.prefix, sb.prefix)
+		return nil, fmt.Errorf("%s and %s are switches with subnets of their own (%v, %v): make the second Within the first", a.name(), b.name(), sa.prefix, sb.prefix)
 	case sa != nil:
 		return sa, nil
 	case sb != nil:
