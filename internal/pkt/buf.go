@@ -59,6 +59,7 @@ type Meta struct {
 	Rule    uint16     // resume filtering after this rule
 	Depth   uint8      // tunnels entered so far
 	Way     Way
+	Shard   uint8 // which handed it over, for WayResolve
 }
 
 // Way says at which point of a stack a queued packet enters.

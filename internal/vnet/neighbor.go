@@ -105,8 +105,7 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 		return 0
 	}
 	if sh.id != 0 {
-		m := pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, NextHop: h.next, FIB: p.m.FIB}
-		sh.requeue(p, b, m, pkt.WayResolve)
+		sh.handOver(p, b, h)
 		return h.downErrno()
 	}
 	t := sh.arpTable(p, h.out)
@@ -127,6 +126,17 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	}
 	sh.pullARP(p, h.out)
 	return errno
+}
+
+// handOver takes a packet that shard 0 must resolve. As long as it has not dealt
+// with all that this shard has handed over, no packet may be sent past them.
+func (sh *shard) handOver(p *pass, b *pkt.Buf, h *hop) {
+	b.Meta = pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, NextHop: h.next, FIB: p.m.FIB, Way: pkt.WayResolve, Shard: uint8(sh.id)}
+	sh.handed.Add(1)
+	if !sh.st.shardAt(0).Queue.Put(p.r, b) {
+		sh.handed.Add(-1)
+		sh.drop(p, b, pkt.QueueFull)
+	}
 }
 
 // downErrno is what a sender is told whose packet another shard resolves: what

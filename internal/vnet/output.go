@@ -97,7 +97,7 @@ func (sh *shard) resolve(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 		}
 		nb = out.neighbor(h.next)
 	}
-	if nb != nil {
+	if nb != nil && (sh.id == 0 || sh.handed.Load() == 0) {
 		if hdr := nb.hdr.Load(); hdr != nil {
 			if !nb.used.Load() {
 				nb.used.Store(true)

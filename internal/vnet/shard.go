@@ -3,6 +3,7 @@ package vnet
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
@@ -17,6 +18,8 @@ type shard struct {
 	st    *Stack
 	timer clock.Timer // shard 0's only: fires for the whole stack
 	id    uint32
+
+	handed atomic.Int32 // packets that shard 0 is still to resolve for this one
 
 	mu    sync.Mutex // guards what follows
 	wake  clock.Time // what timer is armed for
@@ -80,6 +83,9 @@ func (sh *shard) Drain(r *netisr.Runner, in *pkt.Batch) {
 // enter takes a packet to where its Meta says it enters the stack.
 func (sh *shard) enter(p *pass, b *pkt.Buf) {
 	p.in, p.l2 = nil, toUs
+	if p.m.Way == pkt.WayResolve {
+		defer sh.st.shardAt(int(p.m.Shard)).handed.Add(-1)
+	}
 	if p.m.IfIndex != 0 {
 		if p.in = p.v.arrival(p.m.IfIndex, p.m.IfGen); p.in == nil {
 			sh.drop(p, b, pkt.NoInterface)
@@ -107,10 +113,7 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	m.Way = way
 	b.Meta = m
 	to := sh
-	switch {
-	case way == pkt.WayResolve:
-		to = sh.st.shardAt(0)
-	case sh.st.more != nil:
+	if sh.st.more != nil {
 		to = sh.st.shardAt(int(hashIPv4(b.Bytes())) % (1 + len(sh.st.more)))
 	}
 	if !to.Queue.Put(p.r, b) {
