@@ -9,4 +9,6 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
+require github.com/gaissmai/bart v0.30.0 // indirect
+
 replace github.com/seed88948545/vimage => ../

@@ -15,8 +15,8 @@ import (
 	"github.com/seed88948545/vimage/interop/ns"
 )
 
-// vimage builds the command and returns its path.
-func vimage(t *testing.T) string {
+// buildVimage builds the command and returns its path.
+func buildVimage(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "vimage")
 	build := exec.Command("go", "build", "-o", bin, "./cmd/vimage")
@@ -83,7 +83,7 @@ func inMDB(t *testing.T, want bool) {
 func TestSSMOnABridge(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedTUN(t)
-		bin := vimage(t)
+		bin := buildVimage(t)
 		lab := linuxlab.NewSSM(t)
 		const receivers, packets = 200, 50
 		lab.AddHost(t, netip.MustParseAddr("10.9.0.4")) // a receiver must not take its address
@@ -124,7 +124,7 @@ func TestSSMOnABridge(t *testing.T) {
 func TestSSMInterrupted(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedTUN(t)
-		bin := vimage(t)
+		bin := buildVimage(t)
 		linuxlab.NewSSM(t)
 		c := start(t, bin, "demo", "ssm", "--wire", "tap:"+linuxlab.TAP, "--source", ssmSource.String(),
 			"--net", "10.9.0.0/24", "--receivers", "20")
