@@ -43,19 +43,21 @@ type Capture struct {
 // Build makes a file's network: its nodes, switches and links are there, its
 // sockets are open, and no flow is sent until Run. Who builds it closes it.
 func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
+	for _, c := range captures {
+		if err := f.CheckLink(c.Link); err != nil {
+			return nil, err
+		}
+	}
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
 		sinks: make(map[*sink]*sinkRun),
 	}
 	for _, c := range captures {
-		if err := f.CheckLink(c.Link); err != nil {
-			return nil, err
-		}
 		n.Lab.CaptureLink(c.Link, c.W)
 	}
 	if err := n.build(); err != nil {
-		err = errors.Join(err, n.Lab.EndCapture())
+		n.Lab.EndCapture() // misses the links that were not made: err says more
 		n.Close()
 		return nil, err
 	}

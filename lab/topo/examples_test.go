@@ -3,9 +3,11 @@ package topo
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/lab"
 )
 
@@ -44,6 +46,13 @@ func run(t testing.TB, f *File, c lab.Config) *Report {
 		t.Fatal(err)
 	}
 	r := n.Report(c.Seed)
+	for _, h := range r.Nodes {
+		for name := range h.Counters {
+			if !slices.Contains(vnet.CounterNames(), name) {
+				t.Errorf("%s counts %s, which expectations cannot name", h.Name, name)
+			}
+		}
+	}
 	n.Close()
 	if p := n.Lab.World.Pool(); p.Buffers != 0 {
 		t.Errorf("%d buffers are left", p.Buffers)

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -228,6 +229,27 @@ joins:
 	defer n.Close()
 	err = n.Run(t.Context(), 0, nil)
 	if err == nil || !strings.Contains(err.Error(), "test:7: join 232.1.1.1 on a") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestCapture: a link is recorded by the name that the file gives it; another
+// name is refused.
+func TestCapture(t *testing.T) {
+	f := load(t, "../../examples/lossy-link.yaml")
+	var w bytes.Buffer
+	n, err := Build(f, lab.Config{Simulated: true}, Capture{"radio", &w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.Run(t.Context(), time.Second, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Lab.EndCapture(); err != nil || w.Len() < 50*200 {
+		t.Errorf("%d bytes of some 50 datagrams of 202 bytes, %v", w.Len(), err)
+	}
+	if _, err := Build(f, lab.Config{}, Capture{"office-station", &w}); err == nil || !strings.Contains(err.Error(), "its links are radio") {
 		t.Errorf("error %v", err)
 	}
 }

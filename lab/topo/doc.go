@@ -1,0 +1,153 @@
+// Package topo reads networks from YAML files, builds them with package lab,
+// runs them, and checks what the file expects of them.
+//
+//	f, err := topo.Load(r, "net.yaml")   // every mistake, each with its line
+//	n, err := topo.Build(f, lab.Config{Simulated: true, Seed: 1})
+//	defer n.Close()
+//	err = n.Run(ctx, 0, nil)
+//	report := n.Report(1)                // counters, outcomes, PASS or FAIL
+//
+// It works in real time, in a testing/synctest bubble and in simulated time,
+// where the same seed gives the same report and the same captures.
+//
+// # A file
+//
+// A complete one; all sections may be left out but one of hosts and routers:
+//
+//	hosts: [source, viewer, idle]        # a list of names, or a mapping as below
+//	routers:
+//	  edge:
+//	    fibs: 2                          # routing tables, 0 and 1
+//	    sysctl: {net.inet.ip.ttl: 32}
+//	    routes:
+//	      - {to: 203.0.113.0/24, via: core}
+//	      - {to: default, via: 10.9.0.2, fib: 1}
+//	      - {to: 198.51.100.0/24, blackhole: true}
+//	  core: {}
+//
+//	switches:
+//	  lan: {subnet: 192.0.2.0/24, fast_leave: true}
+//
+//	links:
+//	  - {between: [source, lan]}
+//	  - {between: [viewer, lan], addrs: {viewer: 192.0.2.77}}
+//	  - {between: [idle, lan]}
+//	  - {between: [edge, lan], querier: edge}
+//	  - between: [edge, core]
+//	    name: uplink
+//	    addrs: {edge: 10.9.0.1/30, core: [10.9.0.2, 203.0.113.1/24]}
+//	    delay: 30ms
+//	    rate: 10Mbit/s
+//	    loss: 0.1%
+//	  - {between: [edge, core], name: backup, fibs: {edge: 1}, subnet: 10.10.0.0/30}
+//
+//	routing: auto
+//
+//	joins:
+//	  - {host: viewer, group: 232.1.1.1, sources: [source]}
+//
+//	flows:
+//	  - {name: show, from: source, to: 232.1.1.1, rate: 50, for: 2s, start: 1s}
+//	  - {name: call, from: source, to: core, port: 5060, count: 20, rate: 20}
+//
+//	expect:
+//	  - delivered: {flow: show, at: viewer, is: 100%}
+//	  - delivered: {flow: call, min: 15}
+//	  - wrong_source: {at: viewer}
+//	  - latency: {flow: call, min: 30ms, max: 150ms}
+//	  - loss: {link: uplink, max: 20%}
+//	  - counter: {node: idle, name: ip.notmember, is: 0}
+//	  - joined: {on: edge, group: 232.1.1.1, source: source}
+//	  - route: {node: edge, to: 203.0.113.0/24, via: core}
+//	  - path: {from: source, to: core, is: [source, edge, core]}
+//
+// Nothing is guessed: an unknown field, a name that is not there, an address
+// outside its subnet are mistakes, and a file with a mistake builds nothing.
+// There are no anchors and no second document.
+//
+// # Nodes
+//
+// hosts and routers, which forward, have
+//
+//	fibs      routing tables, 1 to 65536; 1
+//	shards    parts of the stack that work in parallel, 1 to 64; 1
+//	sysctl    {NAME: VALUE, …}, of this node only
+//	routes    a list of: to (a prefix, an address, default, or the name of a
+//	          switch or link for its subnet), via (a neighbour, or its address)
+//	          or reject: true or blackhole: true; fib, mtu
+//
+// With routing: auto every node also gets routes in table 0 to every subnet, by
+// the fewest routers. The default is routing: static.
+//
+// # Switches
+//
+// switches have subnet, mtu, snooping (true), flood_unregistered (multicast that
+// nobody has reported floods), fast_leave (for ports with one host each) and hub
+// (every frame goes everywhere). There is no spanning tree: a loop is a mistake.
+//
+// # Links
+//
+// A link is between two nodes, a node and a switch, or two switches. Its name is
+// "a-b" unless it is given one. A node's interfaces are eth0, eth1, … in the
+// order of its links.
+//
+//	subnet    of a link without switch; otherwise the switch has it
+//	addrs     {NODE: ADDRESS, …}, or a list of them of which the first is in the
+//	          subnet; whoever has none gets the next free one
+//	fibs      {NODE: TABLE, …}: the table that routes what comes in there
+//	querier   the node that asks the link's hosts what they listen to (IGMPv3)
+//	mtu       1500
+//
+// and faults, the same both ways, which are those of link.FaultConfig:
+//
+//	delay jitter       as 10ms
+//	rate queue         as 2Mbit/s and 64KiB
+//	loss duplicate corrupt reorder       as 0.01 or 1%
+//	reorder_gap reorder_wait             by how many frames, how long at most
+//	down: true         the cable is cut
+//
+// Subnets that are not given are the next 10.x.y.0/24, switches first, that
+// overlap none that is.
+//
+// # Joins
+//
+// A join is a socket of a host that is a member of a group.
+//
+//	host group     who, and of what
+//	sources        the only sources it listens to: nodes or addresses
+//	exclude        or those it does not listen to
+//	link           by which of the host's links, where it has several
+//	start stop     when it joins and leaves; 0s, and never
+//	name           what expectations call it; the host's name
+//	unfiltered     the socket takes what others on the host have asked for too
+//
+// # Flows
+//
+// A flow is UDP datagrams from a node to a node, an address or a group.
+//
+//	from to        a group needs link where the node has several
+//	name           FROM-TO
+//	port size      5000, and 64 bytes of payload, 24 to 65507
+//	count or for   how many (1), or for how long
+//	rate           datagrams per second; 10
+//	start          0s
+//	ttl fib        those of the stack; 0
+//
+// # Expectations
+//
+// What must hold when all has ended and nothing is under way any more:
+//
+//	delivered      flow, at: how many different datagrams came, of those sent; 100%
+//	not_delivered  flow, at: none came
+//	wrong_source   at: datagrams a join was given from sources it does not want; 0
+//	latency        flow, at: min and max of every datagram
+//	loss           flow, at; or link, toward: what did not come, what was dropped; 0%
+//	counter        name, and node (with interface: of that), switch, or link (with
+//	               toward: one direction)
+//	joined         on a querier or a switch, group, source; is: true or false
+//	route          node, to, fib, and via: a node, an address, direct, none, refused
+//	path           from, to, fib, is: the nodes packets go by, both ends included
+//
+// Where at is left out each receiver must hold. Amounts are given by is, min and
+// max, as numbers or, of delivered and loss, percentages.
+package topo
