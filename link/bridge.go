@@ -36,6 +36,8 @@ type Bridge struct {
 	stats   bridge.Stats
 	cards   bridge.FilterTable // what the interfaces at the ports accept
 	ports   []*bridgePort
+	free    []int32 // numbers in ports that nobody has
+	gen     uint32  // counts AddPort
 	wake    clock.Time
 	card    uint64 // copies that an interface's filter kept out
 	kept    uint64 // copies of multicast data that snooping kept back
@@ -69,37 +71,41 @@ func flag(on bool) int32 {
 	return 0
 }
 
-// bridgePort is a port of a Bridge.
+// bridgePort is a port of a Bridge. It has its number until Detach.
 type bridgePort struct {
 	br  *Bridge
 	n   int32
+	gen uint32 // tells it from others that had the number
 	rx  rx
-	mac wire.MAC      // under br.mu
-	uni bridge.Handle // of mac
+
+	up  bool          // attached; under br.mu, as is what follows
+	uni bridge.Handle // of the interface's address, if it has one
 }
 
-// AddPort adds a port. It is released by Detach.
+// owns tells whether p is still a port: only then may it change anything. mu is
+// held.
+func (b *Bridge) owns(p *bridgePort) bool { return b.ports[p.n] == p }
+
+// AddPort adds a port, which takes part once it is attached. It is released by
+// Detach, after which it cannot be attached again.
 func (b *Bridge) AddPort() Port {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := &bridgePort{br: b, n: int32(len(b.ports))}
-	for i, o := range b.ports {
-		if o == nil {
-			p.n = int32(i)
-			break
-		}
-	}
-	if int(p.n) == len(b.ports) {
-		b.ports = append(b.ports, p)
-	} else {
+	b.gen++
+	p := &bridgePort{br: b, gen: b.gen}
+	if last := len(b.free) - 1; last >= 0 {
+		p.n, b.free = b.free[last], b.free[:last]
 		b.ports[p.n] = p
+		return p
 	}
+	p.n = int32(len(b.ports))
+	b.ports = append(b.ports, p)
 	return p
 }
 
 // Put implements Port: a frame from the interface enters the switch.
 func (p *bridgePort) Put(r *netisr.Runner, b *pkt.Buf) {
-	b.Meta.IfIndex = uint32(p.n)
+	b.Meta.IfIndex, b.Meta.IfGen = uint32(p.n), p.gen
 	if !p.br.Queue.Put(r, b) {
 		r.Cache.Free(b)
 	}
@@ -107,22 +113,28 @@ func (p *bridgePort) Put(r *netisr.Runner, b *pkt.Buf) {
 
 // Attach implements Port.
 func (p *bridgePort) Attach(to netisr.Lender) {
-	p.rx.set(to)
-	p.br.mu.Lock()
-	defer p.br.mu.Unlock()
-	p.br.engine.AddPort(p.n)
-}
-
-// Detach implements Port: the port is gone.
-func (p *bridgePort) Detach() {
-	p.rx.clear()
 	b := p.br
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if int(p.n) < len(b.ports) && b.ports[p.n] == p {
+	if b.owns(p) {
+		p.rx.set(to)
+		p.up = true
+		b.engine.AddPort(p.n)
+	}
+}
+
+// Detach implements Port: the port is gone, and so are its frames that wait.
+func (p *bridgePort) Detach() {
+	b := p.br
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.owns(p) {
+		p.rx.clear()
+		p.up = false
 		b.engine.DropPort(p.n)
 		b.cards.ForgetPort(p.n)
 		b.ports[p.n] = nil
+		b.free = append(b.free, p.n)
 	}
 }
 
@@ -134,10 +146,14 @@ func (p *bridgePort) SetAddr(mac wire.MAC) {
 	b := p.br
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p.mac != (wire.MAC{}) {
-		b.cards.Remove(p.uni)
+	if !b.owns(p) {
+		return
 	}
-	p.mac, p.uni = mac, b.cards.Add(p.n, mac)
+	b.cards.Remove(p.uni)
+	p.uni = bridge.Handle{}
+	if !mac.IsZero() {
+		p.uni = b.cards.Add(p.n, mac)
+	}
 }
 
 // Accept implements Port.
@@ -145,7 +161,7 @@ func (p *bridgePort) Accept(mac wire.MAC, on bool) {
 	b := p.br
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ports[p.n] != p {
+	if !b.owns(p) {
 		return
 	}
 	h := b.cards.Add(p.n, mac)
@@ -160,7 +176,7 @@ func (p *bridgePort) SetPromisc(on bool) {
 	b := p.br
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ports[p.n] == p {
+	if b.owns(p) {
 		b.cards.SetPromiscuous(p.n, on)
 	}
 }
@@ -180,11 +196,13 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 		return
 	}
 	b.mu.Lock()
-	b.decide(r, int32(f.Meta.IfIndex), e)
+	b.decide(r, &f.Meta, e)
 	targets := b.targets
 	b.mu.Unlock()
 	if len(targets) == 1 {
-		targets[0].rx.put(r, f)
+		p := targets[0]
+		targets[0] = nil
+		p.rx.put(r, f)
 		return
 	}
 	// One reference for each who looks at it, taken before the first may free it.
@@ -204,14 +222,16 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 }
 
 // decide fills in targets. mu is held.
-func (b *Bridge) decide(r *netisr.Runner, in int32, e wire.Ether) {
+func (b *Bridge) decide(r *netisr.Runner, from *pkt.Meta, e wire.Ether) {
 	b.targets = b.targets[:0]
-	if b.closed || int(in) >= len(b.ports) || b.ports[in] == nil {
+	in := int32(from.IfIndex)
+	sender := b.ports[in]
+	if b.closed || sender == nil || sender.gen != from.IfGen || !sender.up {
 		return
 	}
 	if b.hub {
 		for _, p := range b.ports {
-			if p != nil && p.n != in {
+			if p != nil && p.up && p != sender {
 				b.targets = append(b.targets, p)
 			}
 		}
@@ -246,7 +266,7 @@ func (b *Bridge) toCards(in int32, mac wire.MAC, copies int) {
 
 func (b *Bridge) add(in int32, list []int32) {
 	for _, n := range list {
-		if p := b.ports[n]; n != in && p != nil {
+		if p := b.ports[n]; n != in && p != nil && p.up {
 			b.targets = append(b.targets, p)
 		}
 	}
