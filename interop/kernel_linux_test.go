@@ -123,23 +123,26 @@ func (k *kernel) rawICMP(t *testing.T, ttl int, df bool) net.PacketConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	setIP(t, c, unix.IP_TTL, ttl)
+	setIP(t, c, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+	if df {
+		setIP(t, c, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
+	}
+	return c
+}
+
+// setIP sets an option of a kernel socket.
+func setIP(t *testing.T, c syscall.Conn, opt, value int) {
+	t.Helper()
 	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	mode := unix.IP_PMTUDISC_DONT
-	if df {
-		mode = unix.IP_PMTUDISC_PROBE
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, opt, value) })
+	if err != nil || failed != nil {
+		t.Fatal(err, failed)
 	}
-	var opt error
-	err = raw.Control(func(fd uintptr) {
-		opt = errors.Join(unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, ttl),
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, mode))
-	})
-	if err != nil || opt != nil {
-		t.Fatal(err, opt)
-	}
-	return c
 }
 
 // echoID tells our echo requests from everybody else's.
