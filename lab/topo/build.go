@@ -27,7 +27,6 @@ type Network struct {
 	began    time.Time
 	ran      time.Duration
 	stopped  atomic.Bool
-	stopOnce sync.Once
 
 	mu     sync.Mutex
 	failed error // of a join; under mu

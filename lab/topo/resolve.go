@@ -212,14 +212,6 @@ func (l *cable) end(name string) *end {
 	return nil
 }
 
-// other returns the end that is not e.
-func (e *end) other() *end {
-	if e == &e.link.ends[0] {
-		return &e.link.ends[1]
-	}
-	return &e.link.ends[0]
-}
-
 // lineOf returns where a link says something of a node.
 func (l *cable) lineOf(node string) int {
 	for i := len(l.named) - 1; i >= 0; i-- {
