@@ -53,29 +53,29 @@ func TestDeadline(t *testing.T) {
 		want ended
 		f    func(g *rig, in func(time.Duration))
 	}{
-		{"future", ended{late, 3*s + 1}, func(g *rig, in func(time.Duration)) { in(3*s + 1); time.Sleep(9 * s) }},
+		{"future", ended{late, 3*s + 1}, func(g *rig, in func(time.Duration)) { in(3*s + 1); <-time.After(9 * s) }},
 		{"past", ended{late, 0}, func(g *rig, in func(time.Duration)) { in(-s) }},
-		{"present", ended{late, 2 * s}, func(g *rig, in func(time.Duration)) { time.Sleep(2 * s); in(2 * s) }},
+		{"present", ended{late, 2 * s}, func(g *rig, in func(time.Duration)) { <-time.After(2 * s); in(2 * s) }},
 		{"long past", ended{late, 0}, func(g *rig, in func(time.Duration)) { g.SetDeadline(time.Unix(-1<<40, 0)) }},
-		{"far future", ended{net.ErrClosed, 9 * s}, func(g *rig, in func(time.Duration)) { g.SetDeadline(time.Unix(1<<40, 0)); time.Sleep(9 * s) }},
-		{"moved out", ended{late, 5 * s}, func(g *rig, in func(time.Duration)) { in(2 * s); time.Sleep(s); in(5 * s); time.Sleep(8 * s) }},
-		{"moved in", ended{late, 2 * s}, func(g *rig, in func(time.Duration)) { in(5 * s); time.Sleep(s); in(2 * s); time.Sleep(8 * s) }},
-		{"moved to the past", ended{late, s}, func(g *rig, in func(time.Duration)) { in(5 * s); time.Sleep(s); in(s / 2); time.Sleep(8 * s) }},
+		{"far future", ended{net.ErrClosed, 9 * s}, func(g *rig, in func(time.Duration)) { g.SetDeadline(time.Unix(1<<40, 0)); <-time.After(9 * s) }},
+		{"moved out", ended{late, 5 * s}, func(g *rig, in func(time.Duration)) { in(2 * s); <-time.After(s); in(5 * s); <-time.After(8 * s) }},
+		{"moved in", ended{late, 2 * s}, func(g *rig, in func(time.Duration)) { in(5 * s); <-time.After(s); in(2 * s); <-time.After(8 * s) }},
+		{"moved to the past", ended{late, s}, func(g *rig, in func(time.Duration)) { in(5 * s); <-time.After(s); in(s / 2); <-time.After(8 * s) }},
 		{"cleared", ended{net.ErrClosed, 9 * s}, func(g *rig, in func(time.Duration)) {
 			in(2 * s)
-			time.Sleep(s)
+			<-time.After(s)
 			g.SetDeadline(noTime)
-			time.Sleep(8 * s)
+			<-time.After(8 * s)
 		}},
 		{"packet first", ended{nil, s}, func(g *rig, in func(time.Duration)) {
 			in(2 * s)
-			time.Sleep(s)
+			<-time.After(s)
 			g.mustPut(1, 4)
-			time.Sleep(8 * s)
+			<-time.After(8 * s)
 		}},
 		{"error first", ended{syscall.ECONNREFUSED, s}, func(g *rig, in func(time.Duration)) {
 			in(2 * s)
-			time.Sleep(s)
+			<-time.After(s)
 			if !g.Fail(syscall.ECONNREFUSED) {
 				g.t.Error("the reader is not to be woken")
 			}
@@ -96,7 +96,7 @@ func TestDeadlineOver(t *testing.T) {
 		g := newRig(t, clock.NewReal())
 		g.mustPut(1, 4)
 		g.SetDeadline(time.Now().Add(time.Second))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		for range 2 {
 			g.wantErr(os.ErrDeadlineExceeded)
@@ -147,7 +147,7 @@ func TestReaders(t *testing.T) {
 			t.Errorf("3 packets, %d read", got)
 		}
 		g.SetDeadline(time.Now().Add(time.Second))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if got != 3 || late != 2 {
 			t.Errorf("%d read, %d late, want 3 and 2", got, late)
