@@ -188,7 +188,11 @@ func TestBridgeAges(t *testing.T) {
 	a.send(nil, 1)
 	c.want(t, 1)
 	at(100 * time.Second)
-	a.send(nil, 2) // seen again
+	a.send(nil, 2)        // seen again
+	at(350 * time.Second) // the timer went off at 300 and found it in use
+	if n := sim.Armed(); n != 1 {
+		t.Errorf("%d timers armed, want 1", n)
+	}
 	at(400*time.Second - 1)
 	b.send(a, 3)
 	c.want(t, 2)
