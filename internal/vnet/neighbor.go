@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -77,9 +78,13 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 		return 0
 	}
 	if sh.id != 0 {
+		errno := h.downErrno()
+		if errno != 0 {
+			sh.hostDown(p, b, h)
+		}
 		m := pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, NextHop: h.next, FIB: p.m.FIB}
 		sh.requeue(p, b, m, pkt.WayResolve)
-		return h.downErrno()
+		return errno
 	}
 	t := sh.arpTable(p, h.out)
 	res := t.Resolve(p.r.Now(), h.next, b, h.gw)
@@ -90,6 +95,9 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	if errno != 0 && res.Verdict == arp.Held && sh.st.more != nil {
 		h.out.needNeighbor(h.next).down.Store(true)
 	}
+	if errno != 0 && res.Verdict == arp.Held {
+		sh.hostDown(p, b, h)
+	}
 	switch res.Verdict {
 	case arp.Send:
 		sh.outEther(p, b, h.out, res.MAC)
@@ -99,6 +107,15 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	}
 	sh.pullARP(p, h.out)
 	return errno
+}
+
+// hostDown tells the sender of a packet on its way through that the next hop
+// does not answer, where a local sender has an errno (RFC 1812 §5.2.7.1). The
+// packet is held all the same.
+func (sh *shard) hostDown(p *pass, b *pkt.Buf, h *hop) {
+	if h.transit {
+		sh.complain(p, wire.IPv4(b.Bytes()), icmp.HostUnreachable, 0)
+	}
 }
 
 // downErrno is what a sender is told whose packet another shard resolves: what
