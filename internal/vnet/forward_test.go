@@ -329,7 +329,7 @@ func TestForwardHostDown(t *testing.T) {
 			case len(got) == 1:
 				m, fault := wire.ParseICMP4(got[0].Payload())
 				q, _ := m.Quoted()
-				if fault != wire.OK || m.Type() != wire.ICMP4Unreachable || m.Code() != wire.ICMP4CodeHost || q.Dst() != addr("10.0.3.7") {
+				if fault != wire.OK || m.Type() != wire.ICMP4Unreachable || m.Code() != wire.ICMP4CodeHost || q.Dst() != addr("10.0.3.7") || q[8] != 64 {
 					t.Errorf("second %d: % x", second, m)
 				}
 			}

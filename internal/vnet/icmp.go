@@ -126,8 +126,11 @@ func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) {
 }
 
 // errNeedFrag takes a packet that must not be cut (RFC 1191 §4).
-func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, mtu int) {
-	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, mtu)
+func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) {
+	if h.transit {
+		ip.UndoTTL()
+	}
+	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, h.mtu)
 }
 
 // errNoPort takes a datagram nobody listens for.

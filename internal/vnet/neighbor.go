@@ -114,7 +114,10 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 // packet is held all the same.
 func (sh *shard) hostDown(p *pass, b *pkt.Buf, h *hop) {
 	if h.transit {
-		sh.complain(p, wire.IPv4(b.Bytes()), icmp.HostUnreachable, 0)
+		ip := wire.IPv4(b.Bytes())
+		ip.UndoTTL()
+		sh.complain(p, ip, icmp.HostUnreachable, 0)
+		ip.DecTTL()
 	}
 }
 
