@@ -49,6 +49,11 @@ func addKernel(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Con
 	if err := k.Do(func() (err error) { k.dev, err = tap.Open(cfg); return err }); err != nil {
 		t.Fatal(err)
 	}
+	// Until the kernel has noticed the carrier it loses what it sends.
+	ns.Poll(t, patience, func() (bool, string) {
+		state := k.IP(t, "link", "show", "dev", cfg.Name)
+		return strings.Contains(state, " state UP ") && !strings.Contains(state, "noop"), state
+	})
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
 		t.Fatal(err)
