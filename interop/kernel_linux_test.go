@@ -49,6 +49,11 @@ func addKernel(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Con
 	if err := k.Do(func() (err error) { k.dev, err = tap.Open(cfg); return err }); err != nil {
 		t.Fatal(err)
 	}
+	// Until the kernel has noticed the carrier it loses what it sends.
+	ns.Poll(t, patience, func() (bool, string) {
+		state := k.IP(t, "link", "show", "dev", cfg.Name)
+		return strings.Contains(state, " state UP ") && !strings.Contains(state, "noop"), state
+	})
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
 		t.Fatal(err)
@@ -148,16 +153,21 @@ func setIP(t *testing.T, c syscall.Conn, opt, value int) {
 // echoID tells our echo requests from everybody else's.
 const echoID = 0x7669
 
+func echoRequest(seq, size int) []byte {
+	m := make([]byte, 8+size)
+	for i := range size {
+		m[8+i] = byte(i * 7)
+	}
+	wire.PutICMP4(m, 8, 0, echoID<<16|uint32(seq), size)
+	return m
+}
+
 // echo sends an echo request with size bytes of data, from anybody's raw socket,
 // and returns what ICMP says to it, and who: the reply, or an error that quotes
 // the request. Replies must repeat the data.
 func echo(t *testing.T, c net.PacketConn, to netip.Addr, seq, size int) (wire.ICMP4, netip.Addr) {
 	t.Helper()
-	request := make([]byte, 8+size)
-	for i := range size {
-		request[8+i] = byte(i * 7)
-	}
-	wire.PutICMP4(request, 8, 0, echoID<<16|uint32(seq), size)
+	request := echoRequest(seq, size)
 	if _, err := c.WriteTo(request, &net.IPAddr{IP: to.AsSlice()}); err != nil {
 		t.Fatalf("echo request of %d bytes to %v: %v", size, to, err)
 	}
@@ -334,6 +344,9 @@ func kernelUnreachable(t *testing.T, k *kernel, h *lab.Node) {
 func kernelNeighbor(t *testing.T, k *kernel, h *lab.Node) {
 	c := k.rawICMP(t, 64, false)
 	wantReply(t, c, h.Addr(), 1, 8)
+	// The kernel's entry is ours to correct, and ours the kernel's (RFC 826).
+	k.IP(t, "link", "set", linuxlab.NIC, "address", "02:00:00:77:00:01")
+	wantReply(t, c, h.Addr(), 3, 8)
 	before := h.Eth(0).Net().HardwareAddr.String()
 	if got := k.neighbor(t, h.Addr()); !strings.HasPrefix(got, before+" ") {
 		t.Errorf("the kernel has %q for us, want %s", got, before)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link/tap"
@@ -21,6 +22,7 @@ const (
 	leftRouter  = "10.77.0.254"
 	rightAddr   = "10.78.0.1"
 	rightRouter = "10.78.0.254"
+	nobodyAddr  = "10.78.0.99"
 	smallMTU    = 1000
 )
 
@@ -56,7 +58,7 @@ func TestKernelRouter(t *testing.T) {
 			}
 		})
 		t.Run("UDP", func(t *testing.T) { acrossUDP(t, left, right) })
-		t.Run("errors", func(t *testing.T) { routerErrors(t, left) })
+		t.Run("errors", func(t *testing.T) { routerErrors(t, r, left) })
 		left.wantCleanCounters(t)
 		right.wantCleanCounters(t)
 	})
@@ -87,23 +89,36 @@ func acrossUDP(t *testing.T, left, right *kernel) {
 }
 
 // routerErrors has our router say what the kernel did wrong.
-func routerErrors(t *testing.T, left *kernel) {
+func routerErrors(t *testing.T, r *lab.Node, left *kernel) {
+	if err := r.SetSysctl("net.link.ether.inet.maxtries", 1); err != nil {
+		t.Fatal(err)
+	}
+
 	c, once, whole := left.rawICMP(t, 64, false), left.rawICMP(t, 1, false), left.rawICMP(t, 64, true)
+	// The first packet asks for the host; the second is told that there is none.
+	if _, err := c.WriteTo(echoRequest(99, 8), &net.IPAddr{IP: net.ParseIP(nobodyAddr)}); err != nil {
+		t.Fatal(err)
+	}
 	for i, e := range []struct {
 		name      string
 		from      net.PacketConn
 		to        string
 		size      int
+		ttl       uint8
 		typ, code uint8
 		mtu       int
 	}{
-		{name: "TTL exceeded", from: once, to: rightAddr, size: 56, typ: 11},
-		{name: "no route", from: c, to: "10.99.0.1", size: 56, typ: 3, code: 1},
-		{name: "fragmentation needed", from: whole, to: rightAddr, size: 1372, typ: 3, code: 4, mtu: smallMTU},
+		{name: "TTL exceeded", from: once, to: rightAddr, size: 56, ttl: 1, typ: 11},
+		{name: "no such host", from: c, to: nobodyAddr, size: 56, ttl: 64, typ: 3, code: 1},
+		{name: "no route", from: c, to: "10.99.0.1", size: 56, ttl: 64, typ: 3, code: 1},
+		{name: "fragmentation needed", from: whole, to: rightAddr, size: 1372, ttl: 64, typ: 3, code: 4, mtu: smallMTU},
 	} {
 		m, from := echo(t, e.from, netip.MustParseAddr(e.to), 100+i, e.size)
 		if m.Type() != e.typ || m.Code() != e.code || m.MTU() != e.mtu || from.String() != leftRouter {
 			t.Errorf("%s: type %d code %d MTU %d of %v, want %d %d %d of %s", e.name, m.Type(), m.Code(), m.MTU(), from, e.typ, e.code, e.mtu, leftRouter)
+		}
+		if q := wire.IPv4(m.Payload()); q.TTL() != e.ttl || wire.Checksum(q[:q.HeaderLen()]) != 0 {
+			t.Errorf("%s: the packet is quoted with TTL %d, not as it was sent: % x", e.name, q.TTL(), q[:20])
 		}
 	}
 	ns.Poll(t, patience, func() (bool, string) {

@@ -38,6 +38,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	b, ip = sh.own(p, b, ip)
 	ip.DecTTL()
 	sh.hot.Forwarded++
+	h.transit = true
 	sh.send(p, b, ip, &h)
 }
 

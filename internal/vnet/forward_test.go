@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -309,6 +310,33 @@ func TestGatewayRoute(t *testing.T) {
 		if c.neighbor(gw) != nil {
 			t.Error("a refused route left an adjacency")
 		}
+		r.quiet(t)
+	})
+}
+
+// TestForwardHostDown is RFC 1812 §5.2.7.1, code 1: who sends to a host that
+// answers no request hears of it, as a local sender does after the fifth.
+func TestForwardHostDown(t *testing.T) {
+	forShards(t, func(t *testing.T, shards int) {
+		r := newRouter(t, shards)
+		r.taps[3].owns = nil
+		for second := range 8 {
+			r.taps[1].inject(r.taps[1].echoFrame("10.0.1.2", "10.0.3.7", 64, 8))
+			got := r.taps[1].takeIP(t)
+			switch {
+			case second < 4 && len(got) != 0, second > 4 && len(got) != 1, len(got) > 1:
+				t.Fatalf("second %d: answered by %v", second, got)
+			case len(got) == 1:
+				m, fault := wire.ParseICMP4(got[0].Payload())
+				q, _ := m.Quoted()
+				if fault != wire.OK || m.Type() != wire.ICMP4Unreachable || m.Code() != wire.ICMP4CodeHost || q.Dst() != addr("10.0.3.7") || q[8] != 64 {
+					t.Errorf("second %d: % x", second, m)
+				}
+			}
+			run(r.c, time.Second)
+		}
+		run(r.c, 21*time.Second)
+		r.taps[3].take()
 		r.quiet(t)
 	})
 }

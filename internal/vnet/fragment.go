@@ -12,7 +12,7 @@ import (
 // refused with EMSGSIZE, another answered (RFC 1191 §4).
 func (sh *shard) fragment(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) syscall.Errno {
 	if ip.DF() {
-		sh.errNeedFrag(p, b, ip, h.mtu)
+		sh.errNeedFrag(p, b, ip, h)
 		return syscall.EMSGSIZE
 	}
 	hl := ip.HeaderLen()

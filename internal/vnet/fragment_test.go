@@ -59,6 +59,10 @@ func TestPathMTU(t *testing.T) {
 		if m.Type() != wire.ICMP4Unreachable || m.Code() != wire.ICMP4CodeFragNeeded || m.MTU() != 600 {
 			t.Errorf("type %d code %d MTU %d", m.Type(), m.Code(), m.MTU())
 		}
+		// The packet is quoted as the sender sent it, for it to recognize.
+		if q := wire.IPv4(m.Payload()); q.TTL() != 9 || wire.Checksum(q[:20]) != 0 {
+			t.Errorf("quoted with TTL %d: % x", q.TTL(), q[:20])
+		}
 		count(t, r.st, map[string]uint64{"drop.fragmentation needed": 1})
 		// A route's own MTU counts as well.
 		must(t, r.st.AddRoute(0, Route{Dst: prefix("10.0.3.9/32"), IfIndex: r.ifs[3], MTU: 700}))

@@ -85,21 +85,30 @@ func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
 // refuse takes a packet that is lost and tells its sender why, unless it must
 // not be told.
 func (sh *shard) refuse(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason, kind icmp.Kind, mtu int) {
-	if p.in != nil {
-		room := sh.icmpRoom(p)
-		c := icmp.Cause{Kind: kind, Packet: ip, ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
-		if n, suppressed := room.Error(p.r.Now(), &c); suppressed == icmp.NotSuppressed {
-			e := p.r.Cache.Get(n)
-			c.Put(e.Extend(n))
-			e.Sum = pkt.SumValid
-			src := ip.Dst()
-			if p.v.tun.ICMP.ReplyFromInterface != 0 {
-				src = p.in.primary()
-			}
-			sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
-		}
-	}
+	sh.complain(p, ip, kind, mtu)
 	sh.drop(p, b, why)
+}
+
+// complain tells the sender of a packet that came here what is wrong with it,
+// unless it must not be told.
+func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
+	if p.in == nil {
+		return
+	}
+	room := sh.icmpRoom(p)
+	c := icmp.Cause{Kind: kind, Packet: ip, ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
+	n, suppressed := room.Error(p.r.Now(), &c)
+	if suppressed != icmp.NotSuppressed {
+		return
+	}
+	e := p.r.Cache.Get(n)
+	c.Put(e.Extend(n))
+	e.Sum = pkt.SumValid
+	src := ip.Dst()
+	if p.v.tun.ICMP.ReplyFromInterface != 0 {
+		src = p.in.primary()
+	}
+	sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
 }
 
 // errNoRoute takes a packet that cannot be forwarded.
@@ -117,8 +126,11 @@ func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) {
 }
 
 // errNeedFrag takes a packet that must not be cut (RFC 1191 §4).
-func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, mtu int) {
-	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, mtu)
+func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) {
+	if h.transit {
+		ip.UndoTTL()
+	}
+	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, h.mtu)
 }
 
 // errNoPort takes a datagram nobody listens for.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -105,8 +106,12 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 		return 0
 	}
 	if sh.id != 0 {
+		errno := h.downErrno()
+		if errno != 0 {
+			sh.hostDown(p, b, h)
+		}
 		sh.handOver(p, b, h)
-		return h.downErrno()
+		return errno
 	}
 	t := sh.arpTable(p, h.out)
 	res := t.Resolve(p.r.Now(), h.next, b, h.gw)
@@ -116,6 +121,9 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *hop) syscall.Errno {
 	errno := res.Errno
 	if errno != 0 && res.Verdict == arp.Held && sh.st.more != nil {
 		h.out.needNeighbor(h.next).down.Store(true)
+	}
+	if errno != 0 && res.Verdict == arp.Held {
+		sh.hostDown(p, b, h)
 	}
 	switch res.Verdict {
 	case arp.Send:
@@ -136,6 +144,18 @@ func (sh *shard) handOver(p *pass, b *pkt.Buf, h *hop) {
 	if !sh.st.shardAt(0).Queue.Put(p.r, b) {
 		sh.handed.Add(-1)
 		sh.drop(p, b, pkt.QueueFull)
+	}
+}
+
+// hostDown tells the sender of a packet on its way through that the next hop
+// does not answer, where a local sender has an errno (RFC 1812 §5.2.7.1). The
+// packet is held all the same.
+func (sh *shard) hostDown(p *pass, b *pkt.Buf, h *hop) {
+	if h.transit {
+		ip := wire.IPv4(b.Bytes())
+		ip.UndoTTL()
+		sh.complain(p, ip, icmp.HostUnreachable, 0)
+		ip.DecTTL()
 	}
 }
 

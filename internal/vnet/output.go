@@ -17,6 +17,8 @@ type hop struct {
 	src  netip.Addr // preferred source, if the route has one
 	mtu  int
 	gw   bool // next is a gateway
+	// transit says that the packet came from elsewhere.
+	transit bool
 }
 
 // route finds the next hop for dst. It may be called without a lock.

@@ -137,6 +137,13 @@ func (p IPv4) DecTTL() {
 	p.mend(was, was-0x100)
 }
 
+// UndoTTL takes DecTTL back: an ICMP error quotes the packet as it was received.
+func (p IPv4) UndoTTL() {
+	was := binary.BigEndian.Uint16(p[8:10])
+	p[8]++
+	p.mend(was, was+0x100)
+}
+
 // SetTOS changes the type of service byte and mends the checksum.
 func (p IPv4) SetTOS(tos uint8) {
 	was := binary.BigEndian.Uint16(p[0:2])

@@ -118,6 +118,9 @@ func TestIPv4MendsChecksum(t *testing.T) {
 		}
 		p.DecTTL()
 		same("DecTTL")
+		p.UndoTTL()
+		same("UndoTTL")
+		p.DecTTL()
 		p.SetTOS(uint8(i >> 4))
 		same("SetTOS")
 		p.SetSrc(netip.AddrFrom4([4]byte{byte(i), 255, 255, byte(i >> 8)}))
