@@ -90,7 +90,7 @@ func (q *Queue) Close(free func(*pkt.Buf)) bool {
 	}
 	q.closed = true
 	ring, head, n := q.ring, q.head, q.n
-	q.ring, q.head, q.n, q.bytes = nil, 0, 0, 0
+	q.ring, q.head, q.n, q.bytes, q.err = nil, 0, 0, 0, 0
 	d := q.deadline
 	if d != nil {
 		d.at = clock.Never

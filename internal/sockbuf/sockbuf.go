@@ -27,7 +27,7 @@ type Queue struct {
 	sleepers int
 	closed   bool
 	err      syscall.Errno // to be reported once
-	ready    func()        // called after packets came
+	ready    func()        // see SetReady
 	deadline *deadline
 }
 
@@ -92,11 +92,16 @@ func (q *Queue) Wake() {
 }
 
 // SetReady has f called, with no lock held, whenever packets have come to an
-// empty queue, and once after Close. f may take from the queue. It must not block.
+// empty queue, after Fail, and once after Close; at once if one of these was
+// before. f may take from the queue. It must not block.
 func (q *Queue) SetReady(f func()) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.ready = f
+	due := q.n > 0 || q.err != 0 || q.closed
+	q.mu.Unlock()
+	if due && f != nil {
+		f()
+	}
 }
 
 // Take takes the first packet out of the queue, waiting for it if wait. The
@@ -159,6 +164,9 @@ func (q *Queue) pop() Item {
 func (q *Queue) Fail(e syscall.Errno) (wake bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
 	q.err = e
 	wake = q.sleepers > 0 || q.ready != nil
 	q.sleepers = 0

@@ -214,6 +214,31 @@ func TestReady(t *testing.T) {
 	g.clean()
 }
 
+// TestReadyLate: who comes after the packets is told of them, or would wait for
+// an empty queue for ever; the same goes for an error and for Close.
+func TestReadyLate(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    func(g *rig)
+		want int
+	}{
+		{"nothing", func(*rig) {}, 0},
+		{"packet", func(g *rig) { g.mustPut(1, 4) }, 1},
+		{"error", func(g *rig) { g.Fail(syscall.ECONNREFUSED) }, 1},
+		{"closed", func(g *rig) { g.Close(g.cache.Free) }, 1},
+	} {
+		g, calls := newRig(t, clock.NewSim()), 0
+		c.f(g)
+		g.SetReady(func() { calls++; g.Pending() }) // takes the queue's lock
+		g.SetReady(nil)
+		if calls != c.want {
+			t.Errorf("%s: %d calls, want %d", c.name, calls, c.want)
+		}
+		g.Close(g.cache.Free)
+		g.clean()
+	}
+}
+
 // TestFail: an error is reported once, after what came before it.
 func TestFail(t *testing.T) {
 	g := newRig(t, clock.NewSim())
@@ -238,12 +263,24 @@ func TestFail(t *testing.T) {
 	g.clean()
 }
 
-// TestPutAfterClose: a closed queue takes nothing.
-func TestPutAfterClose(t *testing.T) {
+// TestFailAfterClose: the callback was told of Close, and that was the last.
+func TestFailAfterClose(t *testing.T) {
 	g := newRig(t, clock.NewSim())
+	calls := 0
+	g.SetReady(func() { calls++ })
 	g.Close(g.cache.Free)
+	g.Wake()
+	if g.Fail(syscall.ECONNREFUSED) {
+		t.Error("somebody is to be told of an error after Close")
+	}
+	if e := g.Pending(); e != 0 {
+		t.Errorf("Pending after Close: %v", e)
+	}
 	if ok, wake := g.put(1, 4, big); ok || wake {
 		t.Errorf("put after Close: %v, wake %v", ok, wake)
+	}
+	if calls != 1 {
+		t.Errorf("%d calls", calls)
 	}
 	g.clean()
 }

@@ -27,6 +27,7 @@ type Iface struct {
 	arp   *arp.Table[*pkt.Buf]
 	igmp  *igmp.Host
 	query *igmp.Router // while the interface is a multicast router's
+	watch bool         // somebody asked for every frame
 	neigh table.Table[netip.Addr, neighbor, *neighbor]
 
 	count []IfaceStats // by shard

@@ -98,7 +98,7 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 		return 0
 	}
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c.port.SetPromisc(on)
+		c.port.SetPromisc(on || c.watch) // reports go to many groups
 		c.Iface.query = nil
 		if on {
 			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.primary(), false)
@@ -142,8 +142,11 @@ func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
 	if c == nil || c.port == nil {
 		return syscall.ENXIO
 	}
-	c.port.SetPromisc(on)
-	return 0
+	return st.control(func(*shard, *pass) syscall.Errno {
+		c.Iface.watch = on
+		c.port.SetPromisc(on || c.query != nil)
+		return 0
+	})
 }
 
 // SetMute keeps an interface from reporting its memberships: to show that

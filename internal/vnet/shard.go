@@ -1,7 +1,6 @@
 package vnet
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -114,7 +113,7 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	b.Meta = m
 	to := sh
 	if sh.st.more != nil {
-		to = sh.st.shardAt(int(hashIPv4(b.Bytes())) % (1 + len(sh.st.more)))
+		to = sh.st.shardAt(int(wire.FlowHash4(b.Bytes())) % (1 + len(sh.st.more)))
 	}
 	if !to.Queue.Put(p.r, b) {
 		sh.drop(p, b, pkt.QueueFull)
@@ -147,32 +146,5 @@ func (st *Stack) shardFor(b *pkt.Buf) *shard {
 	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
 		return &st.sh
 	}
-	return st.shardAt(int(hashIPv4(e.Payload())) % (1 + len(st.more)))
-}
-
-// hashIPv4 returns the symmetric flow hash of a UDP or TCP packet, 0 for any
-// other. It borrows unchecked bytes and looks no further than they reach.
-func hashIPv4(p []byte) uint32 {
-	if len(p) < wire.IPv4Len || p[0]>>4 != 4 || p[9] != wire.ProtoUDP && p[9] != wire.ProtoTCP {
-		return 0
-	}
-	hl := int(p[0]&15) * 4
-	if binary.BigEndian.Uint16(p[6:])&0x3fff != 0 || len(p) < hl+4 {
-		return 0
-	}
-	a := binary.BigEndian.Uint32(p[12:]) ^ binary.BigEndian.Uint32(p[16:])
-	ports := binary.BigEndian.Uint16(p[hl:]) ^ binary.BigEndian.Uint16(p[hl+2:])
-	return mix32(a, ports, p[9])
-}
-
-// flowHash is hashIPv4 of a packet that is about to be made.
-func flowHash(src, dst [4]byte, sport, dport uint16, proto uint8) uint32 {
-	a := binary.BigEndian.Uint32(src[:]) ^ binary.BigEndian.Uint32(dst[:])
-	return mix32(a, sport^dport, proto)
-}
-
-func mix32(a uint32, ports uint16, proto uint8) uint32 {
-	h := uint64(a)<<16 ^ uint64(ports) ^ uint64(proto)<<48
-	h *= 0x9e3779b97f4a7c15
-	return uint32(h>>33) | 1
+	return st.shardAt(int(wire.FlowHash4(e.Payload())) % (1 + len(st.more)))
 }

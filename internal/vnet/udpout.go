@@ -177,7 +177,7 @@ func (s *Sock) outUDP(v *View, a *sockAddrs, data []byte, dst netip.AddrPort, ho
 	hd := wire.IPv4Header{TOS: o.tos, TTL: o.ttlFor(v, dst.Addr()), Proto: wire.ProtoUDP, Src: src, Dst: dst.Addr(), DF: o.dontFrag}
 	sh := st.shardAt(0)
 	if st.more != nil {
-		sh = st.shardAt(int(flowHash(src.As4(), dst.Addr().As4(), a.local.Port(), dst.Port(), wire.ProtoUDP)) % (1 + len(st.more)))
+		sh = st.shardAt(int(wire.FlowHash(src.As4(), dst.Addr().As4(), a.local.Port(), dst.Port(), wire.ProtoUDP)) % (1 + len(st.more)))
 	}
 	p := pass{r: r}
 	sh.lock(&p)
