@@ -81,7 +81,7 @@ func TestIdleStackMemory(t *testing.T) {
 	if each > 2048 {
 		t.Errorf("%d bytes of heap per idle stack, want at most 2048", each)
 	}
-	if got := runtime.NumGoroutine(); got != goroutines || c.Armed() != 0 {
+	if got := runtime.NumGoroutine(); got > goroutines || c.Armed() != 0 {
 		t.Errorf("%d goroutines and %d timers for idle stacks", got-goroutines, c.Armed())
 	}
 	runtime.KeepAlive(w)
