@@ -85,6 +85,9 @@ func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
 // refuse takes a packet that is lost and tells its sender why, unless it must
 // not be told.
 func (sh *shard) refuse(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason, kind icmp.Kind, mtu int) {
+	if b.Sum == pkt.SumPartial && !b.Shared() {
+		sumIPv4(ip) // the quote must be what a wire would have carried
+	}
 	sh.complain(p, ip, kind, mtu)
 	sh.drop(p, b, why)
 }
