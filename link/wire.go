@@ -222,6 +222,12 @@ func (w *Wire) receive(r *netisr.Runner, in *slots, n int) {
 			bad++
 			continue
 		}
+		if b.GSO == pkt.GSOUDP {
+			if cutUDP(r, b, func(s *pkt.Buf) { w.rx.put(r, s); good++ }) == 0 {
+				bad++
+			}
+			continue
+		}
 		good++
 		w.rx.put(r, b)
 	}
