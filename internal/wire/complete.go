@@ -5,10 +5,9 @@ import (
 	"net/netip"
 )
 
-// tcpLen is the length of a TCP header without options, tcpSum where the
-// checksum stands in it (RFC 9293 §3.1); udpSum is UDP's (RFC 768).
+// tcpSum is where the checksum stands in a TCP header (RFC 9293 §3.1), udpSum
+// where in UDP's (RFC 768).
 const (
-	tcpLen = 20
 	tcpSum = 16
 	udpSum = 6
 )
@@ -46,7 +45,7 @@ func PartialEther(frame []byte) (start, offset int, ok bool) {
 		}
 		msg, offset = u, udpSum
 	case ProtoTCP:
-		if len(msg) < tcpLen {
+		if len(msg) < TCPLen {
 			return 0, 0, false
 		}
 		offset = tcpSum
@@ -67,7 +66,7 @@ func complete(msg []byte, proto uint8, src, dst netip.Addr) bool {
 		u.SetChecksum(src, dst)
 		return true
 	case ProtoTCP:
-		if len(msg) < tcpLen {
+		if len(msg) < TCPLen {
 			return false
 		}
 		field := msg[tcpSum : tcpSum+2]

@@ -17,6 +17,7 @@
 // IPv4 (RFC 791) with its options, of which only Router Alert (RFC 2113) has a
 // meaning here; ICMP (RFC 792) with the next hop's MTU (RFC 1191) and the length
 // of a quoted packet (RFC 4884), but not the extensions behind it; IGMP versions
-// 1, 2 and 3 (RFC 1112, RFC 2236, RFC 3376); UDP (RFC 768) over both families;
+// 1, 2 and 3 (RFC 1112, RFC 2236, RFC 3376); UDP (RFC 768) and TCP (RFC 9293, with the options
+// of RFC 2018, RFC 7323 and RFC 7413) over both families;
 // checksums (RFC 1071, RFC 1624).
 package wire
