@@ -301,7 +301,7 @@ func (w *Wire) ready(r *netisr.Runner, b *pkt.Buf) (*pkt.Buf, Meta, pkt.Reason) 
 	case b.GSO == pkt.GSONone && b.Sum != pkt.SumPartial:
 		return b, Meta{Len: b.Len()}, pkt.NoReason
 	}
-	b = r.Cache.Unshare(b)
+	b = r.Cache.UnshareHeader(b)
 	m, ok := toSend(b, w.info.Sum || b.GSO != pkt.GSONone)
 	if !ok {
 		return b, m, pkt.TooBig
