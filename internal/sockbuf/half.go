@@ -183,3 +183,10 @@ func (t *timeout) arm(at clock.Time) {
 		at = now
 	}
 }
+
+// Err returns how the stream ended, nil if it has not.
+func (h *half) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}

@@ -88,6 +88,32 @@ func (s *Send) Enter(want int, wait bool) (int, error) {
 	}
 }
 
+// Ready returns nil once something may be written, waiting for that if wait. The
+// errors are those of Stream.Take.
+func (s *Send) Ready(wait bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case s.closed:
+			return net.ErrClosed
+		case s.limit.Load() > 0:
+			return nil
+		case s.err != nil:
+			return s.err
+		case s.late:
+			return os.ErrDeadlineExceeded
+		case !s.asleep.Swap(true):
+			continue
+		case !wait:
+			return syscall.EAGAIN
+		}
+		if err := s.wait(); err != nil {
+			return err
+		}
+	}
+}
+
 // Leave lets the next writer in. The caller calls Wake if told to.
 func (s *Send) Leave() (wake bool) {
 	s.mu.Lock()

@@ -23,6 +23,7 @@ type Stack struct {
 	fibs       fib.Set[*neighbor]
 	more       []shard // beyond the first
 	udp        pcb.Table[Sock, *Sock]
+	tcp        atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups     groups
 	raws       rawSocks
 

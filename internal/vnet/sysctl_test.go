@@ -11,6 +11,9 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
 
 // TestSysctlIsTheStacks is behaviour 1.1.3 and 10.2: a change is one stack's,
@@ -133,32 +136,34 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s is %d (%v), behaviour says %d", name, got, e, n)
 		}
 	}
-	// Every tunable has a name of its own, a description, and a default within
-	// its range.
-	names := st.world.names.All()
-	if len(names) != leaves(reflect.TypeFor[Tunables]()) {
-		t.Error("two tunables share a name, or one has none")
-	}
-	for _, name := range names {
+	// Every tunable has a name, a description, and a default within its range.
+	checkTags(t, reflect.ValueOf(Defaults()), map[string]int64{})
+	for _, name := range st.world.names.All() {
 		desc, lo, hi, _ := st.world.names.Describe(name)
 		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
 			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}
-		if !strings.HasPrefix(name, "net.") || desc == "" {
+		if !strings.HasPrefix(name, "net.") && !strings.HasPrefix(name, "kern.") || desc == "" {
 			t.Errorf("%q: %q", name, desc)
 		}
 	}
 }
 
-func leaves(page reflect.Type) (n int) {
+// checkTags: every tunable has a name; rooms that share one agree on its default.
+func checkTags(t *testing.T, page reflect.Value, seen map[string]int64) {
 	for i := range page.NumField() {
-		if f := page.Field(i).Type; f.Kind() == reflect.Struct {
-			n += leaves(f)
-		} else {
-			n++
+		f := page.Type().Field(i)
+		if f.Type.Kind() == reflect.Struct {
+			checkTags(t, page.Field(i), seen)
+			continue
 		}
+		name, _, _ := strings.Cut(f.Tag.Get("sysctl"), ",")
+		n := page.Field(i).Int()
+		if other, ok := seen[name]; name == "" || ok && other != n {
+			t.Errorf("%s.%s: name %q, default %d, elsewhere %d", page.Type(), f.Name, name, n, other)
+		}
+		seen[name] = n
 	}
-	return n
 }
 
 // TestPagesArePlain: nothing in a page or a block of counters can be shared by
@@ -167,6 +172,7 @@ func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
 		reflect.TypeFor[Tunables](), reflect.TypeFor[hot](), reflect.TypeFor[cold](), reflect.TypeFor[IfaceStats](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
 	} {
 		for _, at := range shared(page, page.String()) {
 			t.Error(at)
@@ -204,6 +210,7 @@ func TestCounterNames(t *testing.T) {
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[hot](), reflect.TypeFor[cold](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
 	} {
 		for i := range block.NumField() {
 			f := block.Field(i)

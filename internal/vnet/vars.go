@@ -6,6 +6,9 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
 
 // Tunables is the V_ page: every tunable of a stack, each declared by its room.
@@ -20,6 +23,11 @@ type Tunables struct {
 	Query igmp.RouterTunables
 	Mcast mcast.Tunables
 	Reass reass.Tunables
+
+	TCP    tcp.Tunables
+	SYN    syn.Tunables
+	Wait   wait.Tunables
+	Stream StreamTunables
 }
 
 // IPTunables is what the network layer itself may be told.
@@ -49,6 +57,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
+		TCP: tcp.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, Backlog: 4096},
 	}
 }
 
