@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/sockbuf"
@@ -124,4 +125,51 @@ func (s *TCPSock) writeError() error {
 		return err
 	}
 	return syscall.EPIPE
+}
+
+// ReadyToRead and ReadyToWrite have f called, with no lock held, whenever the
+// socket may have become readable, or writable, and now: the way to use it in
+// simulated time. f must not block.
+func (s *TCPSock) ReadyToRead(f func()) { s.in.SetReady(f) }
+
+// ReadyToWrite is ReadyToRead for writing; a connect that has ended counts too.
+func (s *TCPSock) ReadyToWrite(f func()) { s.out.SetReady(f) }
+
+// SetReadDeadline makes reads after t fail; the zero Time means never.
+func (s *TCPSock) SetReadDeadline(t time.Time) error { return s.in.SetDeadline(t) }
+
+// SetWriteDeadline makes writes after t fail; the zero Time means never.
+func (s *TCPSock) SetWriteDeadline(t time.Time) error { return s.out.SetDeadline(t) }
+
+// ReadPieces gives the bytes that have come to f, in place, waiting for the first
+// if wait, and returns how many f took. f must not keep them. The errors are
+// Read's, or f's: the bytes it was given are then lost.
+func (s *TCPSock) ReadPieces(f func([]byte) (int, error), wait bool) (int, error) {
+	var pieces [piecesPerRead]sockbuf.Piece
+	k, err := s.in.Take(1<<30, pieces[:], wait)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for i := range pieces[:k] {
+		if err == nil {
+			var m int
+			m, err = f(pieces[i].Data())
+			n += m
+		}
+		s.st.world.sched.Free(pieces[i].Buf)
+	}
+	s.tellRead()
+	return n, err
+}
+
+// tellRead lets the connection know how much has been read, if it wants to.
+func (s *TCPSock) tellRead() {
+	if s.in.MustTell() {
+		s.with(func(*pass, *tcpRoom) {
+			if s.conn.Read(s.in.Taken()) {
+				s.sh.touch(s)
+			}
+		})
+	}
 }

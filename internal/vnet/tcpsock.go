@@ -143,6 +143,9 @@ func (s *TCPSock) LocalAddr() netip.AddrPort { return s.Local }
 // RemoteAddr returns the peer's address and port.
 func (s *TCPSock) RemoteAddr() netip.AddrPort { return s.Remote }
 
+// Closed tells whether the user has closed the socket.
+func (s *TCPSock) Closed() bool { return s.out.Closed() }
+
 // FIB returns the table that routes the connection.
 func (s *TCPSock) FIB() uint32 { return s.fib }
 
