@@ -21,8 +21,6 @@ type Stats struct {
 	SndTotal    uint64 `stat:"tcp.sndtotal"`
 	SndPack     uint64 `stat:"tcp.sndpack"`
 	SndByte     uint64 `stat:"tcp.sndbyte"`
-	SndRexmit   uint64 `stat:"tcp.sndrexmitpack"`
-	SndRexByte  uint64 `stat:"tcp.sndrexmitbyte"`
 	SndAcks     uint64 `stat:"tcp.sndacks"`
 	SndProbe    uint64 `stat:"tcp.sndprobe"`
 	SndURG      uint64 `stat:"tcp.sndurg"`
@@ -45,7 +43,6 @@ type Stats struct {
 	RcvAfterWB  uint64 `stat:"tcp.rcvbyteafterwin"`
 	RcvAfterCl  uint64 `stat:"tcp.rcvafterclose"`
 	RcvWinProbe uint64 `stat:"tcp.rcvwinprobe"`
-	RcvDupAck   uint64 `stat:"tcp.rcvdupack"`
 	RcvAckTooMu uint64 `stat:"tcp.rcvacktoomuch"`
 	RcvAck      uint64 `stat:"tcp.rcvackpack"`
 	RcvAckByte  uint64 `stat:"tcp.rcvackbyte"`

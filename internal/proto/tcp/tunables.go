@@ -4,8 +4,6 @@ package tcp
 // milliseconds, sizes in bytes; the names are FreeBSD's where it has one.
 type Tunables struct {
 	RFC1323     int32 `sysctl:"net.inet.tcp.rfc1323,min=0,max=1" desc:"offer window scaling and timestamps"`
-	SACK        int32 `sysctl:"net.inet.tcp.sack.enable,min=0,max=1" desc:"offer selective acknowledgment"`
-	DSACK       int32 `sysctl:"net.inet.tcp.dsack,min=0,max=1" desc:"report what arrived twice (RFC 2883)"`
 	ECN         int32 `sysctl:"net.inet.tcp.ecn.enable,min=0,max=2" desc:"ECN: 0 never, 1 ask for it and grant it, 2 grant it only"`
 	MSSDefault  int32 `sysctl:"net.inet.tcp.mssdflt,min=64,max=65495" desc:"MSS towards a peer that announced none"`
 	MinMSS      int32 `sysctl:"net.inet.tcp.minmss,min=0,max=65495" desc:"the least MSS that is believed of a peer"`
@@ -47,16 +45,18 @@ type Tunables struct {
 // Deviation: black hole detection is off in FreeBSD; without it a connection
 // over a path that swallows ICMP hangs for ever. recvspace and sendspace are
 // larger than FreeBSD's 64 and 32 KiB, so that nothing has to grow before a
-// connection within one process runs at its full rate.
+// connection within one process runs at its full rate. persmin is FreeBSD's 5 s
+// no more: RFC 9293 §3.8.6.1 wants the first probe after one retransmission
+// timeout, and a lost window update would stall a connection for that long.
 func Defaults() Tunables {
 	return Tunables{
-		RFC1323: 1, SACK: 1, DSACK: 1, ECN: 2, MSSDefault: 536, MinMSS: 216,
+		RFC1323: 1, ECN: 2, MSSDefault: 536, MinMSS: 216,
 		DelayedAck: 1, DelackTime: 40, QuickAcks: 8,
 		RcvSpace: 256 << 10, RcvAuto: 1, RcvMax: 2 << 20,
 		SndSpace: 256 << 10, SndAuto: 1, SndMax: 2 << 20,
 		OOORanges: 256,
 		KeepInit:  75_000, KeepIdle: 7_200_000, KeepIntvl: 75_000, KeepCount: 8,
-		PersMin: 5_000, PersMax: 60_000, PersIdle: 7_200_000, FinWait2: 60_000,
+		PersMin: 200, PersMax: 60_000, PersIdle: 7_200_000, FinWait2: 60_000,
 		AckWarTime: 1_000, AckWarCount: 5, Challenge: 1_000,
 		ICMPReset: 1, PMTU: 1, MinPMTU: 296,
 		BlackHole: 1, BlackMSS: 1200, BlackMSS6: 1220, FastOpen: 0,

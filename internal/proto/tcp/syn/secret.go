@@ -19,9 +19,8 @@ type label uint8
 
 const (
 	labelPair label = iota
-	labelCookieKey
-	labelFastKey
-	labelTable
+	labelCookie
+	labelFast
 )
 
 // ISN returns the initial sequence number of a connection that is opened now
@@ -63,14 +62,14 @@ func Timestamp(now clock.Time, offset uint32) uint32 {
 	return uint32(uint64(now)/uint64(time.Millisecond)) + offset
 }
 
-// sum hashes the secret with two ends, a number, and what it is for.
-func (s *Secret) sum(l label, n uint32, local, remote netip.AddrPort, m uint32) [32]byte {
-	var b [32 + 1 + 4 + 4 + 2*18]byte
+// sum hashes the secret with two ends, two numbers, and what it is for.
+func (s *Secret) sum(l label, n uint32, local, remote netip.AddrPort, m uint64) [32]byte {
+	var b [32 + 1 + 4 + 8 + 2*18]byte
 	copy(b[:], s[:])
 	b[32] = byte(l)
 	binary.BigEndian.PutUint32(b[33:], n)
-	binary.BigEndian.PutUint32(b[37:], m)
-	i := 41 + putEnd(b[41:], local)
+	binary.BigEndian.PutUint64(b[37:], m)
+	i := 45 + putEnd(b[45:], local)
 	i += putEnd(b[i:], remote)
 	return sha256.Sum256(b[:i])
 }

@@ -22,6 +22,13 @@ type Listen struct {
 	// Scale is the window shift that the buffer, as large as it may grow,
 	// needs; at most 14 (RFC 7323 §2.3).
 	Scale uint8
+	// MSSDefault is the payload that a peer is taken to accept that names no
+	// MSS; 0: 536 with IPv4, 1220 with IPv6 (RFC 9293 §3.7.1). MinMSS is the
+	// least that it can bring us down to.
+	MSSDefault, MinMSS uint16
+	// What may be agreed on, if the peer wants it too: window scale, timestamps,
+	// selective acknowledgment, ECN.
+	Scaling, Timestamps, SACK, ECN bool
 	// FIB is the listener's: entries and connections take it. PacketFIB is the
 	// segment's: resets and SYN cookies are answered in it.
 	FIB, PacketFIB uint32
@@ -49,6 +56,8 @@ type Handshake struct {
 	Seq, Ack wire.Seq
 	// MSS is the largest payload the peer takes in a segment without options.
 	MSS uint16
+	// Offered is our receive window as the SYN-ACK offered it, in bytes.
+	Offered uint16
 	// SendScale shifts the peer's windows, RecvScale ours; both 0 without Scaled.
 	SendScale, RecvScale          uint8
 	Scaled, SACK, Timestamps, ECN bool

@@ -1,33 +1,26 @@
 package syn
 
-// Tunables are the variables of passive opens.
+// Tunables are the variables of passive opens alone. Those that active ones
+// heed too (net.inet.tcp.rfc1323, mssdflt, minmss, sack.enable, ecn.enable) are
+// the connection's, and come in Listen.
 type Tunables struct {
 	CacheLimit     int32 `sysctl:"net.inet.tcp.syncache.cachelimit,min=1,max=1048576" desc:"requests remembered per shard"`
 	RexmitLimit    int32 `sysctl:"net.inet.tcp.syncache.rexmtlimit,min=0,max=12" desc:"how often a SYN-ACK is sent again"`
 	ResetOnFull    int32 `sysctl:"net.inet.tcp.syncache.rst_on_sock_fail,min=0,max=1" desc:"reset a connection that finds the accept queue full"`
 	Cookies        int32 `sysctl:"net.inet.tcp.syncookies,min=0,max=1" desc:"answer with SYN cookies when the cache is full"`
 	CookiesOnly    int32 `sysctl:"net.inet.tcp.syncookies_only,min=0,max=1" desc:"remember no request, use SYN cookies always"`
-	MSSDefault     int32 `sysctl:"net.inet.tcp.mssdflt,min=48,max=65535" desc:"segment size of an IPv4 peer that names none"`
-	V6MSSDefault   int32 `sysctl:"net.inet.tcp.v6mssdflt,min=48,max=65535" desc:"segment size of an IPv6 peer that names none"`
-	MinMSS         int32 `sysctl:"net.inet.tcp.minmss,min=0,max=65535" desc:"least segment size a peer can bring us to"`
-	RFC1323        int32 `sysctl:"net.inet.tcp.rfc1323,min=0,max=3" desc:"0: neither window scale nor timestamps, 1: both, 2: window scale only, 3: timestamps only"`
-	SACK           int32 `sysctl:"net.inet.tcp.sack.enable,min=0,max=1" desc:"selective acknowledgment"`
-	ECN            int32 `sysctl:"net.inet.tcp.ecn.enable,min=0,max=2" desc:"ECN: 0 never, 1 in both directions, 2 where the peer asks"`
 	TolerateNoTime int32 `sysctl:"net.inet.tcp.tolerate_missing_ts,min=0,max=1" desc:"take segments without the timestamps that were agreed on"`
 	FastOpen       int32 `sysctl:"net.inet.tcp.fastopen.server_enable,min=0,max=1" desc:"Fast Open, where the listener wants it"`
 	FastAutoKey    int32 `sysctl:"net.inet.tcp.fastopen.autokey,min=0,max=2147483647" desc:"seconds between new keys of Fast Open cookies, 0: one key for ever"`
 }
 
 // Defaults returns the tunables a world starts with: FreeBSD's, but for
-// rst_on_sock_fail and rfc1323.
+// rst_on_sock_fail.
 //
 // Deviation: rst_on_sock_fail is 1 in FreeBSD. A reset makes a client give up
 // where a moment's patience would do; RFC 9293 §3.10.7.4 knows no such reset.
 func Defaults() Tunables {
-	return Tunables{
-		CacheLimit: 15360, RexmitLimit: 3, Cookies: 1, MSSDefault: 536, V6MSSDefault: 1220,
-		MinMSS: 216, RFC1323: 1, SACK: 1, ECN: 2, FastAutoKey: 120,
-	}
+	return Tunables{CacheLimit: 15360, RexmitLimit: 3, Cookies: 1, FastAutoKey: 120}
 }
 
 // Stats counts what passive opens have seen, as struct tcpstat does.
