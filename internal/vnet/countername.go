@@ -10,6 +10,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
@@ -18,7 +19,7 @@ import (
 func CounterNames() []string {
 	var all []string
 	for _, block := range []any{hot{}, cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
-		tcpCounters{}, tcp.Stats{}, syn.Stats{}, wait.Stats{}} {
+		tcpCounters{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {
 			if name := t.Field(i).Tag.Get("stat"); name != "" {

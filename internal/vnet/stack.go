@@ -306,6 +306,7 @@ func (st *Stack) Close() {
 		return
 	}
 	st.closed.Store(true)
+	st.closeTCP()
 	st.closeSocks() // calls users: without the control lock
 	st.ctl.Lock()
 	for _, c := range st.view.Load().ifs {

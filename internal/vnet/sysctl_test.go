@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
@@ -172,7 +173,7 @@ func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
 		reflect.TypeFor[Tunables](), reflect.TypeFor[hot](), reflect.TypeFor[cold](), reflect.TypeFor[IfaceStats](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
 	} {
 		for _, at := range shared(page, page.String()) {
 			t.Error(at)
@@ -210,7 +211,7 @@ func TestCounterNames(t *testing.T) {
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[hot](), reflect.TypeFor[cold](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
 	} {
 		for i := range block.NumField() {
 			f := block.Field(i)

@@ -7,7 +7,9 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/sockbuf"
@@ -42,6 +44,7 @@ type tcpRoom struct {
 type tcpStats struct {
 	path  tcpCounters
 	conn  tcp.Stats
+	loss  loss.Stats
 	syns  syn.Stats
 	waits wait.Stats
 }
@@ -57,6 +60,7 @@ type tcpCounters struct {
 func (s *tcpStats) gather(all map[string]uint64) {
 	sysctl.Add(&s.path, all)
 	sysctl.Add(&s.conn, all)
+	sysctl.Add(&s.loss, all)
 	sysctl.Add(&s.syns, all)
 	sysctl.Add(&s.waits, all)
 }
@@ -81,7 +85,10 @@ func (sh *shard) tcp() *tcpRoom {
 // tcpEnv is what a connection borrows for one call.
 func (sh *shard) tcpEnv(p *pass) *tcp.Env {
 	t := sh.rooms.tcp
-	t.env = tcp.Env{T: &p.v.tun.TCP, S: &t.stats.conn, C: &t.challenges, OOO: int(p.v.tun.Stream.ReassMax) - t.kept}
+	t.env = tcp.Env{
+		T: &p.v.tun.TCP, S: &t.stats.conn, L: loss.Env{T: &p.v.tun.Loss, S: &t.stats.loss},
+		C: &t.challenges, OOO: int(p.v.tun.Stream.ReassMax) - t.kept,
+	}
 	return &t.env
 }
 
@@ -301,19 +308,25 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 	sh.st.tcpHost().release(s)
 }
 
-// tellTCP passes an ICMP error about a segment of ours to its connection.
-func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, err syscall.Errno, mtu int, hard bool) {
+// tellTCP passes an ICMP error about a segment of ours to its connection, or to
+// the request for one.
+func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 	t := sh.tcp()
 	s := t.conns.Get(k.hash(sh.st.world.seed), k)
 	if s == nil {
+		if r.Kind != icmp.PacketTooBig {
+			t.syns.Unreachable(sh.synEnv(p), syn.Key(k), seq)
+			t.stale = true
+		}
 		return
 	}
-	env := sh.tcpEnv(p)
-	if mtu > 0 {
+	env, now := sh.tcpEnv(p), p.r.Now()
+	if r.Kind == icmp.PacketTooBig {
 		t.ev = tcp.Event{}
-		s.conn.TooBig(env, p.r.Now(), seq, mtu-ipTCPLen)
+		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen)
 	} else {
-		s.conn.Unreachable(env, p.r.Now(), seq, err, hard, &t.ev)
+		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable
+		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
 	}
 	sh.happened(p, s)
 }

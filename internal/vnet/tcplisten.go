@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -287,7 +288,27 @@ func (sh *shard) settleOpening(p *pass) {
 	}
 }
 
-// clearTCP ends everything: the stack has been closed.
+// closeTCP closes the listeners and connections of a stack that goes.
+func (st *Stack) closeTCP() {
+	th := st.tcp.Load()
+	if th == nil {
+		return
+	}
+	th.mu.Lock()
+	var all []*TCPListener
+	for b := range th.binds.All() {
+		if b.l != nil {
+			all = append(all, b.l)
+		}
+	}
+	th.mu.Unlock()
+	for _, l := range all {
+		l.Close()
+	}
+}
+
+// clearTCP frees what the connections of a closed stack hold, and tells their
+// users.
 func (sh *shard) clearTCP(p *pass) {
 	t := sh.rooms.tcp
 	if t == nil {
@@ -295,7 +316,12 @@ func (sh *shard) clearTCP(p *pass) {
 	}
 	for s := range t.conns.All() {
 		s.over = tcp.Closed
-		s.end(p, syscall.ENETDOWN)
+		if s.in.End(net.ErrClosed) {
+			p.r.Wake(&s.in)
+		}
+		if s.out.End(net.ErrClosed) {
+			p.r.Wake(&s.out)
+		}
 		sh.bury(p, s)
 	}
 	sh.st.world.Clock().Disarm(&t.timer.Timer)

@@ -16,7 +16,7 @@ func (s *TCPSock) SetNoDelay(on bool) syscall.Errno {
 // SetKeepAlive turns keepalive on or off and sets its times, of which 0 leaves
 // each as it is (SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
 func (s *TCPSock) SetKeepAlive(on bool, idle, intvl time.Duration, count int) syscall.Errno {
-	return s.set(func(p *pass) { s.conn.SetKeepAlive(p.r.Now(), on, idle, intvl, count) })
+	return s.set(func(p *pass) { s.conn.SetKeepAlive(p.r.Now(), &p.v.tun.TCP, on, idle, intvl, count) })
 }
 
 // SetUserTimeout sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).
@@ -38,7 +38,7 @@ func (s *TCPSock) SetSndBuf(n int) syscall.Errno {
 // none of that name.
 func (s *TCPSock) SetCC(name string) syscall.Errno {
 	ok := false
-	e := s.set(func(p *pass) { ok = s.conn.SetCC(p.r.Now(), name) })
+	e := s.set(func(*pass) { ok = s.conn.SetCC(name) })
 	if e == 0 && !ok {
 		return syscall.ENOENT
 	}
@@ -89,7 +89,7 @@ func (s *TCPSock) Info(i *tcp.Info) bool {
 	ok := false
 	s.with(func(p *pass, _ *tcpRoom) {
 		ok = true
-		s.conn.Info(p.r.Now(), i)
+		s.conn.Info(s.sh.tcpEnv(p), p.r.Now(), i)
 	})
 	return ok
 }
