@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -237,7 +236,7 @@ func TestTCPHTTP(t *testing.T) {
 		tr := &http.Transport{DialContext: a.DialContext, MaxIdleConnsPerHost: 1000}
 		cl := &http.Client{Transport: tr}
 		var wg sync.WaitGroup
-		before := runtime.NumGoroutine()
+
 		for i := range 100 {
 			wg.Go(func() {
 				r, err := cl.Get(fmt.Sprintf("http://%v/%d", b.Addr(), i))
@@ -252,7 +251,6 @@ func TestTCPHTTP(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		_ = before
 		tr.CloseIdleConnections()
 		srv.Close()
 	})

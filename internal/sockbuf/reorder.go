@@ -32,7 +32,10 @@ func (r *Reorder) Put(p Piece, free func(*pkt.Buf)) {
 			return
 		} else if q.end() == p.At && p.N <= worthCopying && q.merge(&p) {
 			free(p.Buf)
-			r.swallow(i, r.pieces[i-1].end(), free)
+			r.swallow(i, q.end(), free)
+			if i < len(r.pieces) {
+				r.pieces[i].cutFront(q.end())
+			}
 			return
 		}
 	}
