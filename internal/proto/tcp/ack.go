@@ -24,7 +24,7 @@ func (c *Conn) inAck(e *Env, now clock.Time, s *seg, ev *Event) bool {
 		c.challenge(e, now) // RFC 5961 §5.2: further back than any window reached
 		return false
 	}
-	s.wnd = int(s.h.Window) << c.sndScale
+	s.wnd = c.scaled(s.h)
 	s.dup = ack == una && s.len == 0 && !s.h.Flags.Any(wire.SYN|wire.FIN) && s.wnd == int(c.sndWnd)
 	c.acknowledge(e, now, s, ev)
 	c.window(now, s)
@@ -67,6 +67,15 @@ func (c *Conn) acknowledge(e *Env, now clock.Time, s *seg, ev *Event) {
 		c.urgOut = false
 	}
 	c.restoreMSS()
+}
+
+// scaled returns the window that a segment announces; a SYN's is not scaled (RFC
+// 7323 §2.2).
+func (c *Conn) scaled(h *wire.TCPHeader) int {
+	if h.Flags.Has(wire.SYN) {
+		return int(h.Window)
+	}
+	return int(h.Window) << c.sndScale
 }
 
 // window takes over the peer's window if the segment is newer than the one that

@@ -147,7 +147,9 @@ func (c *Conn) Accept(e *Env, now clock.Time, g *Config, hs *Handshake, ev *Even
 	o.timeout = ms(e.T.KeepInit)
 	c.lifeAt = now.Add(o.timeout)
 	c.sack, c.time, c.scale, c.ecn = hs.SACK, hs.HasTime, hs.HasScale, hs.ECN
-	c.rcvScale, c.sndScale = hs.RcvScale, min(hs.SndScale, maxScale)
+	if c.scale {
+		c.rcvScale, c.sndScale = hs.RcvScale, min(hs.SndScale, maxScale)
+	}
 	c.tsOff, c.tsRecent, c.tsAge = hs.TSOffset, hs.TSRecent, now
 	c.setPeerMSS(e, hs.MSS)
 	c.rcvNxt = hs.IRS.Add(1)
@@ -159,7 +161,7 @@ func (c *Conn) Accept(e *Env, now clock.Time, g *Config, hs *Handshake, ev *Even
 		return
 	}
 	c.snd.Open(&e.L, hs.ISS, o.cc)
-	c.fastOpen, c.rcvScale = true, ScaleFor(max(int(c.rcvBuf), int(e.T.RcvMax)))
+	c.fastOpen = true
 	c.rcvAdv = c.rcvNxt.Add(max(hs.Data, min(int(c.rcvBuf), maxWindow)))
 	c.sndWnd, c.sndMaxWnd = int32(hs.Window), int32(hs.Window)
 	e.S.FastOpenOK++

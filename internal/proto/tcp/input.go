@@ -188,7 +188,7 @@ func (c *Conn) trimLeft(e *Env, now clock.Time, s *seg, d int) bool {
 		s.seq, s.from, s.n = c.rcvNxt, s.from+d, s.n-d
 		return true
 	}
-	if s.n == 0 {
+	if s.n == 0 && !s.fin {
 		c.unacceptable(e, now, s)
 		return false
 	}

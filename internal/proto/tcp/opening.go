@@ -94,7 +94,8 @@ func (c *Conn) complete(e *Env, now clock.Time, s *seg, ev *Event) bool {
 		c.refused, c.refuse = true, s.h.Ack
 		return false
 	}
-	c.sndWnd, c.sndMaxWnd = int32(s.h.Window)<<c.sndScale, max(c.sndMaxWnd, int32(s.h.Window)<<c.sndScale)
+	c.sndWnd = int32(c.scaled(s.h))
+	c.sndMaxWnd = max(c.sndMaxWnd, c.sndWnd)
 	c.sndWl1, c.sndWl2 = s.h.Seq, s.h.Ack
 	c.establish(e, now, s, ev)
 	return true

@@ -19,7 +19,7 @@ func (c *Conn) Next(e *Env, now clock.Time, o *Out) bool {
 		return c.open != nil && c.nextOpening(e, now, o)
 	}
 	nxt := c.snd.Nxt()
-	if c.sndEnd != nxt || c.snd.Outstanding() > 0 {
+	if c.last() != nxt || c.snd.Outstanding() > 0 {
 		new := c.sendable(nxt)
 		var r loss.Range
 		if c.snd.Outstanding() > 0 && c.snd.Next(&e.L, now, new, c.burst(), &r) {

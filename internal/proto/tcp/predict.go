@@ -22,6 +22,7 @@ func (c *Conn) predicted(e *Env, now clock.Time, h *wire.TCPHeader, n int, ecn E
 			return false
 		}
 		e.S.PredDat++
+		c.rcvDataSegs++
 		if c.time {
 			c.stampRTT(now, o.TSEcr-c.tsOff)
 		}
