@@ -165,11 +165,13 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 		sh.drop(p, b, c.why)
 		return
 	}
+	tun := &p.v.tun.TCP
 	par := syn.Listen{
-		MSS: uint16(max(c.mtu-ipTCPLen, 64)), Window: int(p.v.tun.TCP.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
-		Full: l.queue.Full(),
+		MSS: uint16(max(c.mtu-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
+		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
+		SACK: tun.SACK != 0, ECN: tun.ECN != 0, Full: l.queue.Full(),
 	}
-	top := int(p.v.tun.TCP.RcvMax)
+	top := int(tun.RcvMax)
 	if o.RcvBuf != 0 {
 		par.Window, top = o.RcvBuf, o.RcvBuf
 	}

@@ -36,16 +36,6 @@ func (c *cachedRoute) wayTo(st *Stack, v *View, table uint32, dst netip.Addr) (f
 	return true
 }
 
-// burst returns how many payload bytes one frame to there may have: as many
-// segments as fit into one super-segment, or one where the link wants them
-// single.
-func (c *cachedRoute) burst(mss int) int {
-	if c.out == nil || c.out.props.Segments || mss <= 0 {
-		return mss
-	}
-	return max(maxSuper/mss, 1) * mss
-}
-
 // maxSuper is the most payload of a super-segment: 45 segments of 1,448 bytes.
 // With headers it stays below what the length field of a packet can say.
 const maxSuper = 65160

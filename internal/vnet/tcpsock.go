@@ -15,6 +15,7 @@ import (
 type StreamTunables struct {
 	Blackhole int32 `sysctl:"net.inet.tcp.blackhole,min=0,max=2" desc:"do not answer segments for closed ports: 1 SYNs, 2 all"`
 	ReassMax  int32 `sysctl:"net.inet.tcp.reass.maxmem,min=0,max=1073741824" desc:"bytes of memory that a shard keeps out of order for all connections"`
+	TSO       int32 `sysctl:"net.inet.tcp.tso,min=0,max=1" desc:"send many segments as one, to be cut where a link needs them single; of connections opened from now on"`
 	Backlog   int32 `sysctl:"kern.ipc.soacceptqueue,min=1,max=65535" desc:"most connections that wait to be accepted by one listener"`
 }
 
@@ -94,7 +95,7 @@ func (s *TCPSock) configure(p *pass, g *tcp.Config) {
 		link = s.route.out.mtu
 	}
 	g.MSS, g.LinkMSS = max(mtu-ipTCPLen, 64), max(link-ipTCPLen, 64)
-	if s.route.out == nil || !s.route.out.props.Segments {
+	if p.v.tun.Stream.TSO != 0 {
 		g.MaxBurst = maxSuper
 	}
 }
@@ -127,11 +128,10 @@ func (s *TCPSock) tuned(p *pass) {
 		p.r.Wake(&s.out)
 	}
 	mss := s.conn.MSS()
-	if chunk := int32(s.route.burst(mss)); chunk != s.chunk.Load() {
-		if chunk == int32(mss) { // no super-segments: chunks are for their own sake
-			chunk = int32(max(maxSuper/max(mss, 1), 1) * mss)
+	if mss > 0 {
+		if chunk := int32(max(maxSuper/mss, 1) * mss); chunk != s.chunk.Load() {
+			s.chunk.Store(chunk)
 		}
-		s.chunk.Store(chunk)
 	}
 	limit := s.conn.RcvLimit()
 	s.in.TellAt(s.in.Taken() + uint64(min(max(2*mss, limit/4), limit/2)))

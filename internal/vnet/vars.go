@@ -59,7 +59,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
-		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, Backlog: 4096},
+		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }
 
