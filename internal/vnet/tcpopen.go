@@ -169,7 +169,7 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 	par := syn.Listen{
 		MSS: uint16(max(c.mtu-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
 		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
-		SACK: tun.SACK != 0, ECN: tun.ECN != 0, Full: l.queue.Full(),
+		SACK: p.v.tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.queue.Full(),
 	}
 	top := int(tun.RcvMax)
 	if o.RcvBuf != 0 {
