@@ -55,7 +55,8 @@ func (c *Conn) timedOut(e *Env, now clock.Time, ev *Event) {
 		return // keepinit decides
 	}
 	n := c.snd.Backoffs()
-	if n > maxBackoffs {
+	if n > maxBackoffs && (c.sndWnd > 0 || now.Sub(c.lastRcv) > 2*ms(e.T.PersMax)) {
+		// A peer that has taken its window back and answers may go on (§3.8.6.1).
 		c.giveUp(e, ev)
 		return
 	}
