@@ -34,8 +34,14 @@ func (c *Conn) Expire(e *Env, now clock.Time, ev *Event) {
 		e.S.DelAck++
 		c.ackNow()
 	}
-	if c.snd.Deadline() <= now && c.snd.Expire(&e.L, now) == loss.RTO {
-		c.timedOut(e, now, ev)
+	if c.snd.Deadline() <= now {
+		switch c.snd.Expire(&e.L, now) {
+		case loss.Tail:
+			c.trouble()
+		case loss.RTO:
+			c.trouble()
+			c.timedOut(e, now, ev)
+		}
 	}
 	if c.userAt <= now && c.state != CLOSED {
 		c.giveUp(e, ev)
