@@ -63,6 +63,9 @@ func (c *Conn) acknowledge(e *Env, now clock.Time, s *seg, ev *Event) {
 	if c.small && c.sndSmall.AtMost(c.snd.Una()) {
 		c.small = false
 	}
+	if c.troubled && c.calm.AtMost(c.snd.Una()) {
+		c.troubled = false
+	}
 	if c.urgOut && c.sndUp.AtMost(c.snd.Una()) {
 		c.urgOut = false
 	}

@@ -82,10 +82,11 @@ func (c *Conn) timeWait(e *Env, ev *Event) {
 
 // drop ends the connection without a word to the peer.
 func (c *Conn) drop(e *Env, ev *Event, err syscall.Errno) {
-	if c.synchronized() {
-		e.S.Drops++
-	} else {
+	switch {
+	case !c.synchronized():
 		e.S.ConnDrops++
+	case err != 0:
+		e.S.Drops++
 	}
 	e.S.Closed++
 	c.state, c.held, c.acks = CLOSED, nil, 0

@@ -27,6 +27,7 @@ type Conn struct {
 	sndWl2    wire.Seq // last updated the window (RFC 9293 §3.3.1)
 	sndSmall  wire.Seq // end of the last segment that was not full
 	sndUp     wire.Seq // after the last urgent byte written
+	calm      wire.Seq // what must be acknowledged for a loss to be over, where troubled
 
 	// What we receive.
 	refuse  wire.Seq // sequence number of a reset that answers, where refused
@@ -59,6 +60,7 @@ type Conn struct {
 	tsRTT    uint32     // least timestamp round trip of this round, ms+1; 0: none
 
 	pathMSS  uint16 // what the path takes, options not deducted
+	toldMSS  uint16 // what the route was last said to take
 	peerMSS  uint16 // what the peer takes
 	advMSS   uint16 // what we announced
 	rcvMSS   uint16 // the largest segment of the peer
@@ -76,6 +78,7 @@ type Conn struct {
 	rcvScale    uint8
 	state       State
 	small       bool // sndSmall is not acknowledged yet
+	troubled    bool // something was sent again, and what was in flight then still is
 
 	ipv6, noDelay, cork            bool
 	sack, time, scale, ecn         bool
@@ -176,7 +179,7 @@ func (c *Conn) begin(e *Env, now clock.Time, g *Config) {
 	c.open = &opening{cc: g.CC}
 	c.ipv6, c.noDelay = g.IPv6, g.NoDelay
 	c.pathMSS = uint16(min(max(g.MSS, minMSS), maxWindow))
-	c.advMSS = c.pathMSS
+	c.advMSS, c.toldMSS = c.pathMSS, c.pathMSS
 	if g.LinkMSS > 0 {
 		c.advMSS = uint16(min(g.LinkMSS, maxWindow))
 	}

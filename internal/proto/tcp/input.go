@@ -120,12 +120,12 @@ func (c *Conn) remember(now clock.Time, s *seg) {
 // inSYN deals with a SYN on a connection that has had its own: false where that
 // is all there is to do (RFC 5961 §4.2, RFC 9293 §3.10.7.4, fourth).
 func (c *Conn) inSYN(e *Env, now clock.Time, s *seg, ev *Event) bool {
-	if c.state == SYNRCVD && s.h.Seq == c.rcvNxt-1 && c.open != nil && c.open.irs == s.h.Seq {
+	if c.state == SYNRCVD && s.h.Seq == c.open.irs {
 		if !s.h.Flags.Has(wire.ACK) {
 			c.synAck = true // the peer has not seen our SYN-ACK
 			return false
 		}
-		s.seq, s.n, s.fin = s.h.Seq.Add(1), 0, false // simultaneous open: the peer's SYN-ACK
+		s.seq, s.n, s.fin = c.rcvNxt, 0, false // simultaneous open: the peer's SYN-ACK
 		return true
 	}
 	e.S.BadSYN++
@@ -169,7 +169,9 @@ func (c *Conn) trim(e *Env, now clock.Time, s *seg) bool {
 			e.S.RcvAfterWB += uint64(over)
 		}
 		s.n, s.fin = s.n-over, false
-		c.ackNow()
+		if s.n == 0 || s.seq == c.rcvNxt {
+			c.ackNow()
+		}
 	}
 	return true
 }

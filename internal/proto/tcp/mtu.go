@@ -41,9 +41,14 @@ func (c *Conn) fitMSS() {
 func (c *Conn) MSS() int { return int(c.mss) }
 
 // SetMSS says that the path now takes segments of mss bytes without options, as
-// Config.MSS does: the route or its MTU has changed.
+// Config.MSS does: the route or its MTU has changed. Said again it says nothing
+// new, and leaves alone what has been learned of the path since.
 func (c *Conn) SetMSS(mss int) {
-	c.pathMSS, c.fullMSS = uint16(min(max(mss, minMSS), maxWindow)), 0
+	n := uint16(min(max(mss, minMSS), maxWindow))
+	if n == c.toldMSS {
+		return
+	}
+	c.toldMSS, c.pathMSS, c.fullMSS = n, n, 0
 	c.fitMSS()
 	if c.synchronized() {
 		c.snd.SetMSS(int(c.mss))

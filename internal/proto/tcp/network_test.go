@@ -467,3 +467,50 @@ func shrink(im impair, fail string) (impair, string) {
 	}
 	return im, fail
 }
+
+// TestModelSees plants faults: the model must find each, or it proves nothing.
+func TestModelSees(t *testing.T) {
+	for name, plant := range map[string]func(*model, *Out){
+		"beyond the window":     func(m *model, o *Out) { o.Hdr.Seq, o.Off, o.Len = m.peerEdge, uint64(m.peerEdge-m.w.ends[0].iss)-1, 2 },
+		"offset":                func(m *model, o *Out) { o.Off++; o.Len = 1 },
+		"nobody wrote":          func(m *model, o *Out) { o.Len = 1 << 20 },
+		"gap":                   func(m *model, o *Out) { o.Hdr.Seq = m.nxt.Add(5); o.Off += 5; o.Len = 1 },
+		"FIN elsewhere":         func(m *model, o *Out) { o.Hdr.Flags |= wire.FIN; o.Hdr.Seq = o.Hdr.Seq.Add(-9) },
+		"ack goes back":         func(m *model, o *Out) { o.Hdr.Ack-- },
+		"ack of nothing":        func(m *model, o *Out) { o.Hdr.Ack = o.Hdr.Ack.Add(100) },
+		"window shrinks":        func(m *model, o *Out) { o.Hdr.Window -= 2 },
+		"timestamp":             func(m *model, o *Out) { o.Hdr.Options.TSVal -= 10_000 },
+		"no timestamp":          func(m *model, o *Out) { o.Hdr.Options.HasTime = false },
+		"SACK of nothing":       func(m *model, o *Out) { o.Hdr.Options.NSACK, o.Hdr.Options.SACK[0].End = 1, o.Hdr.Ack },
+		"ECT on acknowledgment": func(m *model, o *Out) { o.ECT = true },
+		"no ACK":                func(m *model, o *Out) { o.Hdr.Flags = 0 },
+	} {
+		w := newNetwork(impair{Seed: 1, Bytes: [2]int{5000, 5000}, Delay: time.Millisecond, Unfinished: true})
+		for i := 0; i < 2; i++ { // both SYNs, and their acknowledgment
+			w.users()
+			p := w.wire[0]
+			w.wire = nil
+			w.now = p.at
+			w.deliver(&p)
+		}
+		x := &w.ends[0]
+		w.wire = nil
+		x.c.ackNow()
+		var o Out
+		for x.c.Next(x.env(&w.im), w.now, &o) {
+			x.m.sent(&o)
+		}
+		if w.fail != "" || x.c.State() != ESTABLISHED {
+			t.Fatal(w.fail, x.c.State())
+		}
+		x.c.ackNow()
+		if !x.c.Next(x.env(&w.im), w.now, &o) || o.Len > 0 {
+			t.Fatal("no acknowledgment")
+		}
+		o.Off = uint64(o.Hdr.Seq-x.iss) - 1
+		plant(&x.m, &o)
+		if x.m.sent(&o); w.fail == "" {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+}

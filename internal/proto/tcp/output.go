@@ -113,7 +113,7 @@ func (c *Conn) allowed(e *Env, now clock.Time, nxt wire.Seq, n int) int {
 	if n >= burst {
 		return burst
 	}
-	if out < 2*full || c.fin || burst == full {
+	if out < 2*full || c.fin || burst == full || c.troubled {
 		return n
 	}
 	if c.last() != nxt.Add(n) { // a window is in the way
@@ -163,7 +163,12 @@ func (c *Conn) resend(e *Env, now clock.Time, o *Out, r *loss.Range) {
 	c.put(e, now, o, flags, r.Start)
 	o.Retransmit = true
 	c.sndDataSegs++
+	c.trouble()
 }
+
+// trouble ends the collecting of bursts until all that is in flight has been
+// acknowledged: the sender, in recovery, counts on what it allows being sent.
+func (c *Conn) trouble() { c.troubled, c.calm = true, c.snd.Nxt() }
 
 // payload sets the part of o that says which bytes go with it, takes FIN out of
 // n numbers from seq on, and returns how many bytes there are.

@@ -34,8 +34,14 @@ func (c *Conn) Expire(e *Env, now clock.Time, ev *Event) {
 		e.S.DelAck++
 		c.ackNow()
 	}
-	if c.snd.Deadline() <= now && c.snd.Expire(&e.L, now) == loss.RTO {
-		c.timedOut(e, now, ev)
+	if c.snd.Deadline() <= now {
+		switch c.snd.Expire(&e.L, now) {
+		case loss.Tail:
+			c.trouble()
+		case loss.RTO:
+			c.trouble()
+			c.timedOut(e, now, ev)
+		}
 	}
 	if c.userAt <= now && c.state != CLOSED {
 		c.giveUp(e, ev)
@@ -55,7 +61,8 @@ func (c *Conn) timedOut(e *Env, now clock.Time, ev *Event) {
 		return // keepinit decides
 	}
 	n := c.snd.Backoffs()
-	if n > maxBackoffs {
+	if n > maxBackoffs && (c.sndWnd > 0 || now.Sub(c.lastRcv) > 2*ms(e.T.PersMax)) {
+		// A peer that has taken its window back and answers may go on (§3.8.6.1).
 		c.giveUp(e, ev)
 		return
 	}

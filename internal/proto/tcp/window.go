@@ -7,9 +7,10 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// space returns the right edge that the receive buffer has room for.
+// space returns the right edge that the receive buffer has room for, and that
+// the header can say.
 func (c *Conn) space() wire.Seq {
-	return c.rcvNxt.Add(max(int(c.rcvBuf)-int(c.rcvOff-c.read), 0))
+	return c.rcvNxt.Add(min(max(int(c.rcvBuf)-int(c.rcvOff-c.read), 0), maxWindow<<c.rcvScale))
 }
 
 // announce returns what the window field of the next segment says, and
@@ -46,7 +47,7 @@ func (c *Conn) Read(total uint64) bool {
 	if gain <= 0 {
 		return false
 	}
-	wnd, buf, full := c.rcvAdv.Sub(c.rcvNxt), int(c.rcvBuf), int(c.advMSS)
+	wnd, buf, full := c.rcvAdv.Sub(c.rcvNxt), min(int(c.rcvBuf), maxWindow<<c.rcvScale), int(c.advMSS)
 	worth := 2*gain >= buf || gain >= 2*full && (4*gain >= buf || 8*wnd <= buf || buf <= 8*full)
 	if worth {
 		c.ackNow()
