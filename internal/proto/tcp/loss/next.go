@@ -22,6 +22,7 @@ func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool {
 	if id == none || q.frto == 2 && q.frtoSent < frtoNew*s.win.MSS && fresh > 0 {
 		return false
 	}
+	q.absorb(id, limit)
 	n := s.allowed(e, now, min(q.recs[id].size(), limit))
 	if n == 0 {
 		return false
@@ -35,6 +36,26 @@ func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool {
 	s.again(e, now, id, q.why, r)
 	q.force = false
 	return true
+}
+
+// absorb makes lost records that follow id directly a part of it, until it has
+// limit bytes: what was written in small pieces is sent again in full segments.
+func (b *board) absorb(id int32, limit int) {
+	r := &b.recs[id]
+	if next := r.next; next == none || b.recs[next].start != r.end || r.size() >= limit {
+		return
+	}
+	i := b.find(r.start)
+	j := i + 1
+	for size := r.size(); j < len(b.order) && size < limit; j++ {
+		n := b.order[j].id
+		if b.recs[n].state&lost == 0 {
+			break
+		}
+		size += b.recs[n].size()
+		b.unlink(n)
+	}
+	b.merge(i, j)
 }
 
 // frtoNew is how many new segments test the network after a timeout (RFC 5682

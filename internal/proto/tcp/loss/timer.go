@@ -121,7 +121,10 @@ func (s *Sender) timeout(e *Env, now clock.Time) {
 	q.rtoAt = now.Add(s.RTO(e))
 	if !s.established {
 		s.synResent = uint8(min(int(s.synResent)+1, 255))
-		s.loseAll()
+		if first := &q.recs[q.order[q.head].id]; first.size() > 1 { // what goes with the SYN waits (RFC 7413 §4.2.1)
+			q.split(q.head, first.start.Add(1))
+		}
+		q.markLost(q.order[q.head].id)
 		q.state, q.why, q.force = Loss, Timeout, true
 		return
 	}
