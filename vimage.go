@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -79,8 +80,8 @@ func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
 		return nil, wrapConfig("new stack", name, e)
 	}
 	if c.FIBs > 1 {
-		if e := st.SetFIBs(c.FIBs); e != 0 {
-			st.Close()
+		if e := control.SetFIBs(st, c.FIBs); e != 0 {
+			control.Close(st)
 			return nil, wrapConfig("new stack", name, e)
 		}
 	}
@@ -109,7 +110,7 @@ func (w *World) Stacks() []*Stack {
 // net.ErrClosed.
 func (w *World) Close() {
 	for _, st := range w.w.Stacks() {
-		st.Close()
+		control.Close(st)
 	}
 }
 

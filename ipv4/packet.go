@@ -22,7 +22,7 @@ func (c *PacketConn) ReadFrom(b []byte) (n int, cm *ControlMessage, src net.Addr
 	if err != nil {
 		return 0, nil, nil, c.ioErr("read", nil, err)
 	}
-	return n, control(c.flags.get(), &info), c.from(&info), nil
+	return n, controlMessage(c.flags.get(), &info), c.from(&info), nil
 }
 
 // WriteTo sends a payload to dst, or to the connected address if dst is nil. cm
@@ -59,8 +59,8 @@ func (c *genericOpt) from(info *vnet.Recv) net.Addr {
 	return net.UDPAddrFromAddrPort(info.From)
 }
 
-// control returns what the flags ask for, nil if that is nothing.
-func control(cf ControlFlags, info *vnet.Recv) *ControlMessage {
+// controlMessage returns what the flags ask for, nil if that is nothing.
+func controlMessage(cf ControlFlags, info *vnet.Recv) *ControlMessage {
 	if cf == 0 {
 		return nil
 	}

@@ -25,7 +25,7 @@ func (c *RawConn) ReadFrom(b []byte) (h *Header, p []byte, cm *ControlMessage, e
 	if err != nil {
 		return nil, nil, nil, c.ioErr("read", nil, err)
 	}
-	return h, p, control(c.flags.get(), &info), nil
+	return h, p, controlMessage(c.flags.get(), &info), nil
 }
 
 // split returns the header that a packet, of which the end may be missing,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -81,9 +82,9 @@ func TestStacksOverDevices(t *testing.T) {
 			if e != 0 {
 				t.Fatal(e)
 			}
-			index, e := st.AddInterface(vnet.IfaceConfig{Name: "tap0", Port: wire})
+			index, e := control.AddInterface(st, control.IfaceConfig{Name: "tap0", Port: wire})
 			if e == 0 {
-				e = st.AddAddr(index, netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)))
+				e = control.AddAddr(st, index, netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)))
 			}
 			if e != 0 {
 				t.Fatal(e)
@@ -113,7 +114,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if st := wires[i].Stats(); st.Sent < 25 || st.Received < 25 || st.WriteErrors != 0 || st.BadMeta != 0 {
 				t.Errorf("%+v", st)
 			}
-			w.Stack("host").Close()
+			control.Close(w.Stack("host"))
 			for w.Sched().Working() > 0 {
 				runtime.Gosched()
 			}

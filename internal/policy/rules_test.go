@@ -28,7 +28,7 @@ const (
 
 	leaves = "internal/wire internal/clock internal/table"
 	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr link internal/proto/..." // the hall
-	core   = below + " internal/vnet internal/jail ."
+	core   = below + " internal/vnet internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
 
@@ -77,9 +77,11 @@ var rules = []rule{
 		why: "real devices: one operating system or dependency each, one reader goroutine each"},
 	{pkg: "internal/vnet", may: below, mods: xmods,
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
-	{pkg: "internal/jail", may: below + " internal/vnet", mods: xmods,
+	{pkg: "internal/control", may: below + " internal/vnet", mods: xmods,
+		why: "changes stacks: packets run below it"},
+	{pkg: "internal/jail", may: below + " internal/vnet internal/control", mods: xmods,
 		why: "owns stacks"},
-	{pkg: ".", may: below + " internal/vnet internal/jail", mods: xmods, goFiles: many,
+	{pkg: ".", may: below + " internal/vnet internal/control internal/jail", mods: xmods, goFiles: many,
 		why: "the front door: what users import"},
 	{pkg: "ipv4", may: core, mods: xmods, goFiles: many,
 		why: "drop-in for golang.org/x/net/ipv4"},

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -11,12 +11,14 @@ import (
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-func newStack(t testing.TB, w *World, name string) *Stack {
+func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := w.NewStack(StackConfig{Name: name})
+	st, e := w.NewStack(vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
 }
@@ -24,23 +26,23 @@ func newStack(t testing.TB, w *World, name string) *Stack {
 // TestModuleVars is behaviour 1.1.4: every stack has its own copy, existing
 // ones at once, later ones from the initial value.
 func TestModuleVars(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	a := newStack(t, w, "a")
 	type conf struct{ x, y int }
-	m := &Module{Name: "m"}
-	v, n := NewVar(m, conf{1, 2}), NewVar(m, 7)
+	m := &vnet.Module{Name: "m"}
+	v, n := vnet.NewVar(m, conf{1, 2}), vnet.NewVar(m, 7)
 	if v.Of(a) != nil {
 		t.Error("a variable before its module is loaded")
 	}
 	must(t, w.LoadModule(m))
-	if e := w.LoadModule(&Module{Name: "m"}); e != syscall.EEXIST {
+	if e := w.LoadModule(&vnet.Module{Name: "m"}); e != syscall.EEXIST {
 		t.Errorf("a second module of the name: %v", e)
 	}
 	b := newStack(t, w, "b")
 	v.Of(a).x, *n.Of(a) = 100, 200
-	for _, st := range []*Stack{b, newStack(t, w, "c")} {
+	for _, st := range []*vnet.Stack{b, newStack(t, w, "c")} {
 		if *v.Of(st) != (conf{1, 2}) || *n.Of(st) != 7 {
-			t.Errorf("%s starts with %v and %d", st.name, *v.Of(st), *n.Of(st))
+			t.Errorf("%s starts with %v and %d", st.Name(), *v.Of(st), *n.Of(st))
 		}
 	}
 	if *v.Of(a) != (conf{100, 2}) || *n.Of(a) != 200 {
@@ -50,7 +52,7 @@ func TestModuleVars(t *testing.T) {
 	if e := w.UnloadModule(m); e != syscall.ENOENT {
 		t.Errorf("unloaded twice: %v", e)
 	}
-	if v.Of(a) != nil || a.slots.Load() != nil {
+	if v.Of(a) != nil || a.Slots() {
 		t.Error("a variable after its module is unloaded")
 	}
 	must(t, w.LoadModule(m))
@@ -72,17 +74,17 @@ func (r *recorder) add(s string) {
 	r.log = append(r.log, s)
 }
 
-func (r *recorder) module(name, failOn string) *Module {
-	return &Module{
+func (r *recorder) module(name, failOn string) *vnet.Module {
+	return &vnet.Module{
 		Name: name,
-		Construct: func(st *Stack) syscall.Errno {
-			if st.name == failOn {
+		Construct: func(st *vnet.Stack) syscall.Errno {
+			if st.Name() == failOn {
 				return syscall.ENOMEM
 			}
-			r.add("+" + name + st.name)
+			r.add("+" + name + st.Name())
 			return 0
 		},
-		Destruct: func(st *Stack) { r.add("-" + name + st.name) },
+		Destruct: func(st *vnet.Stack) { r.add("-" + name + st.Name()) },
 	}
 }
 
@@ -97,7 +99,7 @@ func (r *recorder) want(t *testing.T, want ...string) {
 // TestModuleOrder: constructors run in order, destructors in exact reverse, and
 // of what failed nothing stays.
 func TestModuleOrder(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	var r recorder
 	newStack(t, w, "1")
 	two := newStack(t, w, "2")
@@ -111,22 +113,22 @@ func TestModuleOrder(t *testing.T) {
 		t.Errorf("load: %v", e)
 	}
 	r.want(t, "+c1", "+c2", "-c2", "-c1")
-	if len(w.mods.all()) != 2 {
+	if w.Modules() != 2 {
 		t.Error("a module that failed is loaded")
 	}
-	two.Close()
-	two.Close()
+	control.Close(two)
+	control.Close(two)
 	r.want(t, "-b2", "-a2")
 	must(t, w.UnloadModule(a))
 	r.want(t, "-a3", "-a1")
 	d := r.module("d", "5")
 	must(t, w.LoadModule(d))
 	r.log = nil
-	if _, e := w.NewStack(StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
+	if _, e := w.NewStack(vnet.StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
 		t.Errorf("a stack that could not be constructed: %v", e)
 	}
 	r.want(t, "+b5", "-b5")
-	if _, e := w.NewStack(StackConfig{Name: "1"}); e != syscall.EEXIST {
+	if _, e := w.NewStack(vnet.StackConfig{Name: "1"}); e != syscall.EEXIST {
 		t.Errorf("a second stack of the name: %v", e)
 	}
 	r.want(t, "+b1", "+d1", "-d1", "-b1")
@@ -136,24 +138,24 @@ func TestModuleOrder(t *testing.T) {
 // TestModuleVisibility: a stack is found only after its last constructor and
 // before its first destructor.
 func TestModuleVisibility(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	saw := 0
-	look := func(st *Stack) {
+	look := func(st *vnet.Stack) {
 		if w.Stack("late") != nil || slices.Contains(w.Stacks(), st) {
 			t.Error("a stack is visible to its constructor or destructor")
 		}
 		saw++
 	}
-	must(t, w.LoadModule(&Module{
+	must(t, w.LoadModule(&vnet.Module{
 		Name:      "m",
-		Construct: func(st *Stack) syscall.Errno { look(st); return 0 },
+		Construct: func(st *vnet.Stack) syscall.Errno { look(st); return 0 },
 		Destruct:  look,
 	}))
 	st := newStack(t, w, "late")
 	if w.Stack("late") != st {
 		t.Error("not visible")
 	}
-	st.Close()
+	control.Close(st)
 	if saw != 2 {
 		t.Errorf("%d calls", saw)
 	}
@@ -162,16 +164,18 @@ func TestModuleVisibility(t *testing.T) {
 // TestModulePackets: a module gets the frames and packets nobody else wants.
 func TestModulePackets(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		tp.learn("10.0.0.2", "10.0.0.1")
 		var got []string
-		m := &Module{
+		m := &vnet.Module{
 			Name: "m", EtherType: 0x88b5, Proto: 253,
-			InEther: func(st *Stack, i uint32, f wire.Ether) {
-				got = append(got, fmt.Sprint(st.name, i, string(f.Payload())))
+			InEther: func(st *vnet.Stack, i uint32, f wire.Ether) {
+				got = append(got, fmt.Sprint(st.Name(), i, string(f.Payload())))
 			},
-			InIP: func(st *Stack, i uint32, p wire.IPv4) { got = append(got, fmt.Sprint(st.name, i, string(p.Payload()))) },
+			InIP: func(st *vnet.Stack, i uint32, p wire.IPv4) {
+				got = append(got, fmt.Sprint(st.Name(), i, string(p.Payload())))
+			},
 		}
 		frame := make([]byte, wire.EtherLen, 20)
 		wire.PutEther(frame, tp.peer, tp.mac, 0x88b5)
@@ -184,7 +188,7 @@ func TestModulePackets(t *testing.T) {
 			}
 			tp.inject(frame, packet)
 			if loaded {
-				if want := []string{st.name + "2frame", st.name + "2packet"}; !slices.Equal(got, want) {
+				if want := []string{st.Name() + "2frame", st.Name() + "2packet"}; !slices.Equal(got, want) {
 					t.Errorf("the module got %q, want %q", got, want)
 				}
 				must(t, w.UnloadModule(m))
@@ -203,15 +207,15 @@ func TestModuleWhileRunning(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNet2(t, clock.NewReal(), shards)
-			m := &Module{Name: "m", Proto: 253}
-			v := NewVar(m, int64(1))
-			dead := NewVar(m, false)
-			m.InIP = func(st *Stack, _ uint32, _ wire.IPv4) {
+			m := &vnet.Module{Name: "m", Proto: 253}
+			v := vnet.NewVar(m, int64(1))
+			dead := vnet.NewVar(m, false)
+			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.IPv4) {
 				if v.Of(st) == nil || *dead.Of(st) {
 					t.Error("a packet in a module that is not there")
 				}
 			}
-			m.Destruct = func(st *Stack) { *dead.Of(st) = true }
+			m.Destruct = func(st *vnet.Stack) { *dead.Of(st) = true }
 			var stop atomic.Bool
 			var wg sync.WaitGroup
 			raw, e := n.a.ListenRaw(253, addr("0.0.0.0"), 0)
@@ -232,7 +236,7 @@ func TestModuleWhileRunning(t *testing.T) {
 					t.Fatal("wrong initial value")
 				}
 				*v.Of(n.a) = 5
-				wg.Go(st.Close)
+				wg.Go(func() { control.Close(st) })
 				must(t, n.w.UnloadModule(m))
 			}
 			stop.Store(true)

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"reflect"
@@ -11,18 +11,19 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // TestSysctlIsTheStacks is behaviour 1.1.3 and 10.2: a change is one stack's,
 // and later stacks start with the reference.
 func TestSysctlIsTheStacks(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	const name = "net.inet.ip.ttl"
 	a, b := newStack(t, w, "a"), newStack(t, w, "b")
-	want := func(st *Stack, n int64) {
+	want := func(st *vnet.Stack, n int64) {
 		t.Helper()
 		if got, e := st.Sysctl(name); e != 0 || got != n {
-			t.Errorf("%s: %d %v, want %d", st.name, got, e, n)
+			t.Errorf("%s: %d %v, want %d", st.Name(), got, e, n)
 		}
 	}
 	must(t, a.SetSysctl(name, 33))
@@ -39,7 +40,7 @@ func TestSysctlIsTheStacks(t *testing.T) {
 	// Another value of a stack with a page of its own moves nothing else.
 	must(t, a.SetSysctl("net.inet.ip.forwarding", 1))
 	want(a, 33)
-	if b.view.Load().tun == a.view.Load().tun {
+	if b.View().Tunables() == a.View().Tunables() {
 		t.Error("two stacks share a page that one of them changed")
 	}
 	// And it is what the stack does: the socket's TTL.
@@ -53,7 +54,7 @@ func TestSysctlIsTheStacks(t *testing.T) {
 func TestSysctlReaches(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		clk := clock.NewSim()
-		w := NewWorld(Config{Clock: clk})
+		w := vnet.NewWorld(vnet.Config{Clock: clk})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
 		send(t, s, "x", "10.0.0.7:7") // makes the ARP table
@@ -77,7 +78,7 @@ func TestSysctlReaches(t *testing.T) {
 }
 
 func TestSysctlErrors(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	st := newStack(t, w, "a")
 	for _, c := range []struct {
 		name  string
@@ -126,7 +127,7 @@ func TestDefaults(t *testing.T) {
 		"net.inet.udp.blackhole":      0,
 		"net.inet.ip.portrange.first": 10000, "net.inet.ip.portrange.last": 65535,
 	}
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	st := newStack(t, w, "a")
 	for name, n := range want {
 		if got, e := st.Sysctl(name); e != 0 || got != n {
@@ -135,12 +136,12 @@ func TestDefaults(t *testing.T) {
 	}
 	// Every tunable has a name of its own, a description, and a default within
 	// its range.
-	names := st.world.names.All()
-	if len(names) != leaves(reflect.TypeFor[Tunables]()) {
+	names := st.World().TunableNames()
+	if len(names) != leaves(reflect.TypeFor[vnet.Tunables]()) {
 		t.Error("two tunables share a name, or one has none")
 	}
 	for _, name := range names {
-		desc, lo, hi, _ := st.world.names.Describe(name)
+		desc, lo, hi, _ := st.World().Describe(name)
 		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
 			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}
@@ -165,7 +166,7 @@ func leaves(page reflect.Type) (n int) {
 // accident.
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
-		reflect.TypeFor[Tunables](), reflect.TypeFor[hot](), reflect.TypeFor[cold](), reflect.TypeFor[IfaceStats](),
+		reflect.TypeFor[vnet.Tunables](), reflect.TypeFor[vnet.Hot](), reflect.TypeFor[vnet.Cold](), reflect.TypeFor[vnet.IfaceStats](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
 	} {
 		for _, at := range shared(page, page.String()) {
@@ -202,7 +203,7 @@ func shared(page reflect.Type, at string) (list []string) {
 func TestCounterNames(t *testing.T) {
 	seen := make(map[string]string)
 	for _, block := range []reflect.Type{
-		reflect.TypeFor[hot](), reflect.TypeFor[cold](),
+		reflect.TypeFor[vnet.Hot](), reflect.TypeFor[vnet.Cold](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
 	} {
 		for i := range block.NumField() {

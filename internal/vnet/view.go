@@ -59,7 +59,7 @@ func (c *ifConf) primary() netip.Addr {
 // subnets. Several interfaces may be in one subnet.
 func (c *ifConf) broadcasts(a netip.Addr) bool {
 	for _, p := range c.addrs {
-		if c.flags&FlagBroadcast != 0 && broadcastOf(p) == a {
+		if c.flags&FlagBroadcast != 0 && BroadcastOf(p) == a {
 			return true
 		}
 	}
@@ -175,7 +175,7 @@ func (v *View) relocal(local []localAddr) {
 		}
 		for _, p := range c.addrs {
 			local = append(local, localAddr{p.Addr(), c.index, false})
-			if b := broadcastOf(p); b.IsValid() && c.flags&FlagBroadcast != 0 {
+			if b := BroadcastOf(p); b.IsValid() && c.flags&FlagBroadcast != 0 {
 				local = append(local, localAddr{b, c.index, true})
 			}
 		}
@@ -184,9 +184,9 @@ func (v *View) relocal(local []localAddr) {
 	v.local = slices.CompactFunc(local, func(a, b localAddr) bool { return a.addr == b.addr && a.broadcast == b.broadcast })
 }
 
-// broadcastOf returns the broadcast address of an IPv4 subnet, invalid where
+// BroadcastOf returns the broadcast address of an IPv4 subnet, invalid where
 // it has none (RFC 3021 for /31).
-func broadcastOf(p netip.Prefix) netip.Addr {
+func BroadcastOf(p netip.Prefix) netip.Addr {
 	if !p.Addr().Is4() || p.Bits() > 30 {
 		return netip.Addr{}
 	}
