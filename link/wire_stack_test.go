@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -101,7 +102,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if _, err := socks[n%2].WriteTo(text, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(2 - n%2)}), 7), nil); err != nil {
 				t.Fatal(err)
 			}
-			var from vnet.Recv
+			var from socket.Recv
 			got, err := socks[1-n%2].ReadFrom(buf, &from, true)
 			if err != nil || !bytes.Equal(buf[:got], text) {
 				t.Fatalf("datagram %d: %d bytes, %v", n, got, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -153,8 +154,8 @@ func (st *Stack) depart(c *ifConf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		for s := st.socks; s != nil; s = s.next {
 			sh.leaveIf(p, s, c.index)
-			if s.opts.Load().mcastIf == c.index {
-				s.option(func(o *sockOpts) { o.mcastIf = 0 })
+			if s.Opts.Load().McastIf == c.index {
+				s.Option(func(o *socket.Options) { o.McastIf = 0 })
 			}
 		}
 		return 0

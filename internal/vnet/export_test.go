@@ -55,10 +55,10 @@ func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
 
 // SendBy sends as if the sender had loaded v before others changed it.
 func (s *Sock) SendBy(v *View, data []byte, to netip.AddrPort) syscall.Errno {
-	if s.raw {
-		return s.outRaw(v, s.addrs.Load(), data, to.Addr(), nil)
+	if s.Raw {
+		return s.outRaw(v, s.Addrs.Load(), data, to.Addr(), nil)
 	}
-	return s.outUDP(v, s.addrs.Load(), data, to, nil)
+	return s.outUDP(v, s.Addrs.Load(), data, to, nil)
 }
 
 // Requeue puts n copies of a packet into the stack's own queue, as one batch.

@@ -16,6 +16,7 @@ import (
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -171,7 +172,7 @@ func (z *fuzzed) feed(t *testing.T, how byte, frame []byte) {
 	}
 	for _, s := range z.socks {
 		for {
-			var info vnet.Recv
+			var info socket.Recv
 			if _, err := s.ReadFrom(z.buf[:], &info, false); err == syscall.EAGAIN {
 				break
 			}
@@ -367,7 +368,7 @@ func (o *operator) sending(t *testing.T) {
 	case 2:
 		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 1)
 	}
-	s.WriteTo(make([]byte, 97*o.n(256)), to, &vnet.Send{TTL: o.n(4), IfIndex: uint32(o.n(6))})
+	s.WriteTo(make([]byte, 97*o.n(256)), to, &socket.Send{TTL: o.n(4), IfIndex: uint32(o.n(6))})
 	for range o.n(3) {
 		s.ReadFrom(make([]byte, 100), nil, false)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -225,7 +226,7 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 		s.Mcast(vnet.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
 		wg.Go(func() {
 			for b := make([]byte, 20000); ; {
-				var info vnet.Recv
+				var info socket.Recv
 				if _, err := s.ReadFrom(b, &info, true); errors.Is(err, net.ErrClosed) {
 					return
 				}

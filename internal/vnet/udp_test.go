@@ -16,6 +16,7 @@ import (
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -346,13 +347,13 @@ func TestSendOptions(t *testing.T) {
 	s.SetDontRoute(false)
 	must(t, s.SetTOS(0x10))
 	for _, c := range []struct {
-		how  *vnet.Send
+		how  *socket.Send
 		want wire.IPv4Header
 	}{
 		{nil, wire.IPv4Header{TTL: 64, TOS: 0x10, Src: addr("10.0.0.1")}},
-		{&vnet.Send{TTL: 3}, wire.IPv4Header{TTL: 3, TOS: 0x10, Src: addr("10.0.0.1")}},
-		{&vnet.Send{TOS: -1, Src: addr("10.0.0.3")}, wire.IPv4Header{TTL: 64, Src: addr("10.0.0.3")}},
-		{&vnet.Send{TOS: 4}, wire.IPv4Header{TTL: 64, TOS: 4, Src: addr("10.0.0.1")}},
+		{&socket.Send{TTL: 3}, wire.IPv4Header{TTL: 3, TOS: 0x10, Src: addr("10.0.0.1")}},
+		{&socket.Send{TOS: -1, Src: addr("10.0.0.3")}, wire.IPv4Header{TTL: 64, Src: addr("10.0.0.3")}},
+		{&socket.Send{TOS: 4}, wire.IPv4Header{TTL: 64, TOS: 4, Src: addr("10.0.0.1")}},
 	} {
 		if _, err := s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), c.how); err != nil {
 			t.Fatal(err)
@@ -362,7 +363,7 @@ func TestSendOptions(t *testing.T) {
 			t.Errorf("%+v: sent %v", c.how, got)
 		}
 	}
-	if _, err := s.WriteTo(nil, addrPort("192.0.2.1:7"), &vnet.Send{Src: addr("10.0.0.9")}); err != syscall.EADDRNOTAVAIL {
+	if _, err := s.WriteTo(nil, addrPort("192.0.2.1:7"), &socket.Send{Src: addr("10.0.0.9")}); err != syscall.EADDRNOTAVAIL {
 		t.Errorf("from another's address: %v", err)
 	}
 	empty(t, w)

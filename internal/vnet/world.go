@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -21,7 +22,7 @@ type World struct {
 	seed  table.Seed
 	ref   atomic.Pointer[Tunables] // what new stacks start with
 	trace atomic.Pointer[Tracer]
-	opts  sockOpts // every socket's until it changes one
+	opts  socket.Options // every socket's until it changes one
 
 	mu     sync.Mutex // control: taken before any Stack's
 	random uint64     // state of a SplitMix64 generator
@@ -50,7 +51,7 @@ func NewWorld(c Config) *World {
 	w.seed = table.NewSeed(w.rand())
 	ref := Defaults()
 	w.ref.Store(&ref)
-	w.opts = defaultOpts()
+	w.opts = socket.Defaults()
 	w.chooseOUI(c.Clock)
 	return w
 }

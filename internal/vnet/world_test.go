@@ -13,6 +13,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -78,9 +79,9 @@ func send(t testing.TB, s *vnet.Sock, data, to string) {
 }
 
 // expect reads one packet without waiting.
-func expect(t testing.TB, s *vnet.Sock, want string) vnet.Recv {
+func expect(t testing.TB, s *vnet.Sock, want string) socket.Recv {
 	t.Helper()
-	var info vnet.Recv
+	var info socket.Recv
 	buf := make([]byte, 65535)
 	n, err := s.ReadFrom(buf, &info, false)
 	if err != nil {
