@@ -7,17 +7,13 @@ import (
 
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // The tests configure stacks by package control, which imports this one: they
 // are outside, and see of the inside what is here.
 
 const LoIndex = loIndex
-
-type (
-	Hot  = hot
-	Cold = cold
-)
 
 // LinkHeader is what the path puts before packets to n, nil while n is not
 // resolved.
@@ -39,7 +35,7 @@ func (st *Stack) Neighbor(index uint32, ip netip.Addr) *Neighbor {
 func (st *Stack) Sink(index uint32) *Iface { return st.view.Load().conf(index).Iface }
 
 func (st *Stack) View() *View                                           { return st.view.Load() }
-func (v *View) Tunables() *Tunables                                     { return v.tun }
+func (v *View) Tunables() *vars.Tunables                                { return v.tun }
 func (v *View) Filter() Filter                                          { return v.filter }
 func (v *View) IsOurs(a netip.Addr) bool                                { return v.isOurs(a) }
 func (w *World) TunableNames() []string                                 { return w.names.All() }

@@ -7,10 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/proto/arp"
-	"github.com/seed88948545/vimage/internal/proto/icmp"
-	"github.com/seed88948545/vimage/internal/proto/igmp"
-	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -137,7 +134,7 @@ func TestDefaults(t *testing.T) {
 	// Every tunable has a name of its own, a description, and a default within
 	// its range.
 	names := st.World().TunableNames()
-	if len(names) != leaves(reflect.TypeFor[vnet.Tunables]()) {
+	if len(names) != leaves(reflect.TypeFor[vars.Tunables]()) {
 		t.Error("two tunables share a name, or one has none")
 	}
 	for _, name := range names {
@@ -160,65 +157,4 @@ func leaves(page reflect.Type) (n int) {
 		}
 	}
 	return n
-}
-
-// TestPagesArePlain: nothing in a page or a block of counters can be shared by
-// accident.
-func TestPagesArePlain(t *testing.T) {
-	for _, page := range []reflect.Type{
-		reflect.TypeFor[vnet.Tunables](), reflect.TypeFor[vnet.Hot](), reflect.TypeFor[vnet.Cold](), reflect.TypeFor[vnet.IfaceStats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-	} {
-		for _, at := range shared(page, page.String()) {
-			t.Error(at)
-		}
-	}
-	if shared(reflect.TypeFor[struct{ a [2]struct{ m map[int]int } }](), "planted") == nil {
-		t.Error("this test cannot fail")
-	}
-}
-
-// shared lists what is not plain in a type.
-func shared(page reflect.Type, at string) (list []string) {
-	switch page.Kind() {
-	case reflect.Struct:
-		for i := range page.NumField() {
-			list = append(list, shared(page.Field(i).Type, at+"."+page.Field(i).Name)...)
-		}
-		if strings.HasPrefix(page.PkgPath(), "sync") {
-			list = append(list, at+" is a "+page.String())
-		}
-	case reflect.Array:
-		list = shared(page.Elem(), at+"[]")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Bool:
-	default:
-		list = append(list, at+" is a "+page.String())
-	}
-	return list
-}
-
-// TestCounterNames: no two counters of a stack share a name, and every one is
-// seen by name.
-func TestCounterNames(t *testing.T) {
-	seen := make(map[string]string)
-	for _, block := range []reflect.Type{
-		reflect.TypeFor[vnet.Hot](), reflect.TypeFor[vnet.Cold](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-	} {
-		for i := range block.NumField() {
-			f := block.Field(i)
-			name := f.Tag.Get("stat")
-			if name == "" {
-				if f.Type.Kind() == reflect.Uint64 {
-					t.Errorf("%v.%s has no name", block, f.Name)
-				}
-				continue
-			}
-			if other, ok := seen[name]; ok {
-				t.Errorf("%s counts %v.%s and %s", name, block, f.Name, other)
-			}
-			seen[name] = block.String() + "." + f.Name
-		}
-	}
 }

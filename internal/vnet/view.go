@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -11,7 +12,7 @@ import (
 // View is what seldom changes about a stack, as the path sees it: a batch
 // loads it once, and it never changes.
 type View struct {
-	tun    *Tunables
+	tun    *vars.Tunables
 	ifs    []*ifConf // by index-1; nil where there is none
 	local  []localAddr
 	filter Filter

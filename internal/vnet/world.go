@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -20,7 +21,7 @@ import (
 type World struct {
 	sched *netisr.Sched
 	seed  table.Seed
-	ref   atomic.Pointer[Tunables] // what new stacks start with
+	ref   atomic.Pointer[vars.Tunables] // what new stacks start with
 	trace atomic.Pointer[Tracer]
 	opts  socket.Options // every socket's until it changes one
 
@@ -32,7 +33,7 @@ type World struct {
 	last   *Stack
 	byName map[string]*Stack
 	mods   modules
-	names  sysctl.Names[Tunables]
+	names  sysctl.Names[vars.Tunables]
 }
 
 // Config describes a World. The zero value is a world in real time with a
@@ -49,7 +50,7 @@ func NewWorld(c Config) *World {
 	}
 	w := &World{sched: netisr.NewSched(c.Clock), random: c.Seed, byName: make(map[string]*Stack)}
 	w.seed = table.NewSeed(w.rand())
-	ref := Defaults()
+	ref := vars.Defaults()
 	w.ref.Store(&ref)
 	w.opts = socket.Defaults()
 	w.chooseOUI(c.Clock)

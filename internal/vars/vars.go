@@ -1,6 +1,10 @@
-package vnet
+// Package vars composes what the protocols of a stack may be told and what they
+// count: the tunables and statistics that each room declares beside its code,
+// and those of the network and transport layers, which have no room.
+package vars
 
 import (
+	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
@@ -52,8 +56,8 @@ func Defaults() Tunables {
 	}
 }
 
-// hot is the counters that nearly every packet touches.
-type hot struct {
+// Hot is the counters that nearly every packet touches.
+type Hot struct {
 	InReceives   uint64 `stat:"ip.received"`
 	InDelivers   uint64 `stat:"ip.delivered"`
 	Forwarded    uint64 `stat:"ip.forwarded"`
@@ -63,8 +67,8 @@ type hot struct {
 	UDPOut       uint64 `stat:"udp.sent"`
 }
 
-// cold is the counters of what happens now and then.
-type cold struct {
+// Cold is the counters of what happens now and then.
+type Cold struct {
 	Fragmented    uint64 `stat:"ip.fragmented"` // packets cut into fragments
 	FragsSent     uint64 `stat:"ip.fragssent"`  // fragments made
 	Broadcasts    uint64 `stat:"udp.bcast"`     // datagrams that came by broadcast or multicast
@@ -76,5 +80,5 @@ type cold struct {
 	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
 	RawDelivered  uint64 `stat:"ip.rawout"`
-	DroppedFrames [numReasons]uint64
+	DroppedFrames [pkt.NumReasons]uint64
 }

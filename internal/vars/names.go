@@ -1,4 +1,4 @@
-package vnet
+package vars
 
 import (
 	"reflect"
@@ -14,7 +14,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{hot{}, cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{}} {
+	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {
 			if name := t.Field(i).Tag.Get("stat"); name != "" {
