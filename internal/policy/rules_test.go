@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr internal/socket internal/vars link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -51,6 +51,8 @@ var rules = []rule{
 		why: "the receive queue of a socket: where packets wait for goroutines"},
 	{pkg: "internal/socket", may: leaves + " internal/pkt internal/sockbuf internal/netisr",
 		why: "a socket as its user sees it; knows no stack"},
+	{pkg: "internal/pfil", may: leaves + " internal/pkt internal/netisr",
+		why: "what a packet filter sees and may decide: filters need no stack"},
 	{pkg: "internal/vars", may: leaves + " internal/pkt internal/proto/...",
 		why: "puts the rooms' plain structs together, in a page of tunables and in a list of names"},
 

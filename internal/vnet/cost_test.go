@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -15,7 +16,7 @@ import (
 type passFilter struct{}
 
 // Filter implements Filter.
-func (passFilter) Filter(*vnet.FilterPacket) vnet.Verdict { return vnet.Verdict{} }
+func (passFilter) Filter(*pfil.Packet) pfil.Verdict { return pfil.Verdict{} }
 
 // TestPathAllocatesNothing sends, forwards and receives with and without a
 // filter.
@@ -24,7 +25,7 @@ func TestPathAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	forShards(t, func(t *testing.T, shards int) {
-		for _, f := range []vnet.Filter{nil, passFilter{}} {
+		for _, f := range []pfil.Filter{nil, passFilter{}} {
 			ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewReal()}), shards, 1)
 			for _, st := range ch.w.Stacks() {
 				st.SetFilter(f)

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vars"
 )
@@ -36,7 +37,7 @@ func (st *Stack) Sink(index uint32) *Iface { return st.view.Load().conf(index).I
 
 func (st *Stack) View() *View                                           { return st.view.Load() }
 func (v *View) Tunables() *vars.Tunables                                { return v.tun }
-func (v *View) Filter() Filter                                          { return v.filter }
+func (v *View) Filter() pfil.Filter                                     { return v.filter }
 func (v *View) IsOurs(a netip.Addr) bool                                { return v.isOurs(a) }
 func (w *World) TunableNames() []string                                 { return w.names.All() }
 func (w *World) Modules() int                                           { return len(w.mods.all()) }

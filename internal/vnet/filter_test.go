@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -15,14 +16,14 @@ import (
 // rules is a Filter that counts and says what the test wants of UDP packets;
 // everything else passes.
 type rules struct {
-	in, out vnet.Verdict
+	in, out pfil.Verdict
 	seen    []string // "in e1 rule 0: 20 bytes" …
 }
 
 // Filter implements Filter.
-func (f *rules) Filter(p *vnet.FilterPacket) vnet.Verdict {
+func (f *rules) Filter(p *pfil.Packet) pfil.Verdict {
 	if p.IP.Proto() != wire.ProtoUDP {
-		return vnet.Verdict{}
+		return pfil.Verdict{}
 	}
 	v, way := f.in, "in "+p.In
 	if p.Out != "" {
@@ -30,7 +31,7 @@ func (f *rules) Filter(p *vnet.FilterPacket) vnet.Verdict {
 	}
 	f.seen = append(f.seen, fmt.Sprintf("%s fib %d rule %d len %d", way, p.FIB, p.Rule, len(p.IP)))
 	if p.Rule != 0 {
-		return vnet.Verdict{} // what follows the rule that diverted
+		return pfil.Verdict{} // what follows the rule that diverted
 	}
 	return v
 }
@@ -48,12 +49,12 @@ func (f *rules) saw(t testing.TB, want ...string) {
 
 // catcher is a divert socket that keeps what it is given.
 type catcher struct {
-	got []vnet.Diverted
+	got []pfil.Diverted
 	pkt [][]byte
 }
 
 // Divert implements Diverter.
-func (c *catcher) Divert(r *netisr.Runner, b *pkt.Buf, m vnet.Diverted) {
+func (c *catcher) Divert(r *netisr.Runner, b *pkt.Buf, m pfil.Diverted) {
 	c.got = append(c.got, m)
 	c.pkt = append(c.pkt, append([]byte(nil), b.Bytes()...))
 	r.Cache.Free(b)
@@ -100,13 +101,13 @@ func TestFilterPassAndDrop(t *testing.T) {
 		expect(t, s, "x")
 		r.taps[3].take()
 
-		f.in.Action, f.out.Action = vnet.ActDrop, vnet.ActDrop
+		f.in.Action, f.out.Action = pfil.Drop, pfil.Drop
 		r.udp("10.0.1.1:7")
 		expectNone(t, s)
 		if _, err := s.WriteTo([]byte("x"), addrPort("10.0.3.2:7"), nil); err != syscall.EACCES {
 			t.Errorf("a local sender: %v", err)
 		}
-		f.in.Action = vnet.ActPass
+		f.in.Action = pfil.Pass
 		r.udp("10.0.3.2:7")
 		count(t, r.st, map[string]uint64{"drop.filtered": 3})
 		r.quiet(t)
@@ -117,7 +118,7 @@ func TestFilterPassAndDrop(t *testing.T) {
 func TestFilterDeliver(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		f.in.Action = vnet.ActDeliver
+		f.in.Action = pfil.Deliver
 		r.udp("192.0.2.1:7")
 		if info := expect(t, s, "data"); info.To != addr("192.0.2.1") {
 			t.Errorf("delivered as to %v", info.To)
@@ -133,7 +134,7 @@ func TestFilterDeliver(t *testing.T) {
 func TestFilterDivert(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		div := vnet.Verdict{Action: vnet.ActDivert, Port: 8668, Tag: 50}
+		div := pfil.Verdict{Action: pfil.Divert, Port: 8668, Tag: 50}
 		f.in = div
 		r.udp("10.0.1.1:7")
 		count(t, r.st, map[string]uint64{"drop.no divert socket": 1})
@@ -145,7 +146,7 @@ func TestFilterDivert(t *testing.T) {
 		f.seen = nil
 		r.udp("10.0.1.1:7")
 		expectNone(t, s)
-		if len(c.got) != 1 || c.got[0] != (vnet.Diverted{Rule: 50, IfIndex: r.ifs[1]}) {
+		if len(c.got) != 1 || c.got[0] != (pfil.Diverted{Rule: 50, IfIndex: r.ifs[1]}) {
 			t.Fatalf("diverted %+v", c.got)
 		}
 		c.check(t, 0)
@@ -157,10 +158,10 @@ func TestFilterDivert(t *testing.T) {
 
 		// Out: a local packet whose checksum nobody has filled in yet, and a
 		// forwarded one.
-		f.in, f.out = vnet.Verdict{}, div
+		f.in, f.out = pfil.Verdict{}, div
 		send(t, s, "local", "10.0.3.2:7")
 		r.udp("10.0.3.2:7")
-		if len(c.got) != 3 || c.got[1] != (vnet.Diverted{Rule: 50, Outgoing: true}) || !c.got[2].Outgoing {
+		if len(c.got) != 3 || c.got[1] != (pfil.Diverted{Rule: 50, Outgoing: true}) || !c.got[2].Outgoing {
 			t.Fatalf("diverted %+v", c.got[1:])
 		}
 		if r.taps[3].take() != nil {
@@ -183,7 +184,7 @@ func TestFilterDivert(t *testing.T) {
 		if e := r.st.Reinject(c.pkt[0][:19], c.got[0]); e != syscall.EINVAL {
 			t.Errorf("19 bytes: %v", e)
 		}
-		if e := r.st.Reinject(c.pkt[0], vnet.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
+		if e := r.st.Reinject(c.pkt[0], pfil.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("on no interface: %v", e)
 		}
 		must(t, r.st.SetDivert(8668, nil))
@@ -196,7 +197,7 @@ func TestFilterDivert(t *testing.T) {
 func TestFilterTee(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		tee := vnet.Verdict{Action: vnet.ActTee, Port: 8668, Tag: 50}
+		tee := pfil.Verdict{Action: pfil.Tee, Port: 8668, Tag: 50}
 		f.in, f.out = tee, tee
 		c := new(catcher)
 		must(t, r.st.SetDivert(8668, c))
@@ -220,7 +221,7 @@ func TestFilterTee(t *testing.T) {
 func TestFilterReroute(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		reroute := vnet.Verdict{Action: vnet.ActReroute, NextHop: addr("10.0.2.2")}
+		reroute := pfil.Verdict{Action: pfil.Reroute, NextHop: addr("10.0.2.2")}
 		f.in = reroute
 		r.udp("10.0.3.2:7")
 		if got := r.taps[2].takeIP(t); len(got) != 1 || got[0].Dst() != addr("10.0.3.2") || got[0].TTL() != 63 {
@@ -231,7 +232,7 @@ func TestFilterReroute(t *testing.T) {
 			t.Errorf("in, ours: %v", got)
 		}
 		f.seen = nil
-		f.in, f.out = vnet.Verdict{}, reroute
+		f.in, f.out = pfil.Verdict{}, reroute
 		send(t, s, "x", "10.0.3.2:7")
 		f.saw(t, "out e3 fib 0 rule 0 len 29")
 		r.udp("10.0.3.2:7")
@@ -258,14 +259,14 @@ func TestFilterSetFIB(t *testing.T) {
 		r, f, s := filtered(t, shards)
 		must(t, control.SetFIBs(r.st, 2))
 		must(t, control.AddRoute(r.st, 1, control.Route{Dst: prefix("10.0.3.0/24"), Gateway: addr("10.0.2.2"), IfIndex: r.ifs[2]}))
-		set := vnet.Verdict{Action: vnet.ActSetFIB, FIB: 1}
+		set := pfil.Verdict{Action: pfil.SetFIB, FIB: 1}
 		f.out = set
 		send(t, s, "x", "10.0.3.2:7")
 		f.saw(t, "out e3 fib 0 rule 0 len 29")
 		if got := r.taps[2].takeIP(t); len(got) != 1 {
 			t.Errorf("out: %v", got)
 		}
-		f.in, f.out = set, vnet.Verdict{}
+		f.in, f.out = set, pfil.Verdict{}
 		r.udp("10.0.3.2:7")
 		f.saw(t, "in e1 fib 0 rule 0 len 32", "out e2 fib 1 rule 0 len 32")
 		if got := r.taps[2].takeIP(t); len(got) != 1 {
@@ -290,7 +291,7 @@ func TestFilterFragments(t *testing.T) {
 		if got := r.taps[2].takeIP(t); len(got) != 4 {
 			t.Errorf("%d fragments", len(got))
 		}
-		f.out.Action = vnet.ActDrop
+		f.out.Action = pfil.Drop
 		if _, err := s.WriteTo(pattern(2000), addrPort("10.0.2.2:7"), nil); err != syscall.EACCES {
 			t.Errorf("dropped whole: %v", err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -74,10 +75,10 @@ func TestChain(t *testing.T) {
 type depthFilter map[int]int
 
 // Filter implements Filter: it counts how deep the calls are.
-func (d depthFilter) Filter(*vnet.FilterPacket) vnet.Verdict {
+func (d depthFilter) Filter(*pfil.Packet) pfil.Verdict {
 	var pcs [256]uintptr
 	d[runtime.Callers(0, pcs[:])]++
-	return vnet.Verdict{}
+	return pfil.Verdict{}
 }
 
 // router is a stack that forwards between taps on 10.0.1.0/24, 10.0.2.0/24 and

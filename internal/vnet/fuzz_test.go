@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -313,8 +314,8 @@ func (o *operator) routing(t *testing.T) {
 			st.SetFilter(nil)
 		} else {
 			st.SetFilter(&rules{
-				in:  vnet.Verdict{Action: vnet.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
-				out: vnet.Verdict{Action: vnet.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
+				in:  pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
+				out: pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
 			})
 		}
 	}

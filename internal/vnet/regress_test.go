@@ -11,6 +11,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -208,7 +209,7 @@ func TestHeaderIncludedID(t *testing.T) {
 // next hop is an address of ours (behaviour 8.2, 8.4).
 func TestFilterDeliverOut(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		for _, v := range []vnet.Verdict{{Action: vnet.ActDeliver}, {Action: vnet.ActReroute, NextHop: addr("10.0.1.1")}} {
+		for _, v := range []pfil.Verdict{{Action: pfil.Deliver}, {Action: pfil.Reroute, NextHop: addr("10.0.1.1")}} {
 			r, f, s := filtered(t, shards)
 			f.out = v
 			send(t, s, "x", "10.0.3.2:7")
@@ -218,8 +219,8 @@ func TestFilterDeliverOut(t *testing.T) {
 			f.saw(t, "out e3 fib 0 rule 0 len 29")
 			r.udp("10.0.3.2:7")
 			expect(t, s, "data")
-			if v.Action == vnet.ActReroute {
-				f.out, f.in = vnet.Verdict{}, v
+			if v.Action == pfil.Reroute {
+				f.out, f.in = pfil.Verdict{}, v
 				r.udp("10.0.3.2:7")
 				expect(t, s, "data")
 			}
@@ -246,7 +247,7 @@ func TestFilterFragmentsOnce(t *testing.T) {
 func TestRerouteFromGateway(t *testing.T) {
 	r, f, s := filtered(t, 1)
 	must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
-	f.out = vnet.Verdict{Action: vnet.ActReroute, NextHop: addr("10.0.2.200")} // nobody answers
+	f.out = pfil.Verdict{Action: pfil.Reroute, NextHop: addr("10.0.2.200")} // nobody answers
 	var err error
 	for range 7 {
 		_, err = s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), nil)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -26,9 +27,9 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *vars.Cold    // made when first counted
-	ahead *lookahead    // of a router with many routes
-	asked *FilterPacket // what the filter is shown; made when first asked
+	cold  *vars.Cold   // made when first counted
+	ahead *lookahead   // of a router with many routes
+	asked *pfil.Packet // what the filter is shown; made when first asked
 	hot   vars.Hot
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -15,7 +16,7 @@ type View struct {
 	tun    *vars.Tunables
 	ifs    []*ifConf // by index-1; nil where there is none
 	local  []localAddr
-	filter Filter
+	filter pfil.Filter
 	divert []divertPort
 }
 
