@@ -57,7 +57,7 @@ func NewWorld(c Config) *World {
 		ck = w.sim
 	}
 	w.w = vnet.NewWorld(vnet.Config{Clock: ck, Seed: c.Seed})
-	if _, e := w.w.NewStack(vnet.StackConfig{Name: "vnet0"}); e != 0 {
+	if _, e := control.NewStack(w.w, vnet.StackConfig{Name: "vnet0"}); e != 0 {
 		panic("vimage: vnet0: " + e.Error()) // a world without modules refuses no stack
 	}
 	return w
@@ -75,7 +75,7 @@ type StackConfig struct {
 // NewStack makes a stack with one interface, lo0, which is up. The name must
 // not be empty or taken.
 func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
-	st, e := w.w.NewStack(vnet.StackConfig{Name: name, Shards: c.Shards})
+	st, e := control.NewStack(w.w, vnet.StackConfig{Name: name, Shards: c.Shards})
 	if e != 0 {
 		return nil, wrapConfig("new stack", name, e)
 	}

@@ -28,7 +28,7 @@ func newPair(t *testing.T) *pair {
 		if st == &p.b {
 			name = "b"
 		}
-		if *st, e = p.w.NewStack(vnet.StackConfig{Name: name}); e != 0 {
+		if *st, e = control.NewStack(p.w, vnet.StackConfig{Name: name}); e != 0 {
 			t.Fatal(e)
 		}
 	}

@@ -79,7 +79,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st, e := w.NewStack(vnet.StackConfig{Name: "host"})
+			st, e := control.NewStack(w, vnet.StackConfig{Name: "host"})
 			if e != 0 {
 				t.Fatal(e)
 			}

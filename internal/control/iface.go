@@ -140,20 +140,3 @@ func SetMute(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 	st.SetInterface(&c)
 	return 0
 }
-
-// Close removes the stack: it becomes invisible, its sockets report
-// net.ErrClosed, its interfaces are unplugged, its modules' destructors run in
-// reverse order. Closing twice is harmless.
-func Close(st *vnet.Stack) {
-	if !st.Shut() { // calls users: without the control lock
-		return
-	}
-	st.Lock()
-	for c := range st.Interfaces() {
-		if c.Flags&vnet.FlagLoopback == 0 {
-			removeInterface(st, &c)
-		}
-	}
-	st.Unlock()
-	st.Free()
-}

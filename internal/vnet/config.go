@@ -144,7 +144,7 @@ func (st *Stack) Unplug(index uint32) {
 	st.depart(c)
 	st.change(func(v *View) { v.setConf(index, nil) })
 	c.port.Detach()
-	st.barrier()
+	st.Barrier()
 	st.dismantle(c)
 }
 
@@ -176,8 +176,8 @@ func (st *Stack) dismantle(c *ifConf) {
 	})
 }
 
-// barrier returns after every batch that may have seen an older View.
-func (st *Stack) barrier() {
+// Barrier returns after every batch that may have seen an older View.
+func (st *Stack) Barrier() {
 	for i := range 1 + len(st.more) {
 		sh := st.shardAt(i)
 		sh.mu.Lock()

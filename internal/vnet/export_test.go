@@ -40,8 +40,6 @@ func (v *View) Tunables() *vars.Tunables                                { return
 func (v *View) Filter() pfil.Filter                                     { return v.filter }
 func (v *View) IsOurs(a netip.Addr) bool                                { return v.isOurs(a) }
 func (w *World) TunableNames() []string                                 { return w.names.All() }
-func (w *World) Modules() int                                           { return len(w.mods.all()) }
-func (st *Stack) Slots() bool                                           { return st.slots.Load() != nil }
 func (st *Stack) Newest() *Sock                                         { return st.socks }
 func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
 

@@ -18,7 +18,7 @@ func (st *Stack) SetFilter(f pfil.Filter) {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
 	st.change(func(v *View) { v.filter = f })
-	st.barrier()
+	st.Barrier()
 }
 
 // SetDivert installs the listener of a divert port, or removes it if d is nil.
@@ -39,7 +39,7 @@ func (st *Stack) SetDivert(port uint16, d pfil.Diverter) syscall.Errno {
 		next = append(next, divertPort{port, d})
 	}
 	st.change(func(v *View) { v.divert = next })
-	st.barrier()
+	st.Barrier()
 	return 0
 }
 

@@ -96,7 +96,7 @@ func newRouter(t testing.TB, shards int) *router {
 	c := clock.NewSim()
 	r := &router{w: vnet.NewWorld(vnet.Config{Clock: c}), c: c}
 	var e syscall.Errno
-	r.st, e = r.w.NewStack(vnet.StackConfig{Name: "r", Shards: shards})
+	r.st, e = control.NewStack(r.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
 	must(t, r.st.SetSysctl("net.inet.ip.forwarding", 1))
 	must(t, r.st.SetSysctl("net.inet.icmp.icmplim", 0))
@@ -205,7 +205,7 @@ func TestForwardByArrivalFIB(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
 		w := vnet.NewWorld(vnet.Config{Clock: c})
-		st, e := w.NewStack(vnet.StackConfig{Name: "r", Shards: shards})
+		st, e := control.NewStack(w, vnet.StackConfig{Name: "r", Shards: shards})
 		must(t, e)
 		must(t, control.SetFIBs(st, 3))
 		must(t, st.SetSysctl("net.inet.ip.forwarding", 1))

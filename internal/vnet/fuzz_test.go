@@ -246,7 +246,7 @@ func (o *operator) stack(t *testing.T) *vnet.Stack {
 	if st := o.w.Stack(name); st != nil {
 		return st
 	}
-	st, e := o.w.NewStack(vnet.StackConfig{Name: name, Shards: o.shards})
+	st, e := control.NewStack(o.w, vnet.StackConfig{Name: name, Shards: o.shards})
 	must(t, e)
 	return st
 }

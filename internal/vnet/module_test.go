@@ -13,12 +13,13 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := w.NewStack(vnet.StackConfig{Name: name})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
 }
@@ -30,33 +31,33 @@ func TestModuleVars(t *testing.T) {
 	a := newStack(t, w, "a")
 	type conf struct{ x, y int }
 	m := &vnet.Module{Name: "m"}
-	v, n := vnet.NewVar(m, conf{1, 2}), vnet.NewVar(m, 7)
-	if v.Of(a) != nil {
+	v, n := vvar.New(&m.Vars, conf{1, 2}), vvar.New(&m.Vars, 7)
+	if v.In(a.Vars()) != nil {
 		t.Error("a variable before its module is loaded")
 	}
-	must(t, w.LoadModule(m))
-	if e := w.LoadModule(&vnet.Module{Name: "m"}); e != syscall.EEXIST {
+	must(t, control.LoadModule(w, m))
+	if e := control.LoadModule(w, &vnet.Module{Name: "m"}); e != syscall.EEXIST {
 		t.Errorf("a second module of the name: %v", e)
 	}
 	b := newStack(t, w, "b")
-	v.Of(a).x, *n.Of(a) = 100, 200
+	v.In(a.Vars()).x, *n.In(a.Vars()) = 100, 200
 	for _, st := range []*vnet.Stack{b, newStack(t, w, "c")} {
-		if *v.Of(st) != (conf{1, 2}) || *n.Of(st) != 7 {
-			t.Errorf("%s starts with %v and %d", st.Name(), *v.Of(st), *n.Of(st))
+		if *v.In(st.Vars()) != (conf{1, 2}) || *n.In(st.Vars()) != 7 {
+			t.Errorf("%s starts with %v and %d", st.Name(), *v.In(st.Vars()), *n.In(st.Vars()))
 		}
 	}
-	if *v.Of(a) != (conf{100, 2}) || *n.Of(a) != 200 {
+	if *v.In(a.Vars()) != (conf{100, 2}) || *n.In(a.Vars()) != 200 {
 		t.Error("a lost its values")
 	}
-	must(t, w.UnloadModule(m))
-	if e := w.UnloadModule(m); e != syscall.ENOENT {
+	must(t, control.UnloadModule(w, m))
+	if e := control.UnloadModule(w, m); e != syscall.ENOENT {
 		t.Errorf("unloaded twice: %v", e)
 	}
-	if v.Of(a) != nil || a.Slots() {
+	if v.In(a.Vars()) != nil || !a.Vars().Empty() {
 		t.Error("a variable after its module is unloaded")
 	}
-	must(t, w.LoadModule(m))
-	if *v.Of(a) != (conf{1, 2}) {
+	must(t, control.LoadModule(w, m))
+	if *v.In(a.Vars()) != (conf{1, 2}) {
 		t.Error("loaded again, a variable does not start anew")
 	}
 	empty(t, w)
@@ -105,30 +106,30 @@ func TestModuleOrder(t *testing.T) {
 	two := newStack(t, w, "2")
 	newStack(t, w, "3")
 	a, b := r.module("a", ""), r.module("b", "")
-	must(t, w.LoadModule(a))
-	must(t, w.LoadModule(b))
+	must(t, control.LoadModule(w, a))
+	must(t, control.LoadModule(w, b))
 	r.want(t, "+a1", "+a2", "+a3", "+b1", "+b2", "+b3")
 	c := r.module("c", "3")
-	if e := w.LoadModule(c); e != syscall.ENOMEM {
+	if e := control.LoadModule(w, c); e != syscall.ENOMEM {
 		t.Errorf("load: %v", e)
 	}
 	r.want(t, "+c1", "+c2", "-c2", "-c1")
-	if w.Modules() != 2 {
+	if len(w.Modules().All()) != 2 {
 		t.Error("a module that failed is loaded")
 	}
 	control.Close(two)
 	control.Close(two)
 	r.want(t, "-b2", "-a2")
-	must(t, w.UnloadModule(a))
+	must(t, control.UnloadModule(w, a))
 	r.want(t, "-a3", "-a1")
 	d := r.module("d", "5")
-	must(t, w.LoadModule(d))
+	must(t, control.LoadModule(w, d))
 	r.log = nil
-	if _, e := w.NewStack(vnet.StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
+	if _, e := control.NewStack(w, vnet.StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
 		t.Errorf("a stack that could not be constructed: %v", e)
 	}
 	r.want(t, "+b5", "-b5")
-	if _, e := w.NewStack(vnet.StackConfig{Name: "1"}); e != syscall.EEXIST {
+	if _, e := control.NewStack(w, vnet.StackConfig{Name: "1"}); e != syscall.EEXIST {
 		t.Errorf("a second stack of the name: %v", e)
 	}
 	r.want(t, "+b1", "+d1", "-d1", "-b1")
@@ -146,7 +147,7 @@ func TestModuleVisibility(t *testing.T) {
 		}
 		saw++
 	}
-	must(t, w.LoadModule(&vnet.Module{
+	must(t, control.LoadModule(w, &vnet.Module{
 		Name:      "m",
 		Construct: func(st *vnet.Stack) syscall.Errno { look(st); return 0 },
 		Destruct:  look,
@@ -184,14 +185,14 @@ func TestModulePackets(t *testing.T) {
 		for _, loaded := range []bool{false, true, false} {
 			got = nil
 			if loaded {
-				must(t, w.LoadModule(m))
+				must(t, control.LoadModule(w, m))
 			}
 			tp.inject(frame, packet)
 			if loaded {
 				if want := []string{st.Name() + "2frame", st.Name() + "2packet"}; !slices.Equal(got, want) {
 					t.Errorf("the module got %q, want %q", got, want)
 				}
-				must(t, w.UnloadModule(m))
+				must(t, control.UnloadModule(w, m))
 			} else if _, icmp := tp.oneICMP(t); got != nil || icmp.Code() != wire.ICMP4CodeProto {
 				t.Errorf("not loaded, the module got %q", got)
 			}
@@ -208,14 +209,14 @@ func TestModuleWhileRunning(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNet2(t, clock.NewReal(), shards)
 			m := &vnet.Module{Name: "m", Proto: 253}
-			v := vnet.NewVar(m, int64(1))
-			dead := vnet.NewVar(m, false)
+			v := vvar.New(&m.Vars, int64(1))
+			dead := vvar.New(&m.Vars, false)
 			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.IPv4) {
-				if v.Of(st) == nil || *dead.Of(st) {
+				if v.In(st.Vars()) == nil || *dead.In(st.Vars()) {
 					t.Error("a packet in a module that is not there")
 				}
 			}
-			m.Destruct = func(st *vnet.Stack) { *dead.Of(st) = true }
+			m.Destruct = func(st *vnet.Stack) { *dead.In(st.Vars()) = true }
 			var stop atomic.Bool
 			var wg sync.WaitGroup
 			raw, e := n.a.ListenRaw(253, addr("0.0.0.0"), 0)
@@ -230,14 +231,14 @@ func TestModuleWhileRunning(t *testing.T) {
 				})
 			}
 			for i := range 200 {
-				must(t, n.w.LoadModule(m))
+				must(t, control.LoadModule(n.w, m))
 				st := newStack(t, n.w, fmt.Sprint(i))
-				if *v.Of(st) != 1 || *v.Of(n.a) != 1 {
+				if *v.In(st.Vars()) != 1 || *v.In(n.a.Vars()) != 1 {
 					t.Fatal("wrong initial value")
 				}
-				*v.Of(n.a) = 5
+				*v.In(n.a.Vars()) = 5
 				wg.Go(func() { control.Close(st) })
-				must(t, n.w.UnloadModule(m))
+				must(t, control.UnloadModule(n.w, m))
 			}
 			stop.Store(true)
 			wg.Wait()

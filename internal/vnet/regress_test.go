@@ -265,7 +265,7 @@ func TestRerouteFromGateway(t *testing.T) {
 func TestModuleConfigures(t *testing.T) {
 	w := vnet.NewWorld(vnet.Config{})
 	before := newStack(t, w, "before")
-	must(t, w.LoadModule(&vnet.Module{
+	must(t, control.LoadModule(w, &vnet.Module{
 		Name: "fw",
 		Construct: func(st *vnet.Stack) syscall.Errno {
 			st.SetFilter(new(rules))
@@ -310,7 +310,7 @@ func TestModuleUndoneWhileClosing(t *testing.T) {
 		}
 		return syscall.ENOMEM
 	}
-	if e := w.LoadModule(m); e != syscall.ENOMEM {
+	if e := control.LoadModule(w, m); e != syscall.ENOMEM {
 		t.Error(e)
 	}
 	<-closed

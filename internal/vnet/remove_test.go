@@ -160,7 +160,7 @@ func TestChurn(t *testing.T) {
 func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 	w := vnet.NewWorld(vnet.Config{Clock: clock.NewReal()})
 	w.Sched().SetPolicy(policy)
-	hub, e := w.NewStack(vnet.StackConfig{Name: "hub", Shards: shards})
+	hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
 	must(t, e)
 	must(t, hub.SetSysctl("net.inet.ip.forwarding", 1))
 	var stop atomic.Bool

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -26,9 +27,9 @@ type Stack struct {
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
-	slots  atomic.Pointer[[]slot] // of loaded modules
-	socks  *Sock                  // all sockets, linked; shard 0's
-	gens   uint32                 // generations given out
+	vars   vvar.Set // of loaded modules
+	socks  *Sock    // all sockets, linked; shard 0's
+	gens   uint32   // generations given out
 	random atomic.Uint64
 
 	sh shard // the first shard
@@ -49,10 +50,10 @@ type StackConfig struct {
 	Shards int    // 0 means 1; at most 64
 }
 
-// NewStack makes a stack with one loopback interface, lo0, which is up and has
-// no address. It returns EINVAL for a bad name or number of shards and EEXIST
-// where the name is taken.
-func (w *World) NewStack(c StackConfig) (*Stack, syscall.Errno) {
+// MakeStack makes a stack that is not in the world's list yet, with one loopback
+// interface, lo0, which is up and has no address. It returns EINVAL for a bad
+// name or number of shards.
+func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if c.Name == "" || c.Shards < 0 || c.Shards > 64 {
 		return nil, syscall.EINVAL
 	}
@@ -72,34 +73,7 @@ func (w *World) NewStack(c StackConfig) (*Stack, syscall.Errno) {
 	st.confl = ifConf{Iface: &st.lo0, flags: FlagUp | FlagLoopback | FlagMulticast, mtu: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.views[0])
-	w.mods.mu.Lock()
-	defer w.mods.mu.Unlock()
-	if e := st.construct(w.mods.all()); e != 0 {
-		return nil, e
-	}
-	if e := w.publish(st); e != 0 {
-		st.destruct()
-		return nil, e
-	}
 	return st, 0
-}
-
-// construct runs the constructors of the loaded modules in order.
-func (st *Stack) construct(mods []*Module) syscall.Errno {
-	for _, m := range mods {
-		if e := st.load(m); e != 0 {
-			st.destruct()
-			return e
-		}
-	}
-	return 0
-}
-
-// destruct runs the destructors of the modules in reverse order.
-func (st *Stack) destruct() {
-	for slots := st.slots.Load(); slots != nil; slots = st.slots.Load() {
-		st.unload((*slots)[len(*slots)-1].module)
-	}
 }
 
 func (sh *shard) init(st *Stack, id int) {
@@ -123,6 +97,9 @@ func (st *Stack) initIface(ifp *Iface, name string, index uint32, port link.Port
 // Name returns the stack's name.
 func (st *Stack) Name() string { return st.name }
 
+// Closed tells whether the stack is being removed or gone.
+func (st *Stack) Closed() bool { return st.closed.Load() }
+
 // World returns the world the stack is in.
 func (st *Stack) World() *World { return st.world }
 
@@ -144,11 +121,8 @@ func (st *Stack) Shut() bool {
 }
 
 // Free is the last part of removing a stack, when it has no interface but lo0
-// any more: its modules' destructors run in reverse order.
+// and no module any more.
 func (st *Stack) Free() {
-	st.world.mods.mu.Lock()
-	st.destruct()
-	st.world.mods.mu.Unlock()
 	st.world.Clock().Disarm(&st.sh.timer)
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {

@@ -50,7 +50,7 @@ func tapOn(w *vnet.World, ep *link.Epair, st *vnet.Stack, i uint32) *tap {
 // newTapHost is a stack with one interface that leads to a tap.
 func newTapHost(t testing.TB, w *vnet.World, shards int, a string) (*vnet.Stack, *tap) {
 	t.Helper()
-	st, e := w.NewStack(vnet.StackConfig{Name: "h" + a, Shards: shards})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: "h" + a, Shards: shards})
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -205,7 +205,7 @@ func newChain(t testing.TB, w *vnet.World, shards, n int, mtu ...int) *chain {
 	t.Helper()
 	c := &chain{w: w}
 	mk := func(name string) *vnet.Stack {
-		st, e := w.NewStack(vnet.StackConfig{Name: name, Shards: shards})
+		st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
 		if e != 0 {
 			t.Fatal(e)
 		}

@@ -32,7 +32,7 @@ type World struct {
 	first  *Stack     // visible stacks, linked in order of creation
 	last   *Stack
 	byName map[string]*Stack
-	mods   modules
+	mods   Modules
 	names  sysctl.Names[vars.Tunables]
 }
 
@@ -117,8 +117,8 @@ func (w *World) Stacks() []*Stack {
 	return all
 }
 
-// publish makes st visible. It returns EEXIST where the name is taken.
-func (w *World) publish(st *Stack) syscall.Errno {
+// Publish makes st visible. It returns EEXIST where the name is taken.
+func (w *World) Publish(st *Stack) syscall.Errno {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byName[st.name] != nil {

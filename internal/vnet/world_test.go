@@ -42,7 +42,7 @@ func newNet2(t testing.TB, c clock.Clock, shards int) *net2 {
 
 func newHost(t testing.TB, w *vnet.World, name string, shards int, p link.Port, a string) *vnet.Stack {
 	t.Helper()
-	st, e := w.NewStack(vnet.StackConfig{Name: name, Shards: shards})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
 	if e != 0 {
 		t.Fatal(name, e)
 	}
@@ -258,7 +258,7 @@ func BenchmarkCreate(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		st, _ := w.NewStack(vnet.StackConfig{Name: fmt.Sprint(i)})
+		st, _ := control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint(i)})
 		control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: link.NewEpair(0).A(), Addrs: []netip.Prefix{prefix("10.0.0.1/24")}})
 	}
 	runtime.GC()
