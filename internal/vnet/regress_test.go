@@ -3,7 +3,6 @@ package vnet_test
 import (
 	"fmt"
 	"net"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -283,39 +282,6 @@ func TestModuleConfigures(t *testing.T) {
 			t.Errorf("%s: the destructor did nothing", st.Name())
 		}
 	}
-	empty(t, w)
-}
-
-// TestModuleUndoneWhileClosing: stacks are closed while a module that fails in
-// a later one is undone.
-func TestModuleUndoneWhileClosing(t *testing.T) {
-	w := vnet.NewWorld(vnet.Config{})
-	var stacks []*vnet.Stack
-	for i := range 3 {
-		stacks = append(stacks, newStack(t, w, fmt.Sprint(i)))
-	}
-	var r recorder
-	m := r.module("m", "")
-	construct := m.Construct
-	closed := make(chan bool, 2)
-	m.Construct = func(st *vnet.Stack) syscall.Errno {
-		if st != stacks[2] {
-			return construct(st)
-		}
-		for _, o := range stacks[:2] {
-			go func() { control.Close(o); closed <- true }()
-			for w.Stack(o.Name()) != nil {
-				runtime.Gosched()
-			}
-		}
-		return syscall.ENOMEM
-	}
-	if e := control.LoadModule(w, m); e != syscall.ENOMEM {
-		t.Error(e)
-	}
-	<-closed
-	<-closed
-	r.want(t, "+m0", "+m1", "-m1", "-m0")
 	empty(t, w)
 }
 
