@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/pcb"
@@ -19,10 +18,19 @@ type Dialer struct {
 	Timeout   time.Duration
 	Deadline  time.Time
 	LocalAddr net.Addr
+
+	// KeepAlive and KeepAliveConfig mean what they do in package net: by default
+	// a TCP connection is probed after 15 seconds of silence.
+	KeepAlive       time.Duration
+	KeepAliveConfig net.KeepAliveConfig
+
+	ReuseAddr  bool   // SO_REUSEADDR, where LocalAddr has a port
+	Congestion string // "cubic", "newreno"; "": the stack's (net.inet.tcp.cc.algorithm)
+	FastOpen   bool   // TCP Fast Open (RFC 7413), where the stack allows it
 }
 
-// Dial connects to an address as net.Dial does. Networks: udp, udp4,
-// ip4:PROTOCOL.
+// Dial connects to an address as net.Dial does. Networks: tcp, tcp4, udp,
+// udp4, ip4:PROTOCOL.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
@@ -35,14 +43,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	switch network {
 	case "udp", "udp4":
 	case "tcp", "tcp4":
-		return nil, opError("dial", network, d.LocalAddr, nil, errNoTCP)
+		return d.dialTCP(ctx, network, address)
 	default:
 		if strings.HasPrefix(network, "ip") {
 			return d.dialIP(ctx, network, address)
 		}
 		return nil, opError("dial", network, d.LocalAddr, nil, net.UnknownNetworkError(network))
 	}
-	remote, err := parseAddrPort(address, false)
+	remote, err := parseAddrPort("udp", address, false)
 	if err != nil {
 		return nil, opError("dial", network, d.LocalAddr, nil, err)
 	}
@@ -86,15 +94,22 @@ func (d *Dialer) dialIP(ctx context.Context, network, address string) (net.Conn,
 	return closeOn(ctx, c)
 }
 
-// errNoTCP is what TCP calls return in this version.
-var errNoTCP = errors.New("TCP is not in this version: " + syscall.EPROTONOSUPPORT.Error())
-
 // ListenConfig has the options that package net's Control function is used for
 // most, and the Stack to listen on.
 type ListenConfig struct {
 	Stack     *Stack
 	ReuseAddr bool // SO_REUSEADDR
 	ReusePort bool // SO_REUSEPORT
+
+	// KeepAlive and KeepAliveConfig mean what they do in package net.
+	KeepAlive       time.Duration
+	KeepAliveConfig net.KeepAliveConfig
+
+	// Backlog is how many connections may wait to be accepted; 0: as many as
+	// the sysctl kern.ipc.soacceptqueue allows.
+	Backlog    int
+	Congestion string // as in Dialer, of accepted connections
+	FastOpen   bool   // accept TCP Fast Open (RFC 7413), where the stack allows it
 
 	// BindGroup binds to a multicast address as it is, so that the socket
 	// receives only what is sent to it. Without, as in package net, the
@@ -125,7 +140,7 @@ func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address strin
 	if network != "udp" && network != "udp4" {
 		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
 	}
-	a, err := parseAddrPort(address, true)
+	a, err := parseAddrPort("udp", address, true)
 	if err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
@@ -153,7 +168,7 @@ func (lc *ListenConfig) listenIP(network, address string) (net.PacketConn, error
 
 // parseAddrPort reads "host:port" with literal addresses; the host may be
 // missing where any will do.
-func parseAddrPort(s string, passive bool) (netip.AddrPort, error) {
+func parseAddrPort(proto, s string, passive bool) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -168,7 +183,7 @@ func parseAddrPort(s string, passive bool) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, &net.AddrError{Err: "no IP address (names are not looked up)", Addr: host}
 	}
-	n, err := net.LookupPort("udp", port)
+	n, err := net.LookupPort(proto, port)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -188,13 +203,4 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 // ListenPacket opens a datagram or raw socket as net.ListenPacket does.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	return (&ListenConfig{Stack: s}).ListenPacket(context.Background(), network, address)
-}
-
-// Listen will listen for TCP connections; in this version it returns an error.
-func (s *Stack) Listen(network, address string) (net.Listener, error) {
-	switch network {
-	case "tcp", "tcp4":
-		return nil, opError("listen", network, nil, nil, errNoTCP)
-	}
-	return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
 }

@@ -18,14 +18,14 @@ type CaptureOptions struct {
 	MAC         net.HardwareAddr
 	Addrs       []netip.Prefix
 	SnapLen     int  // bytes kept of each frame; 0 keeps all
-	Whole       bool // super-segments are shown as they are, instead of being cut because of the capture
+	Whole       bool // super-segments are recorded as they are, instead of as the packets they stand for
 	Buffer      int  // for NewCapture: bytes its Recorder buffers; see NewRecorder
 }
 
 // Capture is a Port that records what crosses another one, both ways, and
 // changes nothing else: it is put between an interface and its link. What the
 // interface puts in is marked outbound. Checksums that were left out are filled
-// in in the record only.
+// in, and super-segments are cut, in the record only.
 //
 // Frames that the link would lend to its receiver come one by one through a
 // Capture, so that they are recorded when they pass and not when they have been
@@ -72,7 +72,7 @@ func (c *Capture) Drop(b *pkt.Buf, why pkt.Reason) {
 		wire.PutEther(empty[:], wire.MAC{}, wire.MAC{}, wire.EtherTypeIPv4)
 		header = empty[:]
 	}
-	c.rec.record(nil, c, header, b, pcapng.Unknown, why)
+	c.rec.append(c, header, b, pcapng.Unknown, why, false)
 }
 
 // Close ends the recording of this Port and writes all that was recorded. What
@@ -85,7 +85,7 @@ func (c *Capture) Close() error {
 
 // Put implements Port.
 func (c *Capture) Put(r *netisr.Runner, b *pkt.Buf) {
-	c.rec.record(r, c, nil, b, pcapng.Out, pkt.NoReason)
+	c.rec.pass(r, c, b, pcapng.Out)
 	c.inner.Put(r, b)
 }
 
@@ -96,11 +96,7 @@ func (c *Capture) Attach(to netisr.Lender) { c.inner.Attach(captured{c, to}) }
 func (c *Capture) Detach() { c.inner.Detach() }
 
 // Props implements Port.
-func (c *Capture) Props() Props {
-	p := c.inner.Props()
-	p.Segments = p.Segments || !c.whole
-	return p
-}
+func (c *Capture) Props() Props { return c.inner.Props() }
 
 // Accept implements Port.
 func (c *Capture) Accept(mac wire.MAC, on bool) { c.inner.Accept(mac, on) }
@@ -119,7 +115,7 @@ type captured struct {
 
 // Put implements netisr.Sink.
 func (x captured) Put(r *netisr.Runner, b *pkt.Buf) {
-	x.c.rec.record(r, x.c, nil, b, pcapng.In, pkt.NoReason)
+	x.c.rec.pass(r, x.c, b, pcapng.In)
 	x.to.Put(r, b)
 }
 

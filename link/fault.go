@@ -112,7 +112,7 @@ func (c *FaultConfig) plain() bool {
 // FaultStats is what has become of the frames of one direction. Entered plus
 // Duplicated equals Delivered plus Waiting plus the sum of Dropped.
 type FaultStats struct {
-	Entered    uint64                 `stat:"fault.entered"`
+	Entered    uint64                 `stat:"fault.entered"`    // the parts of a super-segment one by one
 	Delivered  uint64                 `stat:"fault.delivered"`  // copies included
 	Duplicated uint64                 `stat:"fault.duplicated"` // copies made
 	Reordered  uint64                 `stat:"fault.reordered"`  // delivered after a frame that came later
@@ -179,10 +179,8 @@ func (f *Fault) lane(dir FaultDir) *lane {
 // at the new rate. The random sequence goes on unless Seed changes. It returns
 // the error of c.Check, or net.ErrClosed. No lock of the network may be held.
 //
-// A stack asks only once, when an interface is plugged in, whether checksums
-// must be complete and super-segments cut. A frame that comes without its
-// checksum after all is given it before it is damaged; a super-segment counts
-// as one frame.
+// A frame that comes without its checksum is given it before it is damaged. A
+// super-segment is cut, unless nothing but Down, Delay or Jitter is done to it.
 func (f *Fault) Set(dir FaultDir, c FaultConfig) error {
 	if err := c.Check(); err != nil {
 		return err

@@ -34,6 +34,7 @@ type lane struct {
 	closed bool
 	armed  clock.Time // what timer is set to, or stale
 	count  FaultStats
+	parts  uint64 // frames beyond those that entered, because super-segments were cut
 
 	unsent pkt.Batch
 	bytes  int        // in unsent
@@ -100,7 +101,17 @@ func (l *lane) Drain(r *netisr.Runner, in *pkt.Batch) {
 	now := r.Now()
 	l.advance(r, now, burst)
 	for b := in.Pop(); b != nil; b = in.Pop() {
-		l.enter(r, b, now)
+		if b.GSO == pkt.GSONone || !l.cfg.perFrame() {
+			l.enter(r, b, now)
+			continue
+		}
+		n := cut(r, b, func(s *pkt.Buf) { l.enter(r, s, now) })
+		if n == 0 {
+			l.enter(r, b, now)
+			continue
+		}
+		l.parts += uint64(n - 1)
+		r.Cache.Free(b)
 	}
 	l.rearm()
 }
@@ -397,7 +408,7 @@ func (l *lane) stats() FaultStats {
 	s := l.count
 	q := l.Queue.Stats()
 	s.Waiting = q.Queued - s.Entered + uint64(l.waiting())
-	s.Entered = q.Queued + q.Drops
+	s.Entered = q.Queued + q.Drops + l.parts
 	s.Dropped[pkt.QueueFull] += q.Drops
 	return s
 }

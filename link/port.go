@@ -34,7 +34,7 @@ type Props struct {
 	MTU      int
 	MAC      wire.MAC // address suggested for the interface, or zero
 	Raw      bool     // checksums must be complete: bytes leave the process or may be damaged
-	Segments bool     // super-segments must be cut
+	Segments bool     // super-segments are cut by the link
 }
 
 // rx is the receiving side of a port.

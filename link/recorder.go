@@ -124,10 +124,26 @@ func parseEntry(b []byte) entry {
 	}
 }
 
-// record puts a frame, perhaps with a header before it, on the tape. It borrows
-// b. Without a Runner nothing will be written for its sake.
-func (rec *Recorder) record(r *netisr.Runner, c *Capture, header []byte, b *pkt.Buf, dir pcapng.Direction, why pkt.Reason) {
-	if rec.append(c, header, b, dir, why, r != nil) {
+// pass records a frame that goes by, or the packets that it stands for. It
+// borrows b.
+func (rec *Recorder) pass(r *netisr.Runner, c *Capture, b *pkt.Buf, dir pcapng.Direction) {
+	if b.GSO != pkt.GSONone && !c.whole && rec.open(c) {
+		if cut(r, b, func(s *pkt.Buf) { rec.record(r, c, s, dir); r.Cache.Free(s) }) > 0 {
+			return
+		}
+	}
+	rec.record(r, c, b, dir)
+}
+
+func (rec *Recorder) open(c *Capture) bool {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return !c.closed
+}
+
+// record puts a frame on the tape, and sees to it that it is written.
+func (rec *Recorder) record(r *netisr.Runner, c *Capture, b *pkt.Buf, dir pcapng.Direction) {
+	if rec.append(c, nil, b, dir, pkt.NoReason, true) {
 		wake := r.Cache.Get(0)
 		if !rec.queue.Put(r, wake) {
 			r.Cache.Free(wake)
@@ -135,7 +151,8 @@ func (rec *Recorder) record(r *netisr.Runner, c *Capture, header []byte, b *pkt.
 	}
 }
 
-// append tells whether Drain must be woken: never if wake is false.
+// append puts a frame, perhaps with a header before it, on the tape. It tells
+// whether Drain must be woken: never if wake is false.
 func (rec *Recorder) append(c *Capture, header []byte, b *pkt.Buf, dir pcapng.Direction, why pkt.Reason, wake bool) bool {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

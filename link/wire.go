@@ -62,6 +62,9 @@ const (
 	// longer than what fits into a Buf.
 	readFrames = 32
 	readLarge  = 8
+	// writeFrames is how many frames are written at once, give or take those of
+	// one super-segment.
+	writeFrames = 64
 	// taggedLen is what a frame may have beyond its IP packet.
 	taggedLen = wire.EtherLen + wire.VLANLen
 
@@ -223,9 +226,10 @@ func (w *Wire) receive(r *netisr.Runner, in *slots, n int) {
 			continue
 		}
 		if b.GSO == pkt.GSOUDP {
-			if cutUDP(r, b, func(s *pkt.Buf) { w.rx.put(r, s); good++ }) == 0 {
+			if cut(r, b, func(s *pkt.Buf) { w.rx.put(r, s); good++ }) == 0 {
 				bad++
 			}
+			r.Cache.Free(b)
 			continue
 		}
 		good++
@@ -263,25 +267,17 @@ func (w *Wire) take(r *netisr.Runner, in *slots, i int) *pkt.Buf {
 // Drain implements netisr.Node: it writes.
 func (w *Wire) Drain(r *netisr.Runner, in *pkt.Batch) {
 	var count WireStats
-	o := &w.out
 	for b := in.Pop(); b != nil; b = in.Pop() {
-		b, m, why := w.ready(r, b)
-		if why != pkt.NoReason {
-			count.Dropped[why]++
+		if b.GSO != pkt.GSONone && !w.info.GSO && cut(r, b, func(s *pkt.Buf) { w.add(r, s, &count) }) > 0 {
 			r.Cache.Free(b)
-			continue
+		} else {
+			w.add(r, b, &count)
 		}
-		o.bufs = append(o.bufs, b)
-		o.frames = append(o.frames, b.Bytes())
-		o.meta = append(o.meta, m)
+		if len(w.out.bufs) >= writeFrames {
+			w.flush(r, &count)
+		}
 	}
-	w.write(&count)
-	for _, b := range o.bufs {
-		r.Cache.Free(b)
-	}
-	clear(o.bufs)
-	clear(o.frames)
-	o.bufs, o.frames, o.meta = o.bufs[:0], o.frames[:0], o.meta[:0]
+	w.flush(r, &count)
 	w.mu.Lock()
 	w.count.Sent += count.Sent
 	w.count.WriteErrors += count.WriteErrors
@@ -289,6 +285,32 @@ func (w *Wire) Drain(r *netisr.Runner, in *pkt.Batch) {
 		w.count.Dropped[i] += n
 	}
 	w.mu.Unlock()
+}
+
+// add puts a frame with what is to be written next, if the device can take it.
+func (w *Wire) add(r *netisr.Runner, b *pkt.Buf, count *WireStats) {
+	b, m, why := w.ready(r, b)
+	if why != pkt.NoReason {
+		count.Dropped[why]++
+		r.Cache.Free(b)
+		return
+	}
+	o := &w.out
+	o.bufs = append(o.bufs, b)
+	o.frames = append(o.frames, b.Bytes())
+	o.meta = append(o.meta, m)
+}
+
+// flush writes what was added.
+func (w *Wire) flush(r *netisr.Runner, count *WireStats) {
+	o := &w.out
+	w.write(count)
+	for _, b := range o.bufs {
+		r.Cache.Free(b)
+	}
+	clear(o.bufs)
+	clear(o.frames)
+	o.bufs, o.frames, o.meta = o.bufs[:0], o.frames[:0], o.meta[:0]
 }
 
 // ready makes a frame such that the device can take it, or says why it cannot.
@@ -301,9 +323,9 @@ func (w *Wire) ready(r *netisr.Runner, b *pkt.Buf) (*pkt.Buf, Meta, pkt.Reason) 
 	case b.GSO == pkt.GSONone && b.Sum != pkt.SumPartial:
 		return b, Meta{Len: b.Len()}, pkt.NoReason
 	}
-	b = r.Cache.Unshare(b)
+	b = r.Cache.UnshareHeader(b)
 	m, ok := toSend(b, w.info.Sum || b.GSO != pkt.GSONone)
-	if !ok {
+	if !ok || int(m.HeaderLen)+int(m.Size) > w.info.MTU+taggedLen {
 		return b, m, pkt.TooBig
 	}
 	return b, m, pkt.NoReason

@@ -319,6 +319,7 @@ func TestWireWriteMeta(t *testing.T) {
 		return b
 	}
 	odd := func(r *netisr.Runner) *pkt.Buf { b := frame(r, 1, 20000); b.GSO, b.GSOSize = pkt.GSOTCP4, 1; return b }
+	wide := func(r *netisr.Runner) *pkt.Buf { b := segments(r, 20000); b.GSOSize = 1453; return b }
 	cut := func(r *netisr.Runner) *pkt.Buf {
 		b := segments(r, 0)
 		b.Bytes()[34+12] = 15 << 4 // a header longer than the segment
@@ -339,7 +340,8 @@ func TestWireWriteMeta(t *testing.T) {
 		{"partial without a sum", can, arp, Meta{Len: 42}, 0},
 		{"super-segment", can, super, Meta{Len: 20066, Sum: SumPartial, SumStart: 34, SumOffset: 16, GSO: GSOTCP4, Size: 1448, HeaderLen: 66}, 0},
 		{"super-datagram", can, usuper, Meta{Len: 20042, Sum: SumPartial, SumStart: 34, SumOffset: 6, GSO: GSOUDP, Size: 1000, HeaderLen: 42}, 0},
-		{"super-segment for a device that takes none", Info{Sum: true}, super, Meta{}, pkt.TooBig},
+		{"super-segment of something else, for a device that takes none", Info{Sum: true}, odd, Meta{}, pkt.TooBig},
+		{"super-segment whose parts are too long", can, wide, Meta{}, pkt.TooBig},
 		{"super-segment of something else", can, odd, Meta{}, pkt.TooBig},
 		{"super-segment cut off", can, cut, Meta{}, pkt.TooBig},
 		{"as long as can be", can, longest, Meta{Len: 1518}, 0},

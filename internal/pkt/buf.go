@@ -147,8 +147,16 @@ func (b *Buf) Mem() int {
 	return 2048
 }
 
-// Shared tells whether somebody else holds b too.
+// Shared tells whether somebody else holds b's bytes too.
 func (b *Buf) Shared() bool { return b.refs.Load() > 1 || b.blk != nil && b.blk.refs.Load() > 1 }
+
+// Lent tells whether somebody else holds b itself. Where nobody does, its headers
+// may be written even if its payload is shared: who keeps a Block for sending its
+// payload again looks at nothing before that.
+func (b *Buf) Lent() bool { return b.refs.Load() > 1 }
+
+// Fits tells whether b's memory has n bytes from off.
+func (b *Buf) Fits(off, n int) bool { return off+n <= len(b.mem) }
 
 // Retain adds n references: n more calls of Cache.Free will be made.
 func (b *Buf) Retain(n int) { b.refs.Add(int32(n)) }

@@ -196,6 +196,23 @@ func (c *Cache) Clone(b *Buf) *Buf {
 	return d
 }
 
+// Share returns a Buf whose frame is the n bytes from off of b's, where they lie,
+// with everything before them as headroom; or nil where b's frame is not large,
+// somebody else holds its memory, or there is not Headroom bytes before it. The
+// holder of b must not write these n bytes, nor use what is before them, while the
+// other exists. It borrows b.
+func (c *Cache) Share(b *Buf, off, n int) *Buf {
+	at := int(b.off) + off
+	if b.blk == nil || b.blk.refs.Load() != 1 || at < Headroom {
+		return nil
+	}
+	d := c.Get(0)
+	b.blk.refs.Add(1)
+	d.blk, d.mem = b.blk, b.mem
+	d.off, d.end = uint32(at), uint32(at+n)
+	return d
+}
+
 // Unshare takes b and returns a Buf with the same frame that may be written:
 // b itself where nobody else holds it.
 func (c *Cache) Unshare(b *Buf) *Buf {
@@ -206,6 +223,14 @@ func (c *Cache) Unshare(b *Buf) *Buf {
 	d.Meta = b.Meta
 	c.Free(b)
 	return d
+}
+
+// UnshareHeader is Unshare for one who writes nothing but headers.
+func (c *Cache) UnshareHeader(b *Buf) *Buf {
+	if !b.Lent() {
+		return b
+	}
+	return c.Unshare(b)
 }
 
 // SetBusy marks the cache as being used to carry packets, or not any more: see

@@ -15,7 +15,7 @@ import (
 
 // tunable is where a value lies in a page, and what it may be.
 type tunable struct {
-	path     []int
+	paths    [][]int // more than one where several rooms have the value
 	min, max int64
 	desc     string
 }
@@ -46,7 +46,7 @@ func collect(page reflect.Type, path []int, all map[string]tunable) {
 			continue
 		}
 		name, limits, _ := strings.Cut(f.Tag.Get("sysctl"), ",")
-		t := tunable{path: at, min: -1 << 63, max: 1<<63 - 1, desc: f.Tag.Get("desc")}
+		t := tunable{paths: [][]int{at}, min: -1 << 63, max: 1<<63 - 1, desc: f.Tag.Get("desc")}
 		for l := range strings.SplitSeq(limits, ",") {
 			key, value, _ := strings.Cut(l, "=")
 			n, err := strconv.ParseInt(value, 10, 64)
@@ -57,6 +57,9 @@ func collect(page reflect.Type, path []int, all map[string]tunable) {
 			case key == "max":
 				t.max = n
 			}
+		}
+		if other, ok := all[name]; ok {
+			t = tunable{append(other.paths, at), max(t.min, other.min), min(t.max, other.max), other.desc}
 		}
 		all[name] = t
 	}
@@ -75,7 +78,7 @@ func (n *Names[T]) Get(page *T, name string) (int64, syscall.Errno) {
 	if !ok {
 		return 0, syscall.ENOENT
 	}
-	return reflect.ValueOf(page).Elem().FieldByIndex(t.path).Int(), 0
+	return reflect.ValueOf(page).Elem().FieldByIndex(t.paths[0]).Int(), 0
 }
 
 // With returns a copy of a page in which a tunable has another value. ENOENT
@@ -86,11 +89,16 @@ func (n *Names[T]) With(page *T, name string, value int64) (*T, syscall.Errno) {
 		return nil, syscall.ENOENT
 	}
 	next := *page
-	f := reflect.ValueOf(&next).Elem().FieldByIndex(t.path)
-	if value < t.min || value > t.max || f.OverflowInt(value) {
+	if value < t.min || value > t.max {
 		return nil, syscall.EINVAL
 	}
-	f.SetInt(value)
+	for _, path := range t.paths {
+		f := reflect.ValueOf(&next).Elem().FieldByIndex(path)
+		if f.OverflowInt(value) {
+			return nil, syscall.EINVAL
+		}
+		f.SetInt(value)
+	}
 	return &next, 0
 }
 

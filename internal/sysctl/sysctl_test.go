@@ -7,13 +7,15 @@ import (
 )
 
 type inner struct {
-	B int8 `sysctl:"b,min=-1,max=300" desc:"the second"`
+	B int8  `sysctl:"b,min=-1,max=300" desc:"the second"`
+	E int32 `sysctl:"e,min=0,max=5" desc:"of two rooms"`
 }
 
 type page struct {
 	A int32 `sysctl:"a,min=1,max=10"`
 	I inner
 	C int64 `sysctl:"c"`
+	E int32 `sysctl:"e,min=2,max=9"`
 }
 
 func TestNames(t *testing.T) {
@@ -60,5 +62,19 @@ func TestAdd(t *testing.T) {
 	}{X: 2, Z: 9}, all)
 	if !maps.Equal(all, map[string]uint64{"x": 3}) {
 		t.Error(all)
+	}
+}
+
+// Rooms that know nothing of each other may have the same tunable.
+func TestSameNameTwice(t *testing.T) {
+	var n Names[page]
+	for _, bad := range []int64{1, 6} {
+		if _, e := n.With(&page{}, "e", bad); e != syscall.EINVAL {
+			t.Errorf("e = %d: %v, want EINVAL", bad, e)
+		}
+	}
+	p, e := n.With(&page{}, "e", 3)
+	if e != 0 || p.E != 3 || p.I.E != 3 {
+		t.Errorf("after e = 3: %+v, %v", p, e)
 	}
 }

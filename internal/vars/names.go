@@ -9,12 +9,17 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
 
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{}} {
+	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
+		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {
 			if name := t.Field(i).Tag.Get("stat"); name != "" {

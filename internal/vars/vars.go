@@ -10,6 +10,10 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 )
 
 // Tunables is the V_ page: every tunable of a stack, each declared by its room.
@@ -24,6 +28,12 @@ type Tunables struct {
 	Query igmp.RouterTunables
 	Mcast mcast.Tunables
 	Reass reass.Tunables
+
+	TCP    tcp.Tunables
+	Loss   loss.Tunables
+	SYN    syn.Tunables
+	Wait   wait.Tunables
+	Stream StreamTunables
 }
 
 // IPTunables is what the network layer itself may be told.
@@ -44,6 +54,14 @@ type UDPTunables struct {
 	MaxDgram  int32 `sysctl:"net.inet.udp.maxdgram,min=1,max=65507" desc:"longest datagram sent"`
 }
 
+// StreamTunables is what the stack's part of TCP may be told.
+type StreamTunables struct {
+	Blackhole int32 `sysctl:"net.inet.tcp.blackhole,min=0,max=2" desc:"do not answer segments for closed ports: 1 SYNs, 2 all"`
+	ReassMax  int32 `sysctl:"net.inet.tcp.reass.maxmem,min=0,max=1073741824" desc:"bytes of memory that a shard keeps out of order for all connections"`
+	TSO       int32 `sysctl:"net.inet.tcp.tso,min=0,max=1" desc:"send many segments as one, to be cut where a link needs them single; of connections opened from now on"`
+	Backlog   int32 `sysctl:"kern.ipc.soacceptqueue,min=1,max=65535" desc:"most connections that wait to be accepted by one listener"`
+}
+
 // Defaults returns the page that a world starts with.
 func Defaults() Tunables {
 	return Tunables{
@@ -53,6 +71,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
+		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }
 
@@ -81,4 +100,11 @@ type Cold struct {
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
 	RawDelivered  uint64 `stat:"ip.rawout"`
 	DroppedFrames [pkt.NumReasons]uint64
+}
+
+// TCP is what the path itself counts of TCP.
+type TCP struct {
+	BadSum    uint64 `stat:"tcp.rcvbadsum"`
+	BadOffset uint64 `stat:"tcp.rcvbadoff"`
+	Control   uint64 `stat:"tcp.sndctrl"` // segments that no connection sent
 }

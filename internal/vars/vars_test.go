@@ -9,6 +9,10 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -19,6 +23,7 @@ func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
 		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vnet.IfaceStats](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for _, at := range shared(page, page.String()) {
 			t.Error(at)
@@ -56,6 +61,7 @@ func TestCounterNames(t *testing.T) {
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for i := range block.NumField() {
 			f := block.Field(i)

@@ -42,6 +42,9 @@ func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	case wire.ProtoUDP:
 		sh.inRaw(p, b, ip, to)
 		sh.inUDP(p, b, ip, to)
+	case wire.ProtoTCP:
+		sh.inRaw(p, b, ip, to)
+		sh.inTCP(p, b, ip, to)
 	case wire.ProtoICMP: // raw sockets see what the engine lets them
 		sh.inICMP(p, b, ip, to)
 	case wire.ProtoIGMP:

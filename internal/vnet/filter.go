@@ -151,7 +151,7 @@ func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, ou
 			b, ip = sh.own(p, b, ip)
 		}
 		if b.Sum == pkt.SumPartial && !ip.IsFragment() {
-			b = p.r.Cache.Unshare(b)
+			b = p.r.Cache.UnshareHeader(b)
 			sumIPv4(wire.IPv4(b.Bytes()))
 			b.Sum = pkt.SumValid
 		}

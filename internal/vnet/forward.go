@@ -50,7 +50,7 @@ func routable(a [4]byte) bool { return a[0] < 240 && (a[0] != 169 || a[1] != 254
 // the path out to write to: unshared, and without the link header.
 func (sh *shard) own(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv4) {
 	at, n := b.Offset(ip), len(ip)
-	b = p.r.Cache.Unshare(b)
+	b = p.r.Cache.UnshareHeader(b)
 	b.Pull(at - b.Head())
 	b.Trim(n)
 	return b, wire.IPv4(b.Bytes())

@@ -157,11 +157,18 @@ func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.IPv4, taken bool) {
 // tell passes an error about a packet of ours to the socket that sent it: a
 // connected one, since no other has promised to listen (RFC 1122 §4.1.3.3).
 func (sh *shard) tell(p *pass, r *icmp.Report) {
-	if r.Proto != wire.ProtoUDP || !r.Ports {
+	if !r.Ports {
 		return
 	}
 	local := netip.AddrPortFrom(r.Src, r.SrcPort)
 	remote := netip.AddrPortFrom(r.Dst, r.DstPort)
+	if seq, ok := r.TCPSeq(); ok {
+		sh.tellTCP(p, tcpKey{local, remote}, wire.Seq(seq), r)
+		return
+	}
+	if r.Proto != wire.ProtoUDP {
+		return
+	}
 	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
 	if s == nil || s.Addrs.Load().Remote != remote {
 		return

@@ -78,10 +78,25 @@ func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) syscall.Errno {
 			return errno
 		}
 	}
-	if len(ip) > h.mtu && b.GSO == pkt.GSONone {
-		return sh.fragment(p, b, ip, h)
+	if len(ip) > h.mtu {
+		if b.GSO == pkt.GSONone {
+			return sh.fragment(p, b, ip, h)
+		}
+		if segmentLen(ip, b) > h.mtu { // who makes these does not want them in pieces
+			sh.errNeedFrag(p, b, ip, h)
+			return syscall.EMSGSIZE
+		}
 	}
 	return sh.resolve(p, b, h)
+}
+
+// segmentLen returns how long the packets are that a super-segment stands for.
+func segmentLen(ip wire.IPv4, b *pkt.Buf) int {
+	n := ip.HeaderLen() + int(b.GSOSize)
+	if t, f := wire.ParseTCP(ip.Payload()); f == wire.OK && b.GSO == pkt.GSOTCP4 {
+		n += t.HeaderLen()
+	}
+	return n
 }
 
 // resolve gives a packet its link header and sends it.

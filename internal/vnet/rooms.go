@@ -18,6 +18,7 @@ type rooms struct {
 	query *igmp.RouterStats
 	icmp  *icmpRoom
 	reass *reassRoom
+	tcp   *tcpRoom
 }
 
 type icmpRoom struct {
@@ -125,6 +126,9 @@ func (ro *rooms) gather(all map[string]uint64) {
 	if ro.reass != nil {
 		sysctl.Add(&ro.reass.stats, all)
 	}
+	if ro.tcp != nil {
+		ro.tcp.stats.gather(all)
+	}
 }
 
 // clear frees what the rooms of a closed stack still hold.
@@ -135,6 +139,8 @@ func (sh *shard) clear(r *netisr.Runner) {
 		sh.rooms.reass.Clear()
 		sh.pullReass(&p)
 	}
+	sh.clearTCP(&p)
 	sh.stale = false
 	sh.mu.Unlock()
+	r.Flush()
 }

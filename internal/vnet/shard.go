@@ -60,8 +60,12 @@ func (sh *shard) lock(p *pass) {
 	p.v = sh.st.view.Load()
 }
 
-// unlock arms the stack's timer if a room has asked for it, and unlocks.
+// unlock sends what connections have to send, arms the stack's timer if a room
+// has asked for it, and unlocks.
 func (sh *shard) unlock(p *pass) {
+	if t := sh.rooms.tcp; t != nil && (t.first != nil || t.stale) {
+		sh.settleTCP(p)
+	}
 	if sh.stale {
 		sh.rearm(p)
 	}

@@ -22,6 +22,7 @@ type Stack struct {
 	fibs       fib.Set[*Neighbor]
 	more       []shard // beyond the first
 	udp        pcb.Table[Sock, *Sock]
+	tcp        atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups     groups
 	raws       rawSocks
 
@@ -116,6 +117,7 @@ func (st *Stack) Shut() bool {
 		return false
 	}
 	st.closed.Store(true)
+	st.closeTCP()
 	st.closeSocks()
 	return true
 }

@@ -131,30 +131,32 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s is %d (%v), behaviour says %d", name, got, e, n)
 		}
 	}
-	// Every tunable has a name of its own, a description, and a default within
-	// its range.
-	names := st.World().TunableNames()
-	if len(names) != leaves(reflect.TypeFor[vars.Tunables]()) {
-		t.Error("two tunables share a name, or one has none")
-	}
-	for _, name := range names {
+	// Every tunable has a name, a description, and a default within its range.
+	checkTags(t, reflect.ValueOf(vars.Defaults()), map[string]int64{})
+	for _, name := range st.World().TunableNames() {
 		desc, lo, hi, _ := st.World().Describe(name)
 		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
 			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}
-		if !strings.HasPrefix(name, "net.") || desc == "" {
+		if !strings.HasPrefix(name, "net.") && !strings.HasPrefix(name, "kern.") || desc == "" {
 			t.Errorf("%q: %q", name, desc)
 		}
 	}
 }
 
-func leaves(page reflect.Type) (n int) {
+// checkTags: every tunable has a name; rooms that share one agree on its default.
+func checkTags(t *testing.T, page reflect.Value, seen map[string]int64) {
 	for i := range page.NumField() {
-		if f := page.Field(i).Type; f.Kind() == reflect.Struct {
-			n += leaves(f)
-		} else {
-			n++
+		f := page.Type().Field(i)
+		if f.Type.Kind() == reflect.Struct {
+			checkTags(t, page.Field(i), seen)
+			continue
 		}
+		name, _, _ := strings.Cut(f.Tag.Get("sysctl"), ",")
+		n := page.Field(i).Int()
+		if other, ok := seen[name]; name == "" || ok && other != n {
+			t.Errorf("%s.%s: name %q, default %d, elsewhere %d", page.Type(), f.Name, name, n, other)
+		}
+		seen[name] = n
 	}
-	return n
 }

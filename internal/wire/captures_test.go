@@ -80,7 +80,7 @@ func TestCapturesMalformed(t *testing.T) {
 		if strings.HasSuffix(line, ".pcap\n") {
 			file = strings.TrimSpace(line)
 		}
-		for _, what := range []string{"bad checksum", "fault: "} {
+		for _, what := range []string{"bad checksum", "fault: ", "other layout"} {
 			if at := strings.Index(line, what); at >= 0 {
 				n, _, _ := strings.Cut(line, " ")
 				bad = append(bad, file+" "+n+" "+strings.TrimSpace(line[at:]))
@@ -139,6 +139,16 @@ func (c coder) network(typ uint16, in, out []byte) {
 		PutVLAN(out, v.ID(), v.PCP(), v.DEI(), v.Type())
 		c.say("vlan %d prio %d dei %t", v.ID(), v.PCP(), v.DEI())
 		c.network(v.Type(), v.Payload(), out[VLANLen:])
+	case EtherTypeIPv6:
+		m := findIPv6(in, 0)
+		if m.proto != ProtoTCP {
+			c.opaque(fmt.Sprintf("type %#04x", typ), in, out)
+			return
+		}
+		c.say("ipv6 %s > %s", m.src, m.dst)
+		copy(out, in[:m.at])
+		copy(out[m.end:], in[m.end:])
+		c.tcp(m.src, m.dst, in[m.at:m.end], out[m.at:m.end])
 	default:
 		c.opaque(fmt.Sprintf("type %#04x", typ), in, out)
 	}
@@ -198,10 +208,7 @@ func (c coder) transport(p IPv4, out []byte) {
 	case ProtoIGMP:
 		c.igmp(p.Payload(), out)
 	case ProtoTCP:
-		if Fold(Sum(p.Payload(), PseudoSum(p.Src(), p.Dst(), ProtoTCP, len(p.Payload())))) != 0 {
-			c.say("bad checksum")
-		}
-		c.opaque("tcp", p.Payload(), out)
+		c.tcp(p.Src(), p.Dst(), p.Payload(), out)
 	default:
 		c.opaque(fmt.Sprintf("proto %d", p.Proto()), p.Payload(), out)
 	}
@@ -230,6 +237,58 @@ func (c coder) udp(p IPv4, out []byte) {
 		copy(out, u)
 	default:
 		UDP(out).SetChecksum(p.Src(), p.Dst())
+	}
+}
+
+// tcp says "other layout" where the sender arranged its options in another way
+// than PutTCP does.
+func (c coder) tcp(src, dst netip.Addr, in, out []byte) {
+	t, f := ParseTCP(in)
+	if f != OK {
+		c.fault(f, in, out)
+		return
+	}
+	var h TCPHeader
+	if f := t.Header(&h); f != OK {
+		c.say("option fault: %s", f)
+	}
+	c.say("tcp %d > %d %s seq %d ack %d win %d", h.SrcPort, h.DstPort, h.Flags, h.Seq, h.Ack, h.Window)
+	if h.Flags.Has(URG) {
+		c.say("urgent %d", h.Urgent)
+	}
+	c.tcpOptions(&h.Options)
+	n := PutTCP(out, &h)
+	if n != t.HeaderLen() || !bytes.Equal(out[TCPLen:n], t.Options()) {
+		c.say("other layout")
+		n = copy(out, in[:t.HeaderLen()])
+	}
+	c.opaque("data", t.Payload(), out[n:])
+	if !t.ChecksumOK(src, dst) {
+		c.say("bad checksum")
+		copy(out, in)
+		return
+	}
+	complete(out, ProtoTCP, src, dst)
+}
+
+func (c coder) tcpOptions(o *TCPOptions) {
+	if o.MSS != 0 {
+		c.say("mss %d", o.MSS)
+	}
+	if o.HasScale {
+		c.say("scale %d", o.Scale)
+	}
+	if o.SACKOK {
+		c.say("sackok")
+	}
+	if o.HasTime {
+		c.say("time %d %d", o.TSVal, o.TSEcr)
+	}
+	for _, k := range o.SACK[:o.NSACK] {
+		c.say("sack %d-%d", k.Start, k.End)
+	}
+	if o.HasFastOpen {
+		c.say("fastopen %x", o.FastOpenCookie())
 	}
 }
 

@@ -32,6 +32,8 @@ func TestInlining(t *testing.T) {
 		IPv4.TTL IPv4.Proto IPv4.Checksum IPv4.Src IPv4.Dst IPv4.Src4 IPv4.Dst4 IPv4.Options IPv4.Payload IPv4.DecTTL
 		ParseIPv4Options IPv4Options.Next IPv4Option.Type IPv4Option.Copied IPv4Option.Data IPv4Header.Len
 		ParseUDP UDP.SrcPort UDP.DstPort UDP.Checksum UDP.Payload PutUDP
+		ParseTCP TCP.SrcPort TCP.DstPort TCP.Flags TCP.Seq TCP.Ack TCP.HeaderLen TCP.Options TCP.Payload TCPFlags.Has TCPFlags.Any
+		Seq.Add Seq.Sub Seq.Less Seq.AtMost Seq.In MaxSeq MinSeq
 		ParseICMP4 ICMP4.Type ICMP4.Code ICMP4.Rest ICMP4.ID ICMP4.Seq ICMP4.MTU ICMP4.Pointer ICMP4.Payload ICMP4.IsError
 		ParseIGMP IGMP.Type IGMP.MaxRespCode IGMP.Group IGMP.QueryVersion IGMPDecode IGMPEncode
 		ParseIGMPv3Query IGMPv3Query.Group IGMPv3Query.S IGMPv3Query.QRV IGMPv3Query.NumSources IGMPv3Query.Source

@@ -17,8 +17,9 @@ func (s Seq) Less(t Seq) bool { return int32(s-t) < 0 }
 // AtMost tells whether s comes before t or is t.
 func (s Seq) AtMost(t Seq) bool { return int32(s-t) <= 0 }
 
-// In tells whether s is in the window of n bytes from first.
-func (s Seq) In(first Seq, n int) bool { return uint32(s-first) < uint32(n) }
+// In tells whether s is in the window of n bytes from first, which is empty
+// where n is not positive.
+func (s Seq) In(first Seq, n int) bool { return int64(uint32(s-first)) < int64(n) }
 
 // MaxSeq returns the later of two numbers.
 func MaxSeq(a, b Seq) Seq {

@@ -119,9 +119,9 @@ type TCPHeader struct {
 	Options          TCPOptions
 }
 
-// Header reads the header into h. It returns BadOption, with everything but
-// the options read, where an option runs past the header or has a length that
-// it cannot have.
+// Header reads the header into h. It returns BadOption, with the options before
+// it and all else read, where an option runs past the header or has a length
+// that it cannot have.
 func (t TCP) Header(h *TCPHeader) Fault {
 	h.SrcPort, h.DstPort = t.SrcPort(), t.DstPort()
 	h.Seq, h.Ack = t.Seq(), t.Ack()

@@ -15,6 +15,7 @@ const (
 )
 
 // MaxSACK is how many SACK blocks fit into a header without other options.
+// Beside timestamps there is room for 3 (RFC 2018 §3).
 const MaxSACK = 4
 
 // MaxFastOpenCookie is the longest Fast Open cookie in bytes (RFC 7413 §4.1.1).
@@ -130,8 +131,28 @@ func (o *TCPOptions) parseFastOpen(d []byte) bool {
 	return true
 }
 
-// Len returns how many bytes the options take, a multiple of 4.
+// Len returns how many bytes the options take, a multiple of 4. It does not
+// count SACK blocks for which there is no room beside the other options: PutTCP
+// leaves them out, the last first.
 func (o *TCPOptions) Len() int {
+	n := o.lenOthers()
+	if k := o.blocks(n); k > 0 {
+		n += 4 + 8*k
+	}
+	return n
+}
+
+// blocks returns how many SACK blocks there is room for beside n bytes of other
+// options.
+func (o *TCPOptions) blocks(n int) int {
+	if o.NSACK == 0 {
+		return 0
+	}
+	return max(min(int(o.NSACK), (TCPMaxLen-TCPLen-4-n)/8), 0)
+}
+
+// lenOthers returns how many bytes all options but SACK take.
+func (o *TCPOptions) lenOthers() int {
 	n := 0
 	if o.MSS != 0 {
 		n += 4
@@ -144,9 +165,6 @@ func (o *TCPOptions) Len() int {
 		n += 12
 	case o.SACKOK:
 		n += 4
-	}
-	if o.NSACK > 0 {
-		n += 4 + 8*int(o.NSACK)
 	}
 	if o.HasFastOpen {
 		n += (2 + int(o.Cookie) + 3) &^ 3
@@ -177,7 +195,7 @@ func putTCPOptions(b []byte, o *TCPOptions) {
 		binary.BigEndian.PutUint32(b, optNop<<24|optScale<<16|3<<8|uint32(o.Scale))
 		b = b[4:]
 	}
-	if n := int(o.NSACK); n > 0 {
+	if n := o.blocks(o.lenOthers()); n > 0 {
 		binary.BigEndian.PutUint32(b, optNop<<24|optNop<<16|optSACK<<8|uint32(2+8*n))
 		for i, k := range o.SACK[:n] {
 			binary.BigEndian.PutUint32(b[4+8*i:], uint32(k.Start))

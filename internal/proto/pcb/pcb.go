@@ -1,6 +1,7 @@
 package pcb
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -104,6 +105,19 @@ func (t *Table[S, P]) Port(seed table.Seed, port uint16) []Bound[P] {
 		return g.socks
 	}
 	return nil
+}
+
+// All ranges over the sockets, port by port.
+func (t *Table[S, P]) All() iter.Seq[P] {
+	return func(yield func(P) bool) {
+		for g := range t.ports.All() {
+			for i := range g.socks {
+				if !yield(g.socks[i].Sock) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Bind gives s the local address and port, whose port is not 0. It returns

@@ -1,0 +1,359 @@
+package vnet
+
+import (
+	"io"
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
+	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
+	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/vars"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// tcpRoom is what a shard keeps of TCP: the connections of its flows, those that
+// are being opened by others, and those that are over but remembered. It is made
+// at its first use.
+type tcpRoom struct {
+	conns table.Table[tcpKey, TCPSock, *TCPSock]
+	syns  *syn.Cache[*TCPListener]
+	waits *wait.Table
+	timer tcpTimer
+
+	stats      tcpStats
+	challenges tcp.Challenges
+	kept       int // bytes of memory kept out of order
+
+	first, last *TCPSock // to be asked for segments before the shard is unlocked
+	stale       bool     // syns or waits have something to send, or a new deadline
+
+	// Of the segment at hand: here, so that nothing is allocated for it.
+	hdr wire.TCPHeader
+	ev  tcp.Event
+	out tcp.Out
+	env tcp.Env
+}
+
+type tcpStats struct {
+	path  vars.TCP
+	conn  tcp.Stats
+	loss  loss.Stats
+	syns  syn.Stats
+	waits wait.Stats
+}
+
+// gather adds what the rooms have counted.
+func (s *tcpStats) gather(all map[string]uint64) {
+	sysctl.Add(&s.path, all)
+	sysctl.Add(&s.conn, all)
+	sysctl.Add(&s.loss, all)
+	sysctl.Add(&s.syns, all)
+	sysctl.Add(&s.waits, all)
+}
+
+// tcpKey is what a connection is found by.
+type tcpKey struct{ Local, Remote netip.AddrPort }
+
+func (k tcpKey) hash(s table.Seed) uint32 {
+	return s.Pair(k.Local.Addr(), k.Remote.Addr(), table.Ports(k.Local.Port(), k.Remote.Port(), 0))
+}
+
+// tcp returns the shard's room, made if need be.
+func (sh *shard) tcp() *tcpRoom {
+	if sh.rooms.tcp == nil {
+		t := &tcpRoom{syns: syn.New[*TCPListener](&sh.st.tcpHost().secret, sh.st.world.seed), waits: wait.New(sh.st.world.seed)}
+		t.timer.init(sh)
+		sh.rooms.tcp = t
+	}
+	return sh.rooms.tcp
+}
+
+// tcpEnv is what a connection borrows for one call.
+func (sh *shard) tcpEnv(p *pass) *tcp.Env {
+	t := sh.rooms.tcp
+	t.env = tcp.Env{
+		T: &p.v.tun.TCP, S: &t.stats.conn, L: loss.Env{T: &p.v.tun.Loss, S: &t.stats.loss},
+		C: &t.challenges, OOO: int(p.v.tun.Stream.ReassMax) - t.kept,
+	}
+	return &t.env
+}
+
+// tcpShard returns the shard of a flow.
+func (st *Stack) tcpShard(k *tcpKey) *shard {
+	if st.more == nil {
+		return &st.sh
+	}
+	h := wire.FlowHash(k.Local.Addr().As4(), k.Remote.Addr().As4(), k.Local.Port(), k.Remote.Port(), wire.ProtoTCP)
+	return st.shardAt(int(h) % (1 + len(st.more)))
+}
+
+// inTCP takes a segment.
+func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+	t := sh.tcp()
+	if to != destUnicast || p.l2 == toMany { // RFC 9293 §3.9.2.3 (MUST-57)
+		sh.drop(p, b, pkt.BadDest)
+		return
+	}
+	seg, f := wire.ParseTCP(ip.Payload())
+	if f != wire.OK {
+		t.stats.path.BadOffset++
+		sh.drop(p, b, pkt.BadTransport)
+		return
+	}
+	if b.Sum == pkt.SumUnknown && !seg.ChecksumOK(ip.Src(), ip.Dst()) {
+		t.stats.path.BadSum++
+		sh.drop(p, b, pkt.BadTransportSum)
+		return
+	}
+	seg.Header(&t.hdr) // options that make no sense count as absent
+	k := tcpKey{netip.AddrPortFrom(ip.Dst(), seg.DstPort()), netip.AddrPortFrom(ip.Src(), seg.SrcPort())}
+	data, ecn := seg.Payload(), tcp.ECN(ip.TOS()&3)
+	if s := t.conns.Get(k.hash(sh.st.world.seed), k); s != nil {
+		sh.toConn(p, s, b, data, ecn)
+		return
+	}
+	if t.waits.Len() > 0 && sh.inWait(p, &k, b, data) {
+		return
+	}
+	if l := sh.st.tcpHost().lookup(k.Local); l != nil {
+		sh.inListen(p, l, &k, b, data, ecn)
+		return
+	}
+	sh.refuseTCP(p, &k, b, len(data))
+}
+
+// refuseTCP takes a segment for which there is no connection. The answer goes
+// by the table the segment came by (behaviour 4.3, rule 5).
+func (sh *shard) refuseTCP(p *pass, k *tcpKey, b *pkt.Buf, n int) {
+	t := sh.rooms.tcp
+	hole := p.v.tun.Stream.Blackhole
+	quiet := hole >= 2 || hole == 1 && t.hdr.Flags.Has(wire.SYN)
+	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) {
+		sh.sendControl(p, k, &t.out.Hdr, p.m.FIB)
+	}
+	sh.drop(p, b, pkt.NoPort)
+}
+
+// toConn gives a segment of which data is the payload to its connection.
+func (sh *shard) toConn(p *pass, s *TCPSock, b *pkt.Buf, data []byte, ecn tcp.ECN) {
+	t := sh.rooms.tcp
+	s.conn.Read(s.in.Taken()) // so that what is sent announces the window as it is
+	s.conn.Input(sh.tcpEnv(p), p.r.Now(), &t.hdr, len(data), ecn, &t.ev)
+	if t.ev.From < t.ev.To {
+		sh.keep(p, s, b, data[t.ev.From:t.ev.To])
+	} else {
+		p.r.Cache.Free(b)
+	}
+	sh.happened(p, s)
+}
+
+// keep keeps a part of the stream that b brought, in its place.
+func (sh *shard) keep(p *pass, s *TCPSock, b *pkt.Buf, data []byte) {
+	t := sh.rooms.tcp
+	pc := sockbuf.NewPiece(b, data, t.ev.At)
+	free := p.r.Cache.Free
+	if end := t.ev.At + uint64(len(data)); t.ev.At == s.readable && s.ooo == nil && end == t.ev.Readable {
+		sh.give(p, s, pc)
+		return
+	}
+	if s.ooo == nil {
+		s.ooo = new(sockbuf.Reorder)
+	}
+	t.kept -= s.ooo.Mem()
+	s.ooo.Put(pc, free)
+	for s.readable < t.ev.Readable {
+		q, ok := s.ooo.Pop(s.readable, free)
+		if !ok {
+			break
+		}
+		sh.give(p, s, q)
+	}
+	t.kept += s.ooo.Mem()
+	if s.ooo.Len() == 0 {
+		s.ooo = nil
+	}
+}
+
+// give makes a piece readable.
+func (sh *shard) give(p *pass, s *TCPSock, pc sockbuf.Piece) {
+	s.readable += uint64(pc.N)
+	copied, wake := s.in.Put(pc)
+	if copied {
+		p.r.Cache.Free(pc.Buf)
+	}
+	if wake {
+		p.r.Wake(&s.in)
+	}
+}
+
+// happened does what the room's event asks for.
+func (sh *shard) happened(p *pass, s *TCPSock) {
+	ev := &sh.rooms.tcp.ev
+	if ev.Acked > 0 {
+		s.acked += uint64(ev.Acked)
+		if s.out.Ack(s.acked, p.r.Cache.Free) {
+			p.r.Wake(&s.out)
+		}
+	}
+	if ev.What != 0 {
+		sh.changed(p, s, ev)
+	}
+	sh.touch(s)
+}
+
+// changed deals with what an event says beyond data.
+func (sh *shard) changed(p *pass, s *TCPSock, ev *tcp.Event) {
+	if ev.Has(tcp.Established) {
+		sh.established(p, s)
+	}
+	if ev.Has(tcp.Cookie) {
+		sh.st.tcpHost().cookies.put(s.Remote.Addr(), sh.rooms.tcp.hdr.Options.FastOpenCookie())
+	}
+	if ev.Has(tcp.Soft) {
+		s.soft = ev.Err
+	}
+	if ev.Has(tcp.PeerClosed) && s.in.End(io.EOF) {
+		p.r.Wake(&s.in)
+	}
+	if ev.What&(tcp.Closed|tcp.TimeWait) == 0 {
+		return
+	}
+	s.over = ev.What
+	s.end(p, ev.Err)
+}
+
+// end tells the socket's user that the connection is over, and why.
+func (s *TCPSock) end(p *pass, e syscall.Errno) {
+	in, out := error(io.EOF), error(syscall.EPIPE)
+	if e != 0 {
+		in, out = e, e
+	}
+	if s.in.End(in) {
+		p.r.Wake(&s.in)
+	}
+	if s.out.End(out) {
+		p.r.Wake(&s.out)
+	}
+}
+
+// touch has the connection asked for segments before the shard is unlocked.
+func (sh *shard) touch(s *TCPSock) {
+	if s.dirty {
+		return
+	}
+	s.dirty = true
+	t := sh.rooms.tcp
+	if t.last != nil {
+		t.last.next = s
+	} else {
+		t.first = s
+	}
+	t.last = s
+}
+
+// settleTCP sends what the connections that were touched have to send, so that
+// one acknowledgment does for a batch.
+func (sh *shard) settleTCP(p *pass) {
+	t := sh.rooms.tcp
+	for s := t.first; s != nil; s = t.first {
+		if t.first = s.next; t.first == nil {
+			t.last = nil
+		}
+		s.next, s.dirty = nil, false
+		sh.outTCP(p, s)
+		if s.over != 0 {
+			sh.bury(p, s)
+		} else {
+			s.arm()
+		}
+	}
+	if t.stale {
+		sh.settleOpening(p)
+	}
+}
+
+// bury takes a connection that is over out of the shard.
+func (sh *shard) bury(p *pass, s *TCPSock) {
+	if s.buried {
+		return
+	}
+	s.buried = true
+	t := sh.rooms.tcp
+	if s.over&tcp.TimeWait != 0 {
+		sh.remember(p, s)
+	}
+	t.conns.Delete(s.hash(sh.st.world.seed), s.tcpKey)
+	sh.st.world.Clock().Disarm(&s.timer)
+	s.out.Clear(p.r.Cache.Free)
+	if s.ooo != nil {
+		t.kept -= s.ooo.Mem()
+		s.ooo.Clear(p.r.Cache.Free)
+		s.ooo = nil
+	}
+	s.route = cachedRoute{}
+	sh.st.tcpHost().release(s)
+}
+
+// tellTCP passes an ICMP error about a segment of ours to its connection, or to
+// the request for one.
+func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
+	t := sh.tcp()
+	s := t.conns.Get(k.hash(sh.st.world.seed), k)
+	if s == nil {
+		if r.Kind != icmp.PacketTooBig {
+			t.syns.Unreachable(sh.synEnv(p), syn.Key(k), seq)
+			t.stale = true
+		}
+		return
+	}
+	env, now := sh.tcpEnv(p), p.r.Now()
+	if r.Kind == icmp.PacketTooBig {
+		t.ev = tcp.Event{}
+		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen)
+	} else {
+		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable
+		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
+	}
+	sh.happened(p, s)
+}
+
+// ipTCPLen is the length of the headers of a segment without options.
+const ipTCPLen = wire.IPv4Len + wire.TCPLen
+
+// Fire implements clock.Firer for a connection.
+func (s *TCPSock) Fire(now clock.Time) {
+	r := s.st.world.sched.Carry()
+	r.At(now)
+	p := pass{r: r}
+	s.sh.lock(&p)
+	s.armed = never
+	if !s.buried {
+		if s.conn.Deadline() <= now {
+			s.conn.Expire(s.sh.tcpEnv(&p), now, &s.sh.rooms.tcp.ev)
+			s.sh.happened(&p, s)
+		} else {
+			s.arm()
+		}
+	}
+	s.sh.unlock(&p)
+	r.Done()
+}
+
+// arm arms the connection's timer. One that is due too early is left: it finds
+// out when it fires.
+func (s *TCPSock) arm() {
+	at := s.conn.Deadline()
+	if at >= s.armed {
+		return
+	}
+	s.armed = at
+	s.st.world.Clock().Arm(&s.timer, at)
+}
