@@ -8,7 +8,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/jail"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // IPConn is a raw IP socket of a stack: it receives a copy of every packet of
@@ -23,8 +23,8 @@ var (
 // ReadFrom implements net.PacketConn: as with a kernel's raw IPv4 socket in
 // package net, the packet comes without its IPv4 header. See ReadPacket.
 func (c *IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	var info vnet.Recv
-	n, err := c.s.ReadMsg([][]byte{b}, &info, vnet.ReadWait|vnet.ReadPayload)
+	var info socket.Recv
+	n, err := c.s.ReadMsg([][]byte{b}, &info, socket.ReadWait|socket.ReadPayload)
 	if err != nil {
 		return 0, nil, c.err("read", err)
 	}
@@ -33,7 +33,7 @@ func (c *IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // Read implements net.Conn, as ReadFrom.
 func (c *IPConn) Read(b []byte) (int, error) {
-	n, err := c.s.ReadMsg([][]byte{b}, nil, vnet.ReadWait|vnet.ReadPayload)
+	n, err := c.s.ReadMsg([][]byte{b}, nil, socket.ReadWait|socket.ReadPayload)
 	if err != nil {
 		return 0, c.err("read", err)
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -52,7 +54,7 @@ func (s *Stack) SetFIBs(n int) error {
 	if err := s.may(jail.NetConfig, "set fibs", s.Name()); err != nil {
 		return err
 	}
-	return wrapConfig("set fibs", strconv.Itoa(n), s.st.SetFIBs(n))
+	return wrapConfig("set fibs", strconv.Itoa(n), control.SetFIBs(s.st, n))
 }
 
 // Close removes the stack: its sockets are closed and its interfaces unplugged.
@@ -60,7 +62,7 @@ func (s *Stack) Close() error {
 	if err := s.may(jail.StackMake, "close", s.Name()); err != nil {
 		return err
 	}
-	s.st.Close()
+	control.Close(s.st)
 	return nil
 }
 
@@ -81,7 +83,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 	if err := s.may(jail.NetConfig, "add interface", name); err != nil {
 		return nil, err
 	}
-	ic := vnet.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down, Addrs: c.Addrs}
+	ic := control.IfaceConfig{Name: name, Port: c.Port, MTU: c.MTU, FIB: c.FIB, Down: c.Down, Addrs: c.Addrs}
 	switch {
 	case c.Port == nil:
 		return nil, &ConfigError{"add interface", name, errors.New("no Port: plug it into a link")}
@@ -90,7 +92,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 	case len(c.MAC) != 0:
 		return nil, &ConfigError{"add interface", name, fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(c.MAC))}
 	}
-	i, e := s.st.AddInterface(ic)
+	i, e := control.AddInterface(s.st, ic)
 	if e != 0 {
 		return nil, wrapConfig("add interface", name, e)
 	}
@@ -99,7 +101,7 @@ func (s *Stack) AddInterface(name string, c InterfaceConfig) (*Interface, error)
 
 // Interface returns the interface of that name.
 func (s *Stack) Interface(name string) (*Interface, error) {
-	for _, i := range s.st.Interfaces() {
+	for i := range s.st.Interfaces() {
 		if i.Name == name {
 			return &Interface{s: s, index: i.Index, name: name}, nil
 		}
@@ -111,8 +113,8 @@ func (s *Stack) Interface(name string) (*Interface, error) {
 // index. Their Addrs methods ask the operating system: use Addrs here.
 func (s *Stack) Interfaces() ([]net.Interface, error) {
 	var all []net.Interface
-	for _, i := range s.st.Interfaces() {
-		all = append(all, i.Net())
+	for i := range s.st.Interfaces() {
+		all = append(all, control.Net(i))
 	}
 	return all, nil
 }
@@ -120,9 +122,9 @@ func (s *Stack) Interfaces() ([]net.Interface, error) {
 // InterfaceByName returns the interface of that name as package net describes
 // it.
 func (s *Stack) InterfaceByName(name string) (*net.Interface, error) {
-	for _, i := range s.st.Interfaces() {
+	for i := range s.st.Interfaces() {
 		if i.Name == name {
-			ni := i.Net()
+			ni := control.Net(i)
 			return &ni, nil
 		}
 	}
@@ -132,9 +134,9 @@ func (s *Stack) InterfaceByName(name string) (*net.Interface, error) {
 // InterfaceByIndex returns the interface with that index as package net
 // describes it.
 func (s *Stack) InterfaceByIndex(index int) (*net.Interface, error) {
-	for _, i := range s.st.Interfaces() {
+	for i := range s.st.Interfaces() {
 		if int(i.Index) == index {
-			ni := i.Net()
+			ni := control.Net(i)
 			return &ni, nil
 		}
 	}
@@ -157,9 +159,9 @@ func (i *Interface) Index() int { return int(i.index) }
 // Net returns the interface as package net describes it, as x/net's multicast
 // calls want it, or nil where it is gone.
 func (i *Interface) Net() *net.Interface {
-	for _, o := range i.s.st.Interfaces() {
+	for o := range i.s.st.Interfaces() {
 		if o.Index == i.index {
-			n := o.Net()
+			n := control.Net(o)
 			return &n
 		}
 	}
@@ -168,9 +170,9 @@ func (i *Interface) Net() *net.Interface {
 
 // Addrs returns the interface's addresses in the order they were added.
 func (i *Interface) Addrs() []netip.Prefix {
-	for _, o := range i.s.st.Interfaces() {
+	for o := range i.s.st.Interfaces() {
 		if o.Index == i.index {
-			return o.Addrs
+			return slices.Clone(o.Addrs)
 		}
 	}
 	return nil
@@ -182,7 +184,7 @@ func (i *Interface) AddAddr(a netip.Prefix) error {
 	if err := i.s.may(jail.NetConfig, "add address", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("add address", a.String()+" to "+i.name, i.s.st.AddAddr(i.index, a))
+	return wrapConfig("add address", a.String()+" to "+i.name, control.AddAddr(i.s.st, i.index, a))
 }
 
 // DelAddr takes an address away.
@@ -190,7 +192,7 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete address", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete address", a.String()+" from "+i.name, i.s.st.DelAddr(i.index, a))
+	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a))
 }
 
 // SetQuerier makes the interface a multicast router's, which asks the hosts of
@@ -221,7 +223,7 @@ type Neighbor struct {
 
 // Neighbors returns the interface's ARP table, sorted by address.
 func (i *Interface) Neighbors() ([]Neighbor, error) {
-	entries, e := i.s.st.Neighbors(i.index)
+	entries, e := control.Neighbors(i.s.st, i.index)
 	if e != 0 {
 		return nil, wrapConfig("neighbors", i.name, e)
 	}
@@ -245,7 +247,7 @@ func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bo
 	if len(mac) != len(wire.MAC{}) {
 		return &ConfigError{"set neighbor", a.String(), fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(mac))}
 	}
-	return wrapConfig("set neighbor", a.String()+" on "+i.name, i.s.st.SetNeighbor(i.index, a, wire.MAC(mac), published))
+	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a, wire.MAC(mac), published))
 }
 
 // DelNeighbor removes an entry of the ARP table.
@@ -253,7 +255,7 @@ func (i *Interface) DelNeighbor(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete neighbor", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete neighbor", a.String()+" on "+i.name, i.s.st.DelNeighbor(i.index, a))
+	return wrapConfig("delete neighbor", a.String()+" on "+i.name, control.DelNeighbor(i.s.st, i.index, a))
 }
 
 // SetUp brings the interface up or down; its subnets' routes go and come with
@@ -262,7 +264,7 @@ func (i *Interface) SetUp(up bool) error {
 	if err := i.s.may(jail.NetConfig, "set up", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("set up", i.name, i.s.st.SetUp(i.index, up))
+	return wrapConfig("set up", i.name, control.SetUp(i.s.st, i.index, up))
 }
 
 // Remove unplugs the interface. Packets in flight to it are dropped.
@@ -270,7 +272,7 @@ func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("remove interface", i.name, i.s.st.RemoveInterface(i.index))
+	return wrapConfig("remove interface", i.name, control.RemoveInterface(i.s.st, i.index))
 }
 
 // Route is a route of one table.
@@ -288,7 +290,7 @@ func (s *Stack) AddRoute(r Route) error {
 	if err := s.may(jail.NetConfig, "add route", r.Dst.String()); err != nil {
 		return err
 	}
-	vr := vnet.Route{Dst: r.Dst, Gateway: r.Gateway, MTU: r.MTU, Reject: r.Reject, Blackhole: r.Blackhole}
+	vr := control.Route{Dst: r.Dst, Gateway: r.Gateway, MTU: r.MTU, Reject: r.Reject, Blackhole: r.Blackhole}
 	if r.Interface != "" {
 		i, err := s.Interface(r.Interface)
 		if err != nil {
@@ -296,7 +298,7 @@ func (s *Stack) AddRoute(r Route) error {
 		}
 		vr.IfIndex = i.index
 	}
-	return wrapConfig("add route", r.Dst.String(), s.st.AddRoute(s.fib, vr))
+	return wrapConfig("add route", r.Dst.String(), control.AddRoute(s.st, s.fib, vr))
 }
 
 // DelRoute removes the route to a destination from the handle's table.
@@ -304,17 +306,17 @@ func (s *Stack) DelRoute(dst netip.Prefix) error {
 	if err := s.may(jail.NetConfig, "delete route", dst.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete route", dst.String(), s.st.DelRoute(s.fib, dst))
+	return wrapConfig("delete route", dst.String(), control.DelRoute(s.st, s.fib, dst))
 }
 
 // Routes returns the routes of the handle's table, sorted by destination.
 func (s *Stack) Routes() []Route {
 	names := map[uint32]string{}
-	for _, i := range s.st.Interfaces() {
+	for i := range s.st.Interfaces() {
 		names[i.Index] = i.Name
 	}
 	var all []Route
-	for _, r := range s.st.Routes(s.fib) {
+	for _, r := range control.Routes(s.st, s.fib) {
 		all = append(all, Route{r.Dst, r.Gateway, names[r.IfIndex], r.MTU, r.Reject, r.Blackhole})
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -106,7 +107,7 @@ func (c *packetConn) OnReadable(f func()) { c.s.SetReady(f) }
 // TryReadFrom is ReadFromAddrPort that does not wait: ok is false where there
 // is nothing to read.
 func (c *packetConn) TryReadFrom(b []byte) (n int, from netip.AddrPort, ok bool, err error) {
-	var info vnet.Recv
+	var info socket.Recv
 	n, err = c.s.ReadFrom(b, &info, false)
 	switch err {
 	case nil:
@@ -128,7 +129,7 @@ func (c *packetConn) Read(b []byte) (int, error) {
 
 // ReadFrom implements net.PacketConn.
 func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	var info vnet.Recv
+	var info socket.Recv
 	n, err := c.s.ReadFrom(b, &info, true)
 	if err != nil {
 		return 0, nil, c.err("read", err)
@@ -147,7 +148,7 @@ func (c *packetConn) Write(b []byte) (int, error) {
 
 // ReadFromUDPAddrPort reads a datagram and allocates nothing.
 func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
-	var info vnet.Recv
+	var info socket.Recv
 	n, err := c.s.ReadFrom(b, &info, true)
 	if err != nil {
 		return 0, netip.AddrPort{}, c.err("read", err)

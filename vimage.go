@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -56,7 +57,7 @@ func NewWorld(c Config) *World {
 		ck = w.sim
 	}
 	w.w = vnet.NewWorld(vnet.Config{Clock: ck, Seed: c.Seed})
-	if _, e := w.w.NewStack(vnet.StackConfig{Name: "vnet0"}); e != 0 {
+	if _, e := control.NewStack(w.w, vnet.StackConfig{Name: "vnet0"}); e != 0 {
 		panic("vimage: vnet0: " + e.Error()) // a world without modules refuses no stack
 	}
 	return w
@@ -74,13 +75,13 @@ type StackConfig struct {
 // NewStack makes a stack with one interface, lo0, which is up. The name must
 // not be empty or taken.
 func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
-	st, e := w.w.NewStack(vnet.StackConfig{Name: name, Shards: c.Shards})
+	st, e := control.NewStack(w.w, vnet.StackConfig{Name: name, Shards: c.Shards})
 	if e != 0 {
 		return nil, wrapConfig("new stack", name, e)
 	}
 	if c.FIBs > 1 {
-		if e := st.SetFIBs(c.FIBs); e != 0 {
-			st.Close()
+		if e := control.SetFIBs(st, c.FIBs); e != 0 {
+			control.Close(st)
 			return nil, wrapConfig("new stack", name, e)
 		}
 	}
@@ -109,7 +110,7 @@ func (w *World) Stacks() []*Stack {
 // net.ErrClosed.
 func (w *World) Close() {
 	for _, st := range w.w.Stacks() {
-		st.Close()
+		control.Close(st)
 	}
 }
 

@@ -3,7 +3,7 @@ package ipv4
 import (
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // ReadBatch reads packets into ms: it waits for one and takes as many more as
@@ -63,10 +63,10 @@ func (c *dgramOpt) readBatch(ms []Message, flags int, cf ControlFlags) (int, err
 	if flags != 0 {
 		return 0, c.ioErr("read", nil, syscall.EOPNOTSUPP)
 	}
-	how := vnet.ReadWait
+	how := socket.ReadWait
 	for i := range ms {
 		m := &ms[i]
-		var info vnet.Recv
+		var info socket.Recv
 		n, err := c.s.ReadMsg(m.Buffers, &info, how)
 		if err != nil && i > 0 {
 			return i, nil // whatever it is, the next read meets it
@@ -79,7 +79,7 @@ func (c *dgramOpt) readBatch(ms []Message, flags int, cf ControlFlags) (int, err
 			m.Flags = msgTrunc
 		}
 		m.NN = putControl(m.OOB, cf, &info)
-		how = vnet.ReadQueued
+		how = socket.ReadQueued
 	}
 	return len(ms), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/bpf"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -69,9 +70,9 @@ func (c *dgramOpt) MulticastInterface() (*net.Interface, error) {
 		return c.k.MulticastInterface()
 	}
 	index := c.s.MulticastIf()
-	for _, i := range c.s.Stack().Interfaces() {
+	for i := range c.s.Stack().Interfaces() {
 		if i.Index == index {
-			ifi := i.Net()
+			ifi := control.Net(i)
 			return &ifi, c.wrap("get", "getsockopt", 0)
 		}
 	}

@@ -6,9 +6,8 @@ import (
 	"encoding/binary"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/socket"
 	"golang.org/x/sys/unix"
-
-	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 const msgTrunc = syscall.MSG_TRUNC
@@ -22,7 +21,7 @@ const (
 // putControl writes what the flags ask for of a received packet into oob, in
 // the machine's format, so that ControlMessage.Parse reads it, and returns its
 // length. What does not fit is left out.
-func putControl(oob []byte, cf ControlFlags, info *vnet.Recv) int {
+func putControl(oob []byte, cf ControlFlags, info *socket.Recv) int {
 	n := 0
 	if cf&FlagTTL != 0 {
 		if v := putHeader(oob, &n, recvTTL, ttlLen); v != nil {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // ReadFrom reads a packet's payload into b, of a longer one only the beginning.
@@ -17,12 +17,12 @@ func (c *PacketConn) ReadFrom(b []byte) (n int, cm *ControlMessage, src net.Addr
 	case c.k != nil:
 		return c.k.ReadFrom(b)
 	}
-	var info vnet.Recv
-	n, err = c.s.ReadMsg([][]byte{b}, &info, vnet.ReadWait|vnet.ReadPayload)
+	var info socket.Recv
+	n, err = c.s.ReadMsg([][]byte{b}, &info, socket.ReadWait|socket.ReadPayload)
 	if err != nil {
 		return 0, nil, nil, c.ioErr("read", nil, err)
 	}
-	return n, control(c.flags.get(), &info), c.from(&info), nil
+	return n, controlMessage(c.flags.get(), &info), c.from(&info), nil
 }
 
 // WriteTo sends a payload to dst, or to the connected address if dst is nil. cm
@@ -52,15 +52,15 @@ func (c *genericOpt) ioErr(op string, dst net.Addr, err error) error {
 }
 
 // from returns the source of a received packet.
-func (c *genericOpt) from(info *vnet.Recv) net.Addr {
+func (c *genericOpt) from(info *socket.Recv) net.Addr {
 	if _, raw := c.s.Proto(); raw {
 		return &net.IPAddr{IP: info.From.Addr().AsSlice()}
 	}
 	return net.UDPAddrFromAddrPort(info.From)
 }
 
-// control returns what the flags ask for, nil if that is nothing.
-func control(cf ControlFlags, info *vnet.Recv) *ControlMessage {
+// controlMessage returns what the flags ask for, nil if that is nothing.
+func controlMessage(cf ControlFlags, info *socket.Recv) *ControlMessage {
 	if cf == 0 {
 		return nil
 	}
@@ -77,15 +77,15 @@ func control(cf ControlFlags, info *vnet.Recv) *ControlMessage {
 
 // howOf returns what a control message says about a packet to be sent, nil if
 // that is nothing.
-func howOf(cm *ControlMessage) *vnet.Send {
+func howOf(cm *ControlMessage) *socket.Send {
 	if cm == nil {
 		return nil
 	}
-	how := vnet.Send{Src: fromIP(cm.Src)}
+	how := socket.Send{Src: fromIP(cm.Src)}
 	if cm.IfIndex > 0 {
 		how.IfIndex = uint32(cm.IfIndex)
 	}
-	if how == (vnet.Send{}) {
+	if how == (socket.Send{}) {
 		return nil
 	}
 	return &how

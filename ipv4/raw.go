@@ -4,7 +4,7 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -17,15 +17,15 @@ func (c *RawConn) ReadFrom(b []byte) (h *Header, p []byte, cm *ControlMessage, e
 	case c.k != nil:
 		return c.k.ReadFrom(b)
 	}
-	var info vnet.Recv
-	n, err := c.s.ReadMsg([][]byte{b}, &info, vnet.ReadWait)
+	var info socket.Recv
+	n, err := c.s.ReadMsg([][]byte{b}, &info, socket.ReadWait)
 	if err == nil {
 		h, p, err = split(b[:n])
 	}
 	if err != nil {
 		return nil, nil, nil, c.ioErr("read", nil, err)
 	}
-	return h, p, control(c.flags.get(), &info), nil
+	return h, p, controlMessage(c.flags.get(), &info), nil
 }
 
 // split returns the header that a packet, of which the end may be missing,

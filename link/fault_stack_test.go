@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -27,7 +28,7 @@ func newPair(t *testing.T) *pair {
 		if st == &p.b {
 			name = "b"
 		}
-		if *st, e = p.w.NewStack(vnet.StackConfig{Name: name}); e != 0 {
+		if *st, e = control.NewStack(p.w, vnet.StackConfig{Name: name}); e != 0 {
 			t.Fatal(e)
 		}
 	}
@@ -42,9 +43,9 @@ func (p *pair) plug(t *testing.T, a, b link.Port) {
 		port link.Port
 		addr string
 	}{{p.a, a, "10.0.0.1/24"}, {p.b, b, "10.0.0.2/24"}} {
-		i, e := c.st.AddInterface(vnet.IfaceConfig{Name: "e0", Port: c.port})
+		i, e := control.AddInterface(c.st, control.IfaceConfig{Name: "e0", Port: c.port})
 		if e == 0 {
-			e = c.st.AddAddr(i, netip.MustParsePrefix(c.addr))
+			e = control.AddAddr(c.st, i, netip.MustParsePrefix(c.addr))
 		}
 		if e != 0 {
 			t.Fatal(e)
@@ -64,8 +65,8 @@ func (p *pair) listen(t *testing.T, st *vnet.Stack, addr string) *vnet.Sock {
 // close ends everything and checks that nothing is left behind.
 func (p *pair) close(t *testing.T) {
 	t.Helper()
-	p.a.Close()
-	p.b.Close()
+	control.Close(p.a)
+	control.Close(p.b)
 	if c := p.w.Sched().Pool().Counts(); c.Bufs != 0 || c.Blocks != 0 {
 		t.Errorf("%d buffers and %d blocks outstanding", c.Bufs, c.Blocks)
 	}

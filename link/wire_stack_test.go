@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -77,13 +79,13 @@ func TestStacksOverDevices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st, e := w.NewStack(vnet.StackConfig{Name: "host"})
+			st, e := control.NewStack(w, vnet.StackConfig{Name: "host"})
 			if e != 0 {
 				t.Fatal(e)
 			}
-			index, e := st.AddInterface(vnet.IfaceConfig{Name: "tap0", Port: wire})
+			index, e := control.AddInterface(st, control.IfaceConfig{Name: "tap0", Port: wire})
 			if e == 0 {
-				e = st.AddAddr(index, netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)))
+				e = control.AddAddr(st, index, netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)))
 			}
 			if e != 0 {
 				t.Fatal(e)
@@ -100,7 +102,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if _, err := socks[n%2].WriteTo(text, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(2 - n%2)}), 7), nil); err != nil {
 				t.Fatal(err)
 			}
-			var from vnet.Recv
+			var from socket.Recv
 			got, err := socks[1-n%2].ReadFrom(buf, &from, true)
 			if err != nil || !bytes.Equal(buf[:got], text) {
 				t.Fatalf("datagram %d: %d bytes, %v", n, got, err)
@@ -113,7 +115,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if st := wires[i].Stats(); st.Sent < 25 || st.Received < 25 || st.WriteErrors != 0 || st.BadMeta != 0 {
 				t.Errorf("%+v", st)
 			}
-			w.Stack("host").Close()
+			control.Close(w.Stack("host"))
 			for w.Sched().Working() > 0 {
 				runtime.Gosched()
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
@@ -98,7 +99,7 @@ func (n *network) receiver(i int, at *lab.Switch) (*receiver, error) {
 		r.conn.Internal().SetIgnoreSourceFilters(true)
 	}
 	if n.Break == "report" && i%bystander == 1%n.Receivers {
-		h.Internal().SetMute(uint32(h.Eth(0).Index()), true)
+		control.SetMute(h.Internal(), uint32(h.Eth(0).Index()), true)
 	}
 	return r, nil
 }

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -16,7 +18,7 @@ import (
 func TestHold(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
 		for i := range 20 {
@@ -26,7 +28,7 @@ func TestHold(t *testing.T) {
 			t.Fatalf("%d frames for an unresolved host, want one request", len(got))
 		}
 		count(t, st, map[string]uint64{"drop.hold queue full": 4, "arp.dropped": 4, "arp.txrequests": 1})
-		if n := w.sched.Pool().Counts().Bufs; n != 16 {
+		if n := w.Sched().Pool().Counts().Bufs; n != 16 {
 			t.Errorf("%d buffers held, want 16", n)
 		}
 		tp.inject(arpFrame(tp.peer, tp.mac, wire.ARPReply, addr("10.0.0.7"), addr("10.0.0.1")))
@@ -49,13 +51,12 @@ func TestHold(t *testing.T) {
 func TestNeighborAges(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
 		tp.learn("10.0.0.7", "10.0.0.1")
 		known := func() bool {
-			nb := st.view.Load().conf(anIf).neighbor(addr("10.0.0.7"))
-			return nb != nil && nb.hdr.Load() != nil
+			return st.Neighbor(anIf, addr("10.0.0.7")).LinkHeader() != nil
 		}
 		run(c, 1199*time.Second)
 		if !known() || len(tp.take()) != 0 {
@@ -93,14 +94,15 @@ func TestNeighborAges(t *testing.T) {
 // TestGratuitousARP is behaviour 5.3 and 10.38.
 func TestGratuitousARP(t *testing.T) {
 	c := clock.NewSim()
-	w := NewWorld(Config{Clock: c})
-	st, e := w.NewStack(StackConfig{Name: "a"})
+	w := vnet.NewWorld(vnet.Config{Clock: c})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: "a"})
 	must(t, e)
 	ep := link.NewEpair(0)
 	tp := &tap{w: w, port: ep.B(), mac: w.NewMAC()}
 	ep.B().Attach(tp)
 	plug(t, st, "e0", ep.A(), "10.0.0.1/24")
-	mac := st.view.Load().conf(anIf).mac
+	i, _ := st.Interface(anIf)
+	mac := i.MAC
 	tp.peer = mac
 	got := tp.takeARP()
 	if len(got) != 1 || got[0].Op() != wire.ARPRequest || got[0].SenderMAC() != mac || !got[0].TargetMAC().IsZero() ||
@@ -108,10 +110,8 @@ func TestGratuitousARP(t *testing.T) {
 		t.Fatalf("an address was announced by %v", got)
 	}
 	known := func(ip string) string {
-		if nb := st.view.Load().conf(anIf).neighbor(addr(ip)); nb != nil {
-			if h := nb.hdr.Load(); h != nil {
-				return wire.Ether(h[:]).Dst().String()
-			}
+		if h := st.Neighbor(anIf, addr(ip)).LinkHeader(); h != nil {
+			return wire.Ether(h).Dst().String()
 		}
 		return ""
 	}
@@ -157,11 +157,11 @@ func TestGratuitousARP(t *testing.T) {
 func TestHeldPacketsFlushOnce(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
 		const n = 20
-		hub, e := w.NewStack(StackConfig{Name: "hub", Shards: shards})
+		hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
 		must(t, e)
-		var socks []*Sock
+		var socks []*vnet.Sock
 		for i := range n {
 			ep := link.NewEpair(0)
 			plug(t, hub, fmt.Sprint("e", i), ep.A(), subnet(i, 1).String())

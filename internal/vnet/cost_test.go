@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -14,7 +17,7 @@ import (
 type passFilter struct{}
 
 // Filter implements Filter.
-func (passFilter) Filter(*FilterPacket) Verdict { return Verdict{} }
+func (passFilter) Filter(*pfil.Packet) pfil.Verdict { return pfil.Verdict{} }
 
 // TestPathAllocatesNothing sends, forwards and receives with and without a
 // filter.
@@ -23,8 +26,8 @@ func TestPathAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	forShards(t, func(t *testing.T, shards int) {
-		for _, f := range []Filter{nil, passFilter{}} {
-			ch := newChain(t, NewWorld(Config{Clock: clock.NewReal()}), shards, 1)
+		for _, f := range []pfil.Filter{nil, passFilter{}} {
+			ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewReal()}), shards, 1)
 			for _, st := range ch.w.Stacks() {
 				st.SetFilter(f)
 			}
@@ -56,7 +59,7 @@ func TestIdleStackMemory(t *testing.T) {
 	}
 	const n = 10000
 	c := clock.NewReal()
-	w := NewWorld(Config{Clock: c})
+	w := vnet.NewWorld(vnet.Config{Clock: c})
 	goroutines := runtime.NumGoroutine()
 	ports := make([]link.Port, n)
 	names := make([]string, n)
@@ -72,7 +75,7 @@ func TestIdleStackMemory(t *testing.T) {
 	}
 	before := heap()
 	for i := range n {
-		st, e := w.NewStack(StackConfig{Name: names[i]})
+		st, e := control.NewStack(w, vnet.StackConfig{Name: names[i]})
 		must(t, e)
 		plug(t, st, "e0", ports[i], "10.0.0.1/24")
 	}

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // TestDispatchPolicies: who runs a stack makes no difference to what arrives,
@@ -17,11 +18,11 @@ func TestDispatchPolicies(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		for _, policy := range []netisr.Policy{netisr.Direct, netisr.Hybrid, netisr.Deferred} {
 			synctest.Test(t, func(t *testing.T) {
-				ch := newChain(t, NewWorld(Config{Clock: clock.NewReal()}), shards, 3)
-				ch.w.sched.SetPolicy(policy)
+				ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewReal()}), shards, 3)
+				ch.w.Sched().SetPolicy(policy)
 				ch.a.SetFilter(nil)
 				const flows, each = 5, 100
-				var from, to []*Sock
+				var from, to []*vnet.Sock
 				for i := range flows {
 					from = append(from, listen(t, ch.a, fmt.Sprint("10.0.0.1:", 100+i)))
 					to = append(to, listen(t, ch.b, fmt.Sprint("0.0.0.0:", 200+i)))
@@ -44,7 +45,7 @@ func TestDispatchPolicies(t *testing.T) {
 					}
 					expectNone(t, s)
 				}
-				if handed := ch.w.sched.Handed(); (handed > 0) != (policy == netisr.Deferred) {
+				if handed := ch.w.Sched().Handed(); (handed > 0) != (policy == netisr.Deferred) {
 					t.Errorf("%v: %d hand-overs", policy, handed)
 				}
 				empty(t, ch.w)
@@ -56,7 +57,7 @@ func TestDispatchPolicies(t *testing.T) {
 // TestNodeQueueOverflow fills the queue of a stack that nobody runs: what does
 // not fit is counted, once, and what fits is delivered in order.
 func TestNodeQueueOverflow(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
 	s := listen(t, st, "0.0.0.0:7")
 	const n = netisr.QueueLimit + 100
@@ -78,12 +79,12 @@ func TestNodeQueueOverflow(t *testing.T) {
 func TestSimulatedIsRepeatable(t *testing.T) {
 	run := func(seed uint64, shards int) (all [][]byte) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c, Seed: seed})
+		w := vnet.NewWorld(vnet.Config{Clock: c, Seed: seed})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		tp.owns = func(netip.Addr) bool { return true }
 		for i := range 20 {
 			s := listen(t, st, "0.0.0.0:0")
-			s.Mcast(McastJoin, anIf, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
+			s.Mcast(vnet.McastJoin, anIf, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
 			send(t, s, "x", fmt.Sprint("10.0.0.", 2+i%7, ":7"))
 			c.RunUntil(c.Now().Add(1e9))
 		}

@@ -8,6 +8,9 @@
 //	                                                      └▸ forward ▸ send ▸ …
 //	out  Sock.WriteTo ▸ outUDP ▸ outIPv4 ▸ send ▸ filter ▸ resolve ▸ outEther ▸ Port.Put
 //
+// What the path meets is changed by package control, through the functions of
+// config.go; what the user of a socket sees without a stack is package socket.
+//
 // A function that takes a *pkt.Buf owns it; it passes it on or gives it to
 // drop, the only place where a packet is lost. A function that borrows one
 // says so.

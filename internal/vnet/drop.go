@@ -2,8 +2,6 @@ package vnet
 
 import "github.com/seed88948545/vimage/internal/pkt"
 
-const numReasons = pkt.NumReasons
-
 // drop takes a packet and loses it: the one place where the path does so. The
 // reason is counted and shown to whoever traces.
 func (sh *shard) drop(p *pass, b *pkt.Buf, why pkt.Reason) {

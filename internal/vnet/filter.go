@@ -1,84 +1,29 @@
 package vnet
 
 import (
-	"net/netip"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Filter looks at every packet that comes in, after its header was found sane,
-// and at every packet that goes out, before it is cut into fragments. It is
-// called under a shard's lock, by several shards at once.
-type Filter interface {
-	Filter(p *FilterPacket) Verdict
-}
-
-// FilterPacket is what a Filter sees. It must not be kept.
-type FilterPacket struct {
-	IP      wire.IPv4 // read only
-	In, Out string    // interface names; Out is empty on the way in
-	FIB     uint32
-	Rule    uint16 // continue after this rule; 0 means from the start
-}
-
-// Action is what is to be done with a packet.
-type Action uint8
-
-// Actions.
-const (
-	ActPass    Action = iota
-	ActDrop           // lose it; a local sender is told EACCES
-	ActDeliver        // it is for this stack, whatever its destination
-	ActDivert         // give it to the divert socket on Verdict.Port
-	ActTee            // give a copy to that socket and pass
-	ActReroute        // its next hop is Verdict.NextHop
-	ActSetFIB         // route it by Verdict.FIB, without filtering it again
-)
-
-// Verdict is what a Filter decided. The zero value lets the packet pass.
-type Verdict struct {
-	Action  Action
-	Port    uint16     // divert port
-	Tag     uint16     // rule to resume after, given to the divert socket
-	FIB     uint32     // one that does not exist means 0
-	NextHop netip.Addr // for ActReroute
-}
-
-// Diverter is a divert socket. Divert takes the packet, which begins with its
-// IPv4 header and has complete checksums; it is called under a shard's lock
-// and runs nothing.
-type Diverter interface {
-	Divert(r *netisr.Runner, b *pkt.Buf, m Diverted)
-}
-
-// Diverted is what a divert socket learns about a packet, and gives back with
-// it to Stack.Reinject.
-type Diverted struct {
-	Rule     uint16
-	FIB      uint32
-	IfIndex  uint32 // arrival interface; 0 for a packet that was going out
-	Outgoing bool
-}
-
 type divertPort struct {
 	port uint16
-	to   Diverter
+	to   pfil.Diverter
 }
 
 // SetFilter installs f, or removes the filter if f is nil.
-func (st *Stack) SetFilter(f Filter) {
+func (st *Stack) SetFilter(f pfil.Filter) {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
 	st.change(func(v *View) { v.filter = f })
-	st.barrier()
+	st.Barrier()
 }
 
 // SetDivert installs the listener of a divert port, or removes it if d is nil.
 // It returns EADDRINUSE where the port has one.
-func (st *Stack) SetDivert(port uint16, d Diverter) syscall.Errno {
+func (st *Stack) SetDivert(port uint16, d pfil.Diverter) syscall.Errno {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
 	old := st.view.Load().divert
@@ -94,17 +39,17 @@ func (st *Stack) SetDivert(port uint16, d Diverter) syscall.Errno {
 		next = append(next, divertPort{port, d})
 	}
 	st.change(func(v *View) { v.divert = next })
-	st.barrier()
+	st.Barrier()
 	return 0
 }
 
 // judge asks the filter.
-func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) Verdict {
+func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) pfil.Verdict {
 	if sh.asked == nil {
-		sh.asked = new(FilterPacket)
+		sh.asked = new(pfil.Packet)
 	}
 	f := sh.asked
-	*f = FilterPacket{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
+	*f = pfil.Packet{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
 	if p.in != nil {
 		f.In = p.in.name
 	}
@@ -121,21 +66,21 @@ func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) Verdict {
 func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv4) {
 	v := sh.judge(p, ip, nil)
 	switch v.Action {
-	case ActDrop:
+	case pfil.Drop:
 		sh.drop(p, b, pkt.Filtered)
 		return nil, nil
-	case ActDeliver:
+	case pfil.Deliver:
 		sh.deliver(p, b, ip, destUnicast)
 		return nil, nil
-	case ActDivert:
+	case pfil.Divert:
 		sh.toDivert(p, b, ip, &v, false)
 		return nil, nil
-	case ActTee:
+	case pfil.Tee:
 		sh.tee(p, b, ip, &v, false)
-	case ActReroute:
+	case pfil.Reroute:
 		sh.rare().Rerouted++
 		p.m.NextHop = v.NextHop
-	case ActSetFIB:
+	case pfil.SetFIB:
 		sh.rare().Rerouted++
 		p.m.FIB = sh.st.fibOr0(v.FIB)
 	}
@@ -149,21 +94,21 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf,
 	v := sh.judge(p, ip, h.out)
 	next := ip.Dst()
 	switch v.Action {
-	case ActDrop:
+	case pfil.Drop:
 		sh.drop(p, b, pkt.Filtered)
 		return nil, nil, syscall.EACCES
-	case ActDeliver:
+	case pfil.Deliver:
 		sh.claim(p, b, h)
 		return nil, nil, 0
-	case ActDivert:
+	case pfil.Divert:
 		sh.toDivert(p, b, ip, &v, true)
 		return nil, nil, 0
-	case ActTee:
+	case pfil.Tee:
 		sh.tee(p, b, ip, &v, true)
 		return b, ip, 0
-	case ActReroute:
+	case pfil.Reroute:
 		next = v.NextHop
-	case ActSetFIB:
+	case pfil.SetFIB:
 		p.m.FIB = sh.st.fibOr0(v.FIB)
 	default:
 		return b, ip, 0
@@ -197,7 +142,7 @@ func (st *Stack) fibOr0(f uint32) uint32 {
 }
 
 // toDivert takes a packet for a divert socket.
-func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *Verdict, outgoing bool) {
+func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, outgoing bool) {
 	for _, d := range p.v.divert {
 		if d.port != v.Port {
 			continue
@@ -211,7 +156,7 @@ func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *Verdict, outgoin
 			b.Sum = pkt.SumValid
 		}
 		sh.rare().Diverted++
-		m := Diverted{Rule: v.Tag, FIB: p.m.FIB, Outgoing: outgoing}
+		m := pfil.Diverted{Rule: v.Tag, FIB: p.m.FIB, Outgoing: outgoing}
 		if p.in != nil {
 			m.IfIndex = p.in.index
 		}
@@ -222,7 +167,7 @@ func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *Verdict, outgoin
 }
 
 // tee gives a copy to a divert socket. It borrows b.
-func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.IPv4, v *Verdict, outgoing bool) {
+func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, outgoing bool) {
 	c := p.r.Cache.Clone(b)
 	sh.toDivert(p, c, wire.IPv4(c.Slice(b.Offset(ip), len(ip))), v, outgoing)
 }
@@ -231,7 +176,7 @@ func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.IPv4, v *Verdict, outgoing boo
 // filter goes on after rule m.Rule. It returns EINVAL for bytes that are no
 // packet, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
 // the stack's queue is full.
-func (st *Stack) Reinject(data []byte, m Diverted) syscall.Errno {
+func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
 	ip, f := wire.ParseIPv4(data)
 	if f != wire.OK || len(ip) > 65535 {
 		return syscall.EINVAL

@@ -1,26 +1,29 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
 	"syscall"
 	"testing"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // rules is a Filter that counts and says what the test wants of UDP packets;
 // everything else passes.
 type rules struct {
-	in, out Verdict
+	in, out pfil.Verdict
 	seen    []string // "in e1 rule 0: 20 bytes" …
 }
 
 // Filter implements Filter.
-func (f *rules) Filter(p *FilterPacket) Verdict {
+func (f *rules) Filter(p *pfil.Packet) pfil.Verdict {
 	if p.IP.Proto() != wire.ProtoUDP {
-		return Verdict{}
+		return pfil.Verdict{}
 	}
 	v, way := f.in, "in "+p.In
 	if p.Out != "" {
@@ -28,7 +31,7 @@ func (f *rules) Filter(p *FilterPacket) Verdict {
 	}
 	f.seen = append(f.seen, fmt.Sprintf("%s fib %d rule %d len %d", way, p.FIB, p.Rule, len(p.IP)))
 	if p.Rule != 0 {
-		return Verdict{} // what follows the rule that diverted
+		return pfil.Verdict{} // what follows the rule that diverted
 	}
 	return v
 }
@@ -46,12 +49,12 @@ func (f *rules) saw(t testing.TB, want ...string) {
 
 // catcher is a divert socket that keeps what it is given.
 type catcher struct {
-	got []Diverted
+	got []pfil.Diverted
 	pkt [][]byte
 }
 
 // Divert implements Diverter.
-func (c *catcher) Divert(r *netisr.Runner, b *pkt.Buf, m Diverted) {
+func (c *catcher) Divert(r *netisr.Runner, b *pkt.Buf, m pfil.Diverted) {
 	c.got = append(c.got, m)
 	c.pkt = append(c.pkt, append([]byte(nil), b.Bytes()...))
 	r.Cache.Free(b)
@@ -70,7 +73,7 @@ func (c *catcher) check(t testing.TB, i int) {
 }
 
 // filtered is a router with a socket, and a filter.
-func filtered(t testing.TB, shards int) (*router, *rules, *Sock) {
+func filtered(t testing.TB, shards int) (*router, *rules, *vnet.Sock) {
 	r := newRouter(t, shards)
 	f := new(rules)
 	r.st.SetFilter(f)
@@ -98,13 +101,13 @@ func TestFilterPassAndDrop(t *testing.T) {
 		expect(t, s, "x")
 		r.taps[3].take()
 
-		f.in.Action, f.out.Action = ActDrop, ActDrop
+		f.in.Action, f.out.Action = pfil.Drop, pfil.Drop
 		r.udp("10.0.1.1:7")
 		expectNone(t, s)
 		if _, err := s.WriteTo([]byte("x"), addrPort("10.0.3.2:7"), nil); err != syscall.EACCES {
 			t.Errorf("a local sender: %v", err)
 		}
-		f.in.Action = ActPass
+		f.in.Action = pfil.Pass
 		r.udp("10.0.3.2:7")
 		count(t, r.st, map[string]uint64{"drop.filtered": 3})
 		r.quiet(t)
@@ -115,7 +118,7 @@ func TestFilterPassAndDrop(t *testing.T) {
 func TestFilterDeliver(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		f.in.Action = ActDeliver
+		f.in.Action = pfil.Deliver
 		r.udp("192.0.2.1:7")
 		if info := expect(t, s, "data"); info.To != addr("192.0.2.1") {
 			t.Errorf("delivered as to %v", info.To)
@@ -131,7 +134,7 @@ func TestFilterDeliver(t *testing.T) {
 func TestFilterDivert(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		div := Verdict{Action: ActDivert, Port: 8668, Tag: 50}
+		div := pfil.Verdict{Action: pfil.Divert, Port: 8668, Tag: 50}
 		f.in = div
 		r.udp("10.0.1.1:7")
 		count(t, r.st, map[string]uint64{"drop.no divert socket": 1})
@@ -143,7 +146,7 @@ func TestFilterDivert(t *testing.T) {
 		f.seen = nil
 		r.udp("10.0.1.1:7")
 		expectNone(t, s)
-		if len(c.got) != 1 || c.got[0] != (Diverted{Rule: 50, IfIndex: r.ifs[1]}) {
+		if len(c.got) != 1 || c.got[0] != (pfil.Diverted{Rule: 50, IfIndex: r.ifs[1]}) {
 			t.Fatalf("diverted %+v", c.got)
 		}
 		c.check(t, 0)
@@ -155,10 +158,10 @@ func TestFilterDivert(t *testing.T) {
 
 		// Out: a local packet whose checksum nobody has filled in yet, and a
 		// forwarded one.
-		f.in, f.out = Verdict{}, div
+		f.in, f.out = pfil.Verdict{}, div
 		send(t, s, "local", "10.0.3.2:7")
 		r.udp("10.0.3.2:7")
-		if len(c.got) != 3 || c.got[1] != (Diverted{Rule: 50, Outgoing: true}) || !c.got[2].Outgoing {
+		if len(c.got) != 3 || c.got[1] != (pfil.Diverted{Rule: 50, Outgoing: true}) || !c.got[2].Outgoing {
 			t.Fatalf("diverted %+v", c.got[1:])
 		}
 		if r.taps[3].take() != nil {
@@ -181,7 +184,7 @@ func TestFilterDivert(t *testing.T) {
 		if e := r.st.Reinject(c.pkt[0][:19], c.got[0]); e != syscall.EINVAL {
 			t.Errorf("19 bytes: %v", e)
 		}
-		if e := r.st.Reinject(c.pkt[0], Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
+		if e := r.st.Reinject(c.pkt[0], pfil.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("on no interface: %v", e)
 		}
 		must(t, r.st.SetDivert(8668, nil))
@@ -194,7 +197,7 @@ func TestFilterDivert(t *testing.T) {
 func TestFilterTee(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		tee := Verdict{Action: ActTee, Port: 8668, Tag: 50}
+		tee := pfil.Verdict{Action: pfil.Tee, Port: 8668, Tag: 50}
 		f.in, f.out = tee, tee
 		c := new(catcher)
 		must(t, r.st.SetDivert(8668, c))
@@ -218,7 +221,7 @@ func TestFilterTee(t *testing.T) {
 func TestFilterReroute(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		reroute := Verdict{Action: ActReroute, NextHop: addr("10.0.2.2")}
+		reroute := pfil.Verdict{Action: pfil.Reroute, NextHop: addr("10.0.2.2")}
 		f.in = reroute
 		r.udp("10.0.3.2:7")
 		if got := r.taps[2].takeIP(t); len(got) != 1 || got[0].Dst() != addr("10.0.3.2") || got[0].TTL() != 63 {
@@ -229,7 +232,7 @@ func TestFilterReroute(t *testing.T) {
 			t.Errorf("in, ours: %v", got)
 		}
 		f.seen = nil
-		f.in, f.out = Verdict{}, reroute
+		f.in, f.out = pfil.Verdict{}, reroute
 		send(t, s, "x", "10.0.3.2:7")
 		f.saw(t, "out e3 fib 0 rule 0 len 29")
 		r.udp("10.0.3.2:7")
@@ -254,16 +257,16 @@ func TestFilterReroute(t *testing.T) {
 func TestFilterSetFIB(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
-		must(t, r.st.SetFIBs(2))
-		must(t, r.st.AddRoute(1, Route{Dst: prefix("10.0.3.0/24"), Gateway: addr("10.0.2.2"), IfIndex: r.ifs[2]}))
-		set := Verdict{Action: ActSetFIB, FIB: 1}
+		must(t, control.SetFIBs(r.st, 2))
+		must(t, control.AddRoute(r.st, 1, control.Route{Dst: prefix("10.0.3.0/24"), Gateway: addr("10.0.2.2"), IfIndex: r.ifs[2]}))
+		set := pfil.Verdict{Action: pfil.SetFIB, FIB: 1}
 		f.out = set
 		send(t, s, "x", "10.0.3.2:7")
 		f.saw(t, "out e3 fib 0 rule 0 len 29")
 		if got := r.taps[2].takeIP(t); len(got) != 1 {
 			t.Errorf("out: %v", got)
 		}
-		f.in, f.out = set, Verdict{}
+		f.in, f.out = set, pfil.Verdict{}
 		r.udp("10.0.3.2:7")
 		f.saw(t, "in e1 fib 0 rule 0 len 32", "out e2 fib 1 rule 0 len 32")
 		if got := r.taps[2].takeIP(t); len(got) != 1 {
@@ -288,7 +291,7 @@ func TestFilterFragments(t *testing.T) {
 		if got := r.taps[2].takeIP(t); len(got) != 4 {
 			t.Errorf("%d fragments", len(got))
 		}
-		f.out.Action = ActDrop
+		f.out.Action = pfil.Drop
 		if _, err := s.WriteTo(pattern(2000), addrPort("10.0.2.2:7"), nil); err != syscall.EACCES {
 			t.Errorf("dropped whole: %v", err)
 		}

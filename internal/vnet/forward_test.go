@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -24,7 +27,7 @@ func TestChain(t *testing.T) {
 				}
 				before := runtime.NumGoroutine()
 				c := clock.NewSim()
-				ch := newChain(t, NewWorld(Config{Clock: c}), shards, n)
+				ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: c}), shards, n)
 				depths := make(map[int]int)
 				for _, r := range ch.routers {
 					r.SetFilter(depthFilter(depths))
@@ -34,7 +37,7 @@ func TestChain(t *testing.T) {
 					dst = subnet(249, 2).Addr()
 					ch.b = ch.routers[249]
 				}
-				for _, st := range []*Stack{ch.a, ch.b} {
+				for _, st := range []*vnet.Stack{ch.a, ch.b} {
 					must(t, st.SetSysctl("net.inet.ip.ttl", 255))
 				}
 				sa, sb := listen(t, ch.a, "0.0.0.0:9"), listen(t, ch.b, "0.0.0.0:7")
@@ -72,18 +75,18 @@ func TestChain(t *testing.T) {
 type depthFilter map[int]int
 
 // Filter implements Filter: it counts how deep the calls are.
-func (d depthFilter) Filter(*FilterPacket) Verdict {
+func (d depthFilter) Filter(*pfil.Packet) pfil.Verdict {
 	var pcs [256]uintptr
 	d[runtime.Callers(0, pcs[:])]++
-	return Verdict{}
+	return pfil.Verdict{}
 }
 
 // router is a stack that forwards between taps on 10.0.1.0/24, 10.0.2.0/24 and
 // 10.0.3.0/24, with an MTU of 600 on the second.
 type router struct {
-	w    *World
+	w    *vnet.World
 	c    *clock.Sim
-	st   *Stack
+	st   *vnet.Stack
 	taps [4]*tap // by the third byte of the subnet
 	ifs  [4]uint32
 }
@@ -91,9 +94,9 @@ type router struct {
 func newRouter(t testing.TB, shards int) *router {
 	t.Helper()
 	c := clock.NewSim()
-	r := &router{w: NewWorld(Config{Clock: c}), c: c}
+	r := &router{w: vnet.NewWorld(vnet.Config{Clock: c}), c: c}
 	var e syscall.Errno
-	r.st, e = r.w.NewStack(StackConfig{Name: "r", Shards: shards})
+	r.st, e = control.NewStack(r.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
 	must(t, r.st.SetSysctl("net.inet.ip.forwarding", 1))
 	must(t, r.st.SetSysctl("net.inet.icmp.icmplim", 0))
@@ -144,8 +147,8 @@ func TestForwardErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			forShards(t, func(t *testing.T, shards int) {
 				r := newRouter(t, shards)
-				must(t, r.st.AddRoute(0, Route{Dst: prefix("198.18.0.0/16"), Reject: true}))
-				must(t, r.st.AddRoute(0, Route{Dst: prefix("198.19.0.0/16"), Blackhole: true}))
+				must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("198.18.0.0/16"), Reject: true}))
+				must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("198.19.0.0/16"), Blackhole: true}))
 				f := r.taps[1].echoFrame("10.0.1.2", c.dst, c.ttl, 8)
 				r.taps[1].inject(f)
 				if c.want.typ != 0 {
@@ -201,10 +204,10 @@ func TestForwardIsQuiet(t *testing.T) {
 func TestForwardByArrivalFIB(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
-		st, e := w.NewStack(StackConfig{Name: "r", Shards: shards})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
+		st, e := control.NewStack(w, vnet.StackConfig{Name: "r", Shards: shards})
 		must(t, e)
-		must(t, st.SetFIBs(3))
+		must(t, control.SetFIBs(st, 3))
 		must(t, st.SetSysctl("net.inet.ip.forwarding", 1))
 		// e1 and e2 are in tables 1 and 2; out3 and out4 are where those lead to.
 		var taps [5]*tap
@@ -214,16 +217,16 @@ func TestForwardByArrivalFIB(t *testing.T) {
 			if i > 2 {
 				table = 0
 			}
-			idx, e := st.AddInterface(IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A(), FIB: table})
+			idx, e := control.AddInterface(st, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A(), FIB: table})
 			must(t, e)
-			must(t, st.AddAddr(idx, prefix(fmt.Sprintf("10.0.%d.1/24", i))))
+			must(t, control.AddAddr(st, idx, prefix(fmt.Sprintf("10.0.%d.1/24", i))))
 			taps[i] = tapOn(w, ep, st, idx)
 			taps[i].owns = func(a netip.Addr) bool { return a.As4()[3] != 1 }
 		}
 		for table, out := range map[int]int{1: 3, 2: 4} {
 			gw := addr(fmt.Sprintf("10.0.%d.9", out))
-			must(t, st.AddRoute(table, Route{Dst: prefix(gw.String() + "/32"), IfIndex: uint32(out + 1)}))
-			must(t, st.AddRoute(table, Route{Dst: prefix("0.0.0.0/0"), Gateway: gw}))
+			must(t, control.AddRoute(st, table, control.Route{Dst: prefix(gw.String() + "/32"), IfIndex: uint32(out + 1)}))
+			must(t, control.AddRoute(st, table, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: gw}))
 		}
 		for in, out := range map[int]int{1: 3, 2: 4} {
 			src := fmt.Sprintf("10.0.%d.2", in)
@@ -270,10 +273,9 @@ func TestGatewayRoute(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r := newRouter(t, shards)
 		gw := addr("10.0.3.2")
-		must(t, r.st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: gw}))
-		must(t, r.st.AddRoute(0, Route{Dst: prefix("198.51.100.0/24"), Gateway: gw}))
-		c := r.st.view.Load().conf(r.ifs[3])
-		nb := c.neighbor(gw)
+		must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: gw}))
+		must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("198.51.100.0/24"), Gateway: gw}))
+		nb := r.st.Neighbor(r.ifs[3], gw)
 		for range 3 {
 			r.taps[1].inject(r.taps[1].udpFrame("10.0.1.2:1", "192.0.2.1:2", "x"))
 			got := r.taps[3].take()
@@ -281,33 +283,33 @@ func TestGatewayRoute(t *testing.T) {
 			if last.Dst() != r.taps[3].mac || last.Type() != wire.EtherTypeIPv4 {
 				t.Fatalf("sent % x", last)
 			}
-			if nb != c.neighbor(gw) || nb.hdr.Load() == nil {
+			if nb != r.st.Neighbor(r.ifs[3], gw) || nb.LinkHeader() == nil {
 				t.Fatal("the gateway's adjacency was replaced")
 			}
 			r.c.RunUntil(r.c.Now().Add(1300e9)) // expires
 		}
-		must(t, r.st.DelRoute(0, prefix("192.0.2.0/24")))
-		if c.neighbor(gw) == nil {
+		must(t, control.DelRoute(r.st, 0, prefix("192.0.2.0/24")))
+		if r.st.Neighbor(r.ifs[3], gw) == nil {
 			t.Error("the other route lost its adjacency")
 		}
-		must(t, r.st.DelRoute(0, prefix("198.51.100.0/24")))
-		if c.neighbor(gw) != nil {
+		must(t, control.DelRoute(r.st, 0, prefix("198.51.100.0/24")))
+		if r.st.Neighbor(r.ifs[3], gw) != nil {
 			t.Error("an adjacency stays without routes and address")
 		}
 		for _, e := range []struct {
-			r    Route
+			r    control.Route
 			want syscall.Errno
 		}{
-			{Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("172.16.0.1")}, syscall.ENETUNREACH},
-			{Route{Dst: prefix("192.0.2.0/24"), IfIndex: 99}, syscall.ENXIO},
-			{Route{Dst: prefix("10.0.1.0/24"), Gateway: gw}, syscall.EEXIST},
-			{Route{Dst: prefix("192.0.2.0/24"), Gateway: gw, MTU: 65536}, syscall.EINVAL},
+			{control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("172.16.0.1")}, syscall.ENETUNREACH},
+			{control.Route{Dst: prefix("192.0.2.0/24"), IfIndex: 99}, syscall.ENXIO},
+			{control.Route{Dst: prefix("10.0.1.0/24"), Gateway: gw}, syscall.EEXIST},
+			{control.Route{Dst: prefix("192.0.2.0/24"), Gateway: gw, MTU: 65536}, syscall.EINVAL},
 		} {
-			if got := r.st.AddRoute(0, e.r); got != e.want {
+			if got := control.AddRoute(r.st, 0, e.r); got != e.want {
 				t.Errorf("%+v: %v, want %v", e.r, got, e.want)
 			}
 		}
-		if c.neighbor(gw) != nil {
+		if r.st.Neighbor(r.ifs[3], gw) != nil {
 			t.Error("a refused route left an adjacency")
 		}
 		r.quiet(t)

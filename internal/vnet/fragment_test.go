@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -23,8 +25,8 @@ func pattern(n int) []byte {
 // a router that cuts fragments again, and to ourselves.
 func TestBigDatagrams(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		ch := newChain(t, NewWorld(Config{Clock: clock.NewSim()}), shards, 2, 1500, 1006, 9000)
-		for _, st := range []*Stack{ch.a, ch.b} { // 64 are not enough for 90 pieces
+		ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewSim()}), shards, 2, 1500, 1006, 9000)
+		for _, st := range []*vnet.Stack{ch.a, ch.b} { // 64 are not enough for 90 pieces
 			must(t, st.SetSysctl("net.inet.ip.maxfragsperpacket", 200))
 		}
 		sa, sb := listen(t, ch.a, "0.0.0.0:9"), listen(t, ch.b, "0.0.0.0:7")
@@ -34,7 +36,7 @@ func TestBigDatagrams(t *testing.T) {
 			data := string(pattern(n))
 			send(t, sa, data, "10.0.2.2:7")
 			expect(t, sb, data)
-			send(t, sb, data, sa.addrFrom(ch.a).String())
+			send(t, sb, data, addrFrom(sa, ch.a).String())
 			expect(t, sa, data)
 			send(t, sa, data, "10.0.0.1:7")
 			expect(t, self, data)
@@ -44,8 +46,9 @@ func TestBigDatagrams(t *testing.T) {
 }
 
 // addrFrom is the socket's port at the stack's first address.
-func (s *Sock) addrFrom(st *Stack) fmt.Stringer {
-	return addrPort(fmt.Sprint(st.view.Load().conf(anIf).primary(), ":", s.LocalAddr().Port()))
+func addrFrom(s *vnet.Sock, st *vnet.Stack) fmt.Stringer {
+	i, _ := st.Interface(anIf)
+	return addrPort(fmt.Sprint(i.Addrs[0].Addr(), ":", s.LocalAddr().Port()))
 }
 
 // TestPathMTU is RFC 1191 §4: with DF a router answers with the next link's
@@ -65,7 +68,7 @@ func TestPathMTU(t *testing.T) {
 		}
 		count(t, r.st, map[string]uint64{"drop.fragmentation needed": 1})
 		// A route's own MTU counts as well.
-		must(t, r.st.AddRoute(0, Route{Dst: prefix("10.0.3.9/32"), IfIndex: r.ifs[3], MTU: 700}))
+		must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("10.0.3.9/32"), IfIndex: r.ifs[3], MTU: 700}))
 		hd.Dst = addr("10.0.3.9")
 		r.taps[1].inject(ipFrame(r.taps[1].peer, r.taps[1].mac, hd, pattern(700)))
 		if _, m := r.taps[1].oneICMP(t); m.MTU() != 700 {
@@ -152,7 +155,7 @@ func TestReassembly(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				clk := clock.NewSim()
-				w := NewWorld(Config{Clock: clk})
+				w := vnet.NewWorld(vnet.Config{Clock: clk})
 				st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 				s := listen(t, st, "0.0.0.0:7")
 				tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", data, c.cuts...)...)
@@ -183,7 +186,7 @@ func TestReassembly(t *testing.T) {
 func TestReassemblyTimeout(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		clk := clock.NewSim()
-		w := NewWorld(Config{Clock: clk})
+		w := vnet.NewWorld(vnet.Config{Clock: clk})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		tp.learn("10.0.0.2", "10.0.0.1")
 		data := pattern(3992)
@@ -199,8 +202,8 @@ func TestReassemblyTimeout(t *testing.T) {
 			t.Errorf("type %d code %d from %v", m.Type(), m.Code(), ip.Src())
 		}
 		count(t, st, map[string]uint64{"ip.fragtimeout": 2, "drop.reassembly timeout": 2})
-		st.RemoveInterface(anIf)
-		if n := w.sched.Pool().Counts().Bufs; n != 0 || clk.Armed() != 0 {
+		control.RemoveInterface(st, anIf)
+		if n := w.Sched().Pool().Counts().Bufs; n != 0 || clk.Armed() != 0 {
 			t.Errorf("%d buffers, %d timers", n, clk.Armed())
 		}
 		empty(t, w)
@@ -211,13 +214,13 @@ func TestReassemblyTimeout(t *testing.T) {
 func TestFragmentLimits(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		clk := clock.NewSim()
-		w := NewWorld(Config{Clock: clk})
+		w := vnet.NewWorld(vnet.Config{Clock: clk})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		must(t, st.SetSysctl("net.inet.ip.maxfragpackets", 10))
 		for id := range 50 {
 			tp.inject(fragFrames(tp, uint16(id), "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
 		}
-		if n := w.sched.Pool().Counts().Bufs; n != 10 {
+		if n := w.Sched().Pool().Counts().Bufs; n != 10 {
 			t.Errorf("%d fragments held, want 10", n)
 		}
 		count(t, st, map[string]uint64{"drop.too many fragments": 40})

@@ -1,8 +1,9 @@
-package vnet
+package vnet_test
 
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,8 +13,12 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -96,22 +101,22 @@ func FuzzInput(f *testing.F) {
 // fuzzed is a stack under FuzzInput.
 type fuzzed struct {
 	*router
-	socks []*Sock
+	socks []*vnet.Sock
 	buf   [65536]byte
 }
 
 func newFuzzed(t testing.TB, shards int) *fuzzed {
 	z := &fuzzed{router: newRouter(t, shards)}
-	must(t, z.st.SetFIBs(2))
-	must(t, z.st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
+	must(t, control.SetFIBs(z.st, 2))
+	must(t, control.AddRoute(z.st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
 	for _, a := range []string{"0.0.0.0:7", "0.0.0.0:68", "10.0.1.1:9", "0.0.0.0:5001", "232.1.1.1:5000"} {
 		z.socks = append(z.socks, listen(t, z.st, a))
 	}
 	must(t, z.socks[2].Connect(addrPort("10.0.1.2:9")))
 	for i, s := range z.socks {
 		group := netip.AddrFrom4([4]byte{232, 1, 1, byte(i)})
-		must(t, s.Mcast(McastJoinSource, z.ifs[1], group, addr("10.0.1.2")))
-		must(t, s.Mcast(McastJoin, z.ifs[3], netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
+		must(t, s.Mcast(vnet.McastJoinSource, z.ifs[1], group, addr("10.0.1.2")))
+		must(t, s.Mcast(vnet.McastJoin, z.ifs[3], netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
 	}
 	for _, proto := range []uint8{0, wire.ProtoICMP, wire.ProtoIGMP, wire.ProtoUDP, wire.ProtoTCP} {
 		s, e := z.st.ListenRaw(proto, addr("0.0.0.0"), 0)
@@ -168,7 +173,7 @@ func (z *fuzzed) feed(t *testing.T, how byte, frame []byte) {
 	}
 	for _, s := range z.socks {
 		for {
-			var info Recv
+			var info socket.Recv
 			if _, err := s.ReadFrom(z.buf[:], &info, false); err == syscall.EAGAIN {
 				break
 			}
@@ -183,7 +188,7 @@ func (z *fuzzed) feed(t *testing.T, how byte, frame []byte) {
 // everything.
 func (z *fuzzed) rest(t *testing.T) {
 	run(z.c, time.Hour)
-	if n := z.w.sched.Pool().Counts().Bufs; n != 0 {
+	if n := z.w.Sched().Pool().Counts().Bufs; n != 0 {
 		t.Errorf("%d buffers held after an hour: %v", n, z.st.Counters())
 	}
 	empty(t, z.w)
@@ -193,9 +198,9 @@ func (z *fuzzed) rest(t *testing.T) {
 func FuzzOps(f *testing.F) {
 	for seed := range 20 {
 		b := make([]byte, 600)
-		state := uint64(seed)
+		rnd := rand.New(rand.NewPCG(uint64(seed), 0))
 		for i := range b {
-			b[i] = byte(splitmix(&state) >> 11)
+			b[i] = byte(rnd.Uint32())
 		}
 		f.Add(b, seed%2 == 1)
 	}
@@ -205,7 +210,7 @@ func FuzzOps(f *testing.F) {
 			shards = 3
 		}
 		c := clock.NewSim()
-		o := &operator{c: c, w: NewWorld(Config{Clock: c}), rest: ops, shards: shards}
+		o := &operator{c: c, w: vnet.NewWorld(vnet.Config{Clock: c}), rest: ops, shards: shards}
 		for i := 0; len(o.rest) > 0 && i < 400; i++ {
 			o.step(t)
 		}
@@ -216,11 +221,11 @@ func FuzzOps(f *testing.F) {
 // operator turns bytes into calls.
 type operator struct {
 	c      *clock.Sim
-	w      *World
+	w      *vnet.World
 	rest   []byte
 	shards int
 	wires  [6]*link.Epair // wire i joins stacks i%3 and (i+1)%3
-	socks  []*Sock
+	socks  []*vnet.Sock
 }
 
 func (o *operator) n(limit int) int {
@@ -236,12 +241,12 @@ func (o *operator) addr() netip.Addr { return subnet(o.n(6), o.n(4)).Addr() }
 
 func (o *operator) group() netip.Addr { return netip.AddrFrom4([4]byte{232, 1, 1, byte(o.n(4))}) }
 
-func (o *operator) stack(t *testing.T) *Stack {
+func (o *operator) stack(t *testing.T) *vnet.Stack {
 	name := fmt.Sprint("s", o.n(3))
 	if st := o.w.Stack(name); st != nil {
 		return st
 	}
-	st, e := o.w.NewStack(StackConfig{Name: name, Shards: o.shards})
+	st, e := control.NewStack(o.w, vnet.StackConfig{Name: name, Shards: o.shards})
 	must(t, e)
 	return st
 }
@@ -273,18 +278,18 @@ func (o *operator) plugging(t *testing.T) {
 		if o.wires[i] == nil {
 			o.wires[i] = link.NewEpair([]int{1500, 576, 9000}[o.n(3)])
 			a, b := o.wires[i].A(), o.wires[i].B()
-			st.AddInterface(IfaceConfig{Name: fmt.Sprint("w", i, "a"), Port: a, FIB: o.n(2), Down: o.n(16) == 0})
-			o.stack(t).AddInterface(IfaceConfig{Name: fmt.Sprint("w", i, "b"), Port: b})
+			control.AddInterface(st, control.IfaceConfig{Name: fmt.Sprint("w", i, "a"), Port: a, FIB: o.n(2), Down: o.n(16) == 0})
+			control.AddInterface(o.stack(t), control.IfaceConfig{Name: fmt.Sprint("w", i, "b"), Port: b})
 		}
 	case 3:
-		st.RemoveInterface(uint32(o.n(8)))
+		control.RemoveInterface(st, uint32(o.n(8)))
 	case 4, 5:
-		st.AddAddr(uint32(o.n(8)), netip.PrefixFrom(o.addr(), 22+o.n(11)))
+		control.AddAddr(st, uint32(o.n(8)), netip.PrefixFrom(o.addr(), 22+o.n(11)))
 	case 6:
-		st.DelAddr(uint32(o.n(8)), o.addr())
+		control.DelAddr(st, uint32(o.n(8)), o.addr())
 	case 7:
 		if o.n(8) == 0 {
-			st.Close()
+			control.Close(st)
 		}
 	}
 }
@@ -293,14 +298,14 @@ func (o *operator) routing(t *testing.T) {
 	st := o.stack(t)
 	switch o.n(6) {
 	case 0, 1:
-		st.AddRoute(o.n(3), Route{
+		control.AddRoute(st, o.n(3), control.Route{
 			Dst: netip.PrefixFrom(o.addr(), 8*o.n(5)), Gateway: o.addr(), IfIndex: uint32(o.n(6)), MTU: 68 * o.n(20),
 			Reject: o.n(16) == 0, Blackhole: o.n(16) == 1,
 		})
 	case 2:
-		st.DelRoute(o.n(3), netip.PrefixFrom(o.addr(), 8*o.n(5)).Masked())
+		control.DelRoute(st, o.n(3), netip.PrefixFrom(o.addr(), 8*o.n(5)).Masked())
 	case 3:
-		st.SetFIBs(1 + o.n(3))
+		control.SetFIBs(st, 1+o.n(3))
 	case 4:
 		names := []string{"net.inet.ip.forwarding", "net.link.ether.inet.maxhold", "net.inet.ip.process_options", "net.inet.ip.maxfragpackets", "net.inet.udp.blackhole"}
 		st.SetSysctl(names[o.n(len(names))], int64(o.n(3)))
@@ -309,8 +314,8 @@ func (o *operator) routing(t *testing.T) {
 			st.SetFilter(nil)
 		} else {
 			st.SetFilter(&rules{
-				in:  Verdict{Action: Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
-				out: Verdict{Action: Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
+				in:  pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
+				out: pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
 			})
 		}
 	}
@@ -338,7 +343,7 @@ func (o *operator) sockets(t *testing.T) {
 	case 1:
 		s.Connect(netip.AddrPortFrom(o.addr(), uint16(o.n(3))))
 	case 2, 3:
-		s.Mcast(McastOp(o.n(6)), uint32(o.n(6)), o.group(), o.addr())
+		s.Mcast(vnet.McastOp(o.n(6)), uint32(o.n(6)), o.group(), o.addr())
 	case 4:
 		s.SetSourceFilter(uint32(o.n(6)), o.group(), mcast.Mode(o.n(3)), []netip.Addr{o.addr(), o.addr()})
 	case 5:
@@ -364,35 +369,22 @@ func (o *operator) sending(t *testing.T) {
 	case 2:
 		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 1)
 	}
-	s.WriteTo(make([]byte, 97*o.n(256)), to, &Send{TTL: o.n(4), IfIndex: uint32(o.n(6))})
+	s.WriteTo(make([]byte, 97*o.n(256)), to, &socket.Send{TTL: o.n(4), IfIndex: uint32(o.n(6))})
 	for range o.n(3) {
 		s.ReadFrom(make([]byte, 100), nil, false)
 	}
 }
 
 // check tests what must hold between calls.
-func (o *operator) check(t *testing.T, st *Stack) {
-	v := st.view.Load()
+func (o *operator) check(t *testing.T, st *vnet.Stack) {
 	for i := range st.FIBs() {
-		for _, r := range st.Routes(i) {
-			if v.conf(r.IfIndex) == nil && !r.Reject && !r.Blackhole {
-				t.Fatalf("%s: route %+v by an interface that is not there", st.name, r)
+		for _, r := range control.Routes(st, i) {
+			if _, ok := st.Interface(r.IfIndex); !ok && !r.Reject && !r.Blackhole {
+				t.Fatalf("%s: route %+v by an interface that is not there", st.Name(), r)
 			}
 		}
 	}
-	for _, snap := range st.groups.All(0) {
-		if v.conf(uint32(snap.At.IfIndex)) == nil {
-			t.Fatalf("%s: a membership on interface %d, which is not there", st.name, snap.At.IfIndex)
-		}
-	}
-	for i, c := range v.ifs {
-		if c != nil && (c.index != uint32(i+1) || c.st != st) {
-			t.Fatalf("%s: interface %d is %s, %d", st.name, i+1, c.name, c.index)
-		}
-	}
-	for _, l := range v.local {
-		if c := v.conf(l.ifIndex); c == nil || !l.broadcast && !c.has(l.addr) {
-			t.Fatalf("%s: %v is local without an interface", st.name, l.addr)
-		}
+	if err := st.Check(); err != nil {
+		t.Fatalf("%s: %v", st.Name(), err)
 	}
 }

@@ -170,7 +170,7 @@ func (sh *shard) tell(p *pass, r *icmp.Report) {
 		return
 	}
 	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
-	if s == nil || s.addrs.Load().remote != remote {
+	if s == nil || s.Addrs.Load().Remote != remote {
 		return
 	}
 	s.report(p, r.Kind.Errno())

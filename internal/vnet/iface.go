@@ -28,14 +28,14 @@ type Iface struct {
 	igmp  *igmp.Host
 	query *igmp.Router // while the interface is a multicast router's
 	watch bool         // somebody asked for every frame
-	neigh table.Table[netip.Addr, neighbor, *neighbor]
+	neigh table.Table[netip.Addr, Neighbor, *Neighbor]
 
 	count []IfaceStats // by shard
 	one   [1]IfaceStats
 }
 
-// neighbor is what the path knows of a next hop on an interface.
-type neighbor struct {
+// Neighbor is what the path knows of a next hop on an interface.
+type Neighbor struct {
 	ip   netip.Addr
 	hdr  atomic.Pointer[[wire.EtherLen]byte] // link header, nil while unresolved
 	used atomic.Bool                         // sent to since it was last cleared
@@ -43,20 +43,20 @@ type neighbor struct {
 	pins int32                               // routes that point here; under ctl
 }
 
-// Key makes a neighbor an entry of a table.
-func (n *neighbor) Key() netip.Addr { return n.ip }
+// Key makes a Neighbor an entry of a table.
+func (n *Neighbor) Key() netip.Addr { return n.ip }
 
 // neighbor returns the entry for ip, or nil. It may be called from any shard.
-func (ifp *Iface) neighbor(ip netip.Addr) *neighbor {
+func (ifp *Iface) neighbor(ip netip.Addr) *Neighbor {
 	return ifp.neigh.Get(ifp.st.world.seed.Addr(ip, 0), ip)
 }
 
 // needNeighbor returns the entry for ip, made if need be. Shard 0 is locked.
-func (ifp *Iface) needNeighbor(ip netip.Addr) *neighbor {
+func (ifp *Iface) needNeighbor(ip netip.Addr) *Neighbor {
 	if n := ifp.neighbor(ip); n != nil {
 		return n
 	}
-	n := &neighbor{ip: ip}
+	n := &Neighbor{ip: ip}
 	ifp.neigh.Put(ifp.st.world.seed.Addr(ip, 0), n)
 	return n
 }

@@ -149,21 +149,6 @@ func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
 	})
 }
 
-// SetMute keeps an interface from reporting its memberships: to show that
-// reports matter.
-func (st *Stack) SetMute(ifIndex uint32, on bool) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	c := st.view.Load().conf(ifIndex)
-	if c == nil {
-		return syscall.ENXIO
-	}
-	next := *c
-	next.mute = on
-	st.change(func(v *View) { v.setConf(ifIndex, &next) })
-	return 0
-}
-
 // igmpHeader is the length of the IPv4 header with Router Alert.
 const igmpHeader = wire.IPv4Len + 4
 

@@ -18,7 +18,7 @@ type lookahead struct {
 	fib    uint32
 	flags  fib.Flags // of all routes: reading them is what matters
 	dst    [batchMost]netip.Addr
-	routes [batchMost]*fib.Route[*neighbor]
+	routes [batchMost]*fib.Route[*Neighbor]
 }
 
 const (
@@ -66,7 +66,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 
 // route returns the route found for the packet at hand, if it was for dst in
 // the packet's table.
-func (a *lookahead) route(p *pass, dst netip.Addr) (*fib.Route[*neighbor], bool) {
+func (a *lookahead) route(p *pass, dst netip.Addr) (*fib.Route[*Neighbor], bool) {
 	if a == nil || p.nth >= a.n || a.dst[p.nth] != dst || a.fib != p.m.FIB {
 		return nil, false
 	}

@@ -6,18 +6,19 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // wayMulticast finds the interface for a multicast packet: the one the socket
 // or the sender named, else that of the route, which never has a gateway.
-func (s *Sock) wayMulticast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
-	if o.mcastIf == 0 {
-		if why := s.st.route(v, o.fib, dst, h); why != pkt.NoReason {
+func (s *Sock) wayMulticast(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
+	if o.McastIf == 0 {
+		if why := s.st.route(v, o.FIB, dst, h); why != pkt.NoReason {
 			return routeErrno(why)
 		}
 	} else {
-		c := v.conf(o.mcastIf)
+		c := v.conf(o.McastIf)
 		if c == nil {
 			return syscall.EADDRNOTAVAIL
 		}
@@ -75,14 +76,14 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
 	port := u.DstPort()
 	for i := range snap.Members {
 		m := &snap.Members[i]
-		a := m.Socket.addrs.Load()
-		if a.local.Port() != port || m.Socket.raw {
+		a := m.Socket.Addrs.Load()
+		if a.Local.Port() != port || m.Socket.Raw {
 			continue
 		}
-		if l := a.local.Addr(); !l.IsUnspecified() && l != dst && !a.remote.IsValid() || a.remote.IsValid() && a.remote != remote {
+		if l := a.Local.Addr(); !l.IsUnspecified() && l != dst && !a.Remote.IsValid() || a.Remote.IsValid() && a.Remote != remote {
 			continue
 		}
-		if !m.Match(src) && !m.Socket.opts.Load().mcastAll {
+		if !m.Match(src) && !m.Socket.Opts.Load().McastAll {
 			cold.FilterMcast++
 			filtered = true
 			continue
@@ -160,7 +161,7 @@ func (s *Sock) member(ifIndex uint32, group netip.Addr, given bool, request func
 }
 
 func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
-	if s.addrs.Load().closed {
+	if s.Addrs.Load().Closed {
 		return syscall.EBADF
 	}
 	if group.IsMulticast() && !given {
@@ -177,7 +178,7 @@ func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, give
 		return err.(syscall.Errno)
 	}
 	sh.commit(p, &txn)
-	s.multicast(func(*sockOpts) {})
+	s.multicast(func(*socket.Options) {})
 	return 0
 }
 
@@ -187,7 +188,7 @@ func (s *Sock) memberIf(v *View, ifIndex uint32, group netip.Addr) (uint32, sysc
 	switch {
 	case ifIndex != 0:
 		h.out = v.conf(ifIndex)
-	case s.st.route(v, s.opts.Load().fib, group, &h) != pkt.NoReason:
+	case s.st.route(v, s.Opts.Load().FIB, group, &h) != pkt.NoReason:
 		h.out = v.firstMulticast()
 	}
 	if h.out == nil || h.out.flags&FlagMulticast == 0 {

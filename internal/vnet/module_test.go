@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -6,172 +6,38 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-func newStack(t testing.TB, w *World, name string) *Stack {
+func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := w.NewStack(StackConfig{Name: name})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
-}
-
-// TestModuleVars is behaviour 1.1.4: every stack has its own copy, existing
-// ones at once, later ones from the initial value.
-func TestModuleVars(t *testing.T) {
-	w := NewWorld(Config{})
-	a := newStack(t, w, "a")
-	type conf struct{ x, y int }
-	m := &Module{Name: "m"}
-	v, n := NewVar(m, conf{1, 2}), NewVar(m, 7)
-	if v.Of(a) != nil {
-		t.Error("a variable before its module is loaded")
-	}
-	must(t, w.LoadModule(m))
-	if e := w.LoadModule(&Module{Name: "m"}); e != syscall.EEXIST {
-		t.Errorf("a second module of the name: %v", e)
-	}
-	b := newStack(t, w, "b")
-	v.Of(a).x, *n.Of(a) = 100, 200
-	for _, st := range []*Stack{b, newStack(t, w, "c")} {
-		if *v.Of(st) != (conf{1, 2}) || *n.Of(st) != 7 {
-			t.Errorf("%s starts with %v and %d", st.name, *v.Of(st), *n.Of(st))
-		}
-	}
-	if *v.Of(a) != (conf{100, 2}) || *n.Of(a) != 200 {
-		t.Error("a lost its values")
-	}
-	must(t, w.UnloadModule(m))
-	if e := w.UnloadModule(m); e != syscall.ENOENT {
-		t.Errorf("unloaded twice: %v", e)
-	}
-	if v.Of(a) != nil || a.slots.Load() != nil {
-		t.Error("a variable after its module is unloaded")
-	}
-	must(t, w.LoadModule(m))
-	if *v.Of(a) != (conf{1, 2}) {
-		t.Error("loaded again, a variable does not start anew")
-	}
-	empty(t, w)
-}
-
-// recorder makes modules that write down what is called.
-type recorder struct {
-	mu  sync.Mutex
-	log []string
-}
-
-func (r *recorder) add(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.log = append(r.log, s)
-}
-
-func (r *recorder) module(name, failOn string) *Module {
-	return &Module{
-		Name: name,
-		Construct: func(st *Stack) syscall.Errno {
-			if st.name == failOn {
-				return syscall.ENOMEM
-			}
-			r.add("+" + name + st.name)
-			return 0
-		},
-		Destruct: func(st *Stack) { r.add("-" + name + st.name) },
-	}
-}
-
-func (r *recorder) want(t *testing.T, want ...string) {
-	t.Helper()
-	if !slices.Equal(r.log, want) {
-		t.Errorf("called %v, want %v", r.log, want)
-	}
-	r.log = nil
-}
-
-// TestModuleOrder: constructors run in order, destructors in exact reverse, and
-// of what failed nothing stays.
-func TestModuleOrder(t *testing.T) {
-	w := NewWorld(Config{})
-	var r recorder
-	newStack(t, w, "1")
-	two := newStack(t, w, "2")
-	newStack(t, w, "3")
-	a, b := r.module("a", ""), r.module("b", "")
-	must(t, w.LoadModule(a))
-	must(t, w.LoadModule(b))
-	r.want(t, "+a1", "+a2", "+a3", "+b1", "+b2", "+b3")
-	c := r.module("c", "3")
-	if e := w.LoadModule(c); e != syscall.ENOMEM {
-		t.Errorf("load: %v", e)
-	}
-	r.want(t, "+c1", "+c2", "-c2", "-c1")
-	if len(w.mods.all()) != 2 {
-		t.Error("a module that failed is loaded")
-	}
-	two.Close()
-	two.Close()
-	r.want(t, "-b2", "-a2")
-	must(t, w.UnloadModule(a))
-	r.want(t, "-a3", "-a1")
-	d := r.module("d", "5")
-	must(t, w.LoadModule(d))
-	r.log = nil
-	if _, e := w.NewStack(StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
-		t.Errorf("a stack that could not be constructed: %v", e)
-	}
-	r.want(t, "+b5", "-b5")
-	if _, e := w.NewStack(StackConfig{Name: "1"}); e != syscall.EEXIST {
-		t.Errorf("a second stack of the name: %v", e)
-	}
-	r.want(t, "+b1", "+d1", "-d1", "-b1")
-	empty(t, w)
-}
-
-// TestModuleVisibility: a stack is found only after its last constructor and
-// before its first destructor.
-func TestModuleVisibility(t *testing.T) {
-	w := NewWorld(Config{})
-	saw := 0
-	look := func(st *Stack) {
-		if w.Stack("late") != nil || slices.Contains(w.Stacks(), st) {
-			t.Error("a stack is visible to its constructor or destructor")
-		}
-		saw++
-	}
-	must(t, w.LoadModule(&Module{
-		Name:      "m",
-		Construct: func(st *Stack) syscall.Errno { look(st); return 0 },
-		Destruct:  look,
-	}))
-	st := newStack(t, w, "late")
-	if w.Stack("late") != st {
-		t.Error("not visible")
-	}
-	st.Close()
-	if saw != 2 {
-		t.Errorf("%d calls", saw)
-	}
 }
 
 // TestModulePackets: a module gets the frames and packets nobody else wants.
 func TestModulePackets(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		tp.learn("10.0.0.2", "10.0.0.1")
 		var got []string
-		m := &Module{
+		m := &vnet.Module{
 			Name: "m", EtherType: 0x88b5, Proto: 253,
-			InEther: func(st *Stack, i uint32, f wire.Ether) {
-				got = append(got, fmt.Sprint(st.name, i, string(f.Payload())))
+			InEther: func(st *vnet.Stack, i uint32, f wire.Ether) {
+				got = append(got, fmt.Sprint(st.Name(), i, string(f.Payload())))
 			},
-			InIP: func(st *Stack, i uint32, p wire.IPv4) { got = append(got, fmt.Sprint(st.name, i, string(p.Payload()))) },
+			InIP: func(st *vnet.Stack, i uint32, p wire.IPv4) {
+				got = append(got, fmt.Sprint(st.Name(), i, string(p.Payload())))
+			},
 		}
 		frame := make([]byte, wire.EtherLen, 20)
 		wire.PutEther(frame, tp.peer, tp.mac, 0x88b5)
@@ -180,14 +46,14 @@ func TestModulePackets(t *testing.T) {
 		for _, loaded := range []bool{false, true, false} {
 			got = nil
 			if loaded {
-				must(t, w.LoadModule(m))
+				must(t, control.LoadModule(w, m))
 			}
 			tp.inject(frame, packet)
 			if loaded {
-				if want := []string{st.name + "2frame", st.name + "2packet"}; !slices.Equal(got, want) {
+				if want := []string{st.Name() + "2frame", st.Name() + "2packet"}; !slices.Equal(got, want) {
 					t.Errorf("the module got %q, want %q", got, want)
 				}
-				must(t, w.UnloadModule(m))
+				must(t, control.UnloadModule(w, m))
 			} else if _, icmp := tp.oneICMP(t); got != nil || icmp.Code() != wire.ICMP4CodeProto {
 				t.Errorf("not loaded, the module got %q", got)
 			}
@@ -203,15 +69,15 @@ func TestModuleWhileRunning(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNet2(t, clock.NewReal(), shards)
-			m := &Module{Name: "m", Proto: 253}
-			v := NewVar(m, int64(1))
-			dead := NewVar(m, false)
-			m.InIP = func(st *Stack, _ uint32, _ wire.IPv4) {
-				if v.Of(st) == nil || *dead.Of(st) {
+			m := &vnet.Module{Name: "m", Proto: 253}
+			v := vvar.New(&m.Vars, int64(1))
+			dead := vvar.New(&m.Vars, false)
+			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.IPv4) {
+				if v.In(st.Vars()) == nil || *dead.In(st.Vars()) {
 					t.Error("a packet in a module that is not there")
 				}
 			}
-			m.Destruct = func(st *Stack) { *dead.Of(st) = true }
+			m.Destruct = func(st *vnet.Stack) { *dead.In(st.Vars()) = true }
 			var stop atomic.Bool
 			var wg sync.WaitGroup
 			raw, e := n.a.ListenRaw(253, addr("0.0.0.0"), 0)
@@ -226,14 +92,14 @@ func TestModuleWhileRunning(t *testing.T) {
 				})
 			}
 			for i := range 200 {
-				must(t, n.w.LoadModule(m))
+				must(t, control.LoadModule(n.w, m))
 				st := newStack(t, n.w, fmt.Sprint(i))
-				if *v.Of(st) != 1 || *v.Of(n.a) != 1 {
+				if *v.In(st.Vars()) != 1 || *v.In(n.a.Vars()) != 1 {
 					t.Fatal("wrong initial value")
 				}
-				*v.Of(n.a) = 5
-				wg.Go(st.Close)
-				must(t, n.w.UnloadModule(m))
+				*v.In(n.a.Vars()) = 5
+				wg.Go(func() { control.Close(st) })
+				must(t, control.UnloadModule(n.w, m))
 			}
 			stop.Store(true)
 			wg.Wait()

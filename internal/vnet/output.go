@@ -13,7 +13,7 @@ import (
 type hop struct {
 	out  *ifConf
 	next netip.Addr // on out's link
-	nb   *neighbor  // next, if already known
+	nb   *Neighbor  // next, if already known
 	src  netip.Addr // preferred source, if the route has one
 	mtu  int
 	gw   bool // next is a gateway
@@ -27,7 +27,7 @@ func (st *Stack) route(v *View, table uint32, dst netip.Addr, h *hop) pkt.Reason
 }
 
 // follow makes the next hop for dst out of its route, which may be nil.
-func (h *hop) follow(v *View, rt *fib.Route[*neighbor], dst netip.Addr) pkt.Reason {
+func (h *hop) follow(v *View, rt *fib.Route[*Neighbor], dst netip.Addr) pkt.Reason {
 	switch {
 	case rt == nil:
 		return pkt.NoRoute

@@ -1,5 +1,5 @@
 //go:build !race
 
-package vnet
+package vnet_test
 
 const raceOn = false

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -52,10 +53,11 @@ func (st *Stack) ListenRaw(proto uint8, local netip.Addr, fib uint32) (*Sock, sy
 	case !local.IsUnspecified() && !local.IsMulticast() && st.view.Load().localOf(local) == nil:
 		return nil, syscall.EADDRNOTAVAIL
 	}
-	s := &Sock{raw: true}
+	s := &Sock{}
+	s.Raw = true
 	s.init(st, proto)
-	s.option(func(o *sockOpts) { o.fib = fib })
-	s.addrs.Store(&sockAddrs{local: netip.AddrPortFrom(local, 0)})
+	s.Option(func(o *socket.Options) { o.FIB = fib })
+	s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(local, 0)})
 	st.sh.mu.Lock()
 	defer st.sh.mu.Unlock()
 	if st.closed.Load() {
@@ -109,22 +111,22 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) bool {
 // protocol and addresses, and multicast other than IGMP by its memberships, if
 // it has any.
 func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
-	if s.proto != 0 && s.proto != ip.Proto() {
+	if s.Protocol != 0 && s.Protocol != ip.Proto() {
 		return false
 	}
-	a, o := s.addrs.Load(), s.opts.Load()
-	if l := a.local.Addr(); !l.IsUnspecified() && l != ip.Dst() {
+	a, o := s.Addrs.Load(), s.Opts.Load()
+	if l := a.Local.Addr(); !l.IsUnspecified() && l != ip.Dst() {
 		return false
 	}
-	if a.remote.IsValid() && a.remote.Addr() != ip.Src() {
+	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {
 		return false
 	}
-	if o.icmpFilter && ip.Proto() == wire.ProtoICMP {
-		if m, f := wire.ParseICMP4(ip.Payload()); f != wire.OK || o.icmpAllow[m.Type()/32]>>(m.Type()%32)&1 == 0 {
+	if o.ICMPFilter && ip.Proto() == wire.ProtoICMP {
+		if m, f := wire.ParseICMP4(ip.Payload()); f != wire.OK || o.ICMPAllow[m.Type()/32]>>(m.Type()%32)&1 == 0 {
 			return false
 		}
 	}
-	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || !o.mcast || p.in == nil {
+	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || !o.Mcast || p.in == nil {
 		return true
 	}
 	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.index))
@@ -140,13 +142,13 @@ func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
 }
 
 // outRaw sends a payload, or a packet with its header if the socket says so.
-func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *Send) syscall.Errno {
-	o := s.opts.Load()
+func (s *Sock) outRaw(v *View, a *socket.Addrs, data []byte, dst netip.Addr, how *socket.Send) syscall.Errno {
+	o := s.Opts.Load()
 	if how != nil {
-		o = how.over(o)
+		o = how.Over(o)
 	}
-	hd := wire.IPv4Header{TOS: o.tos, TTL: o.ttlFor(v, dst), Proto: s.proto, Dst: dst, DF: o.dontFrag, Src: a.local.Addr()}
-	if o.hdrIncl {
+	hd := wire.IPv4Header{TOS: o.TOS, TTL: o.TTLFor(dst, v.tun.IP.TTL), Proto: s.Protocol, Dst: dst, DF: o.DontFrag, Src: a.Local.Addr()}
+	if o.HdrIncl {
 		var room [wire.IPv4MaxLen]byte
 		ip, ok := ownHeader(room[:], data)
 		if !ok {
@@ -173,7 +175,7 @@ func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *S
 			return syscall.EADDRNOTAVAIL
 		}
 	}
-	if o.routerAlert && len(hd.Options) == 0 {
+	if o.RouterAlert && len(hd.Options) == 0 {
 		ra := wire.RouterAlert()
 		hd.Options = ra[:]
 	}
@@ -187,8 +189,8 @@ func (s *Sock) outRaw(v *View, a *sockAddrs, data []byte, dst netip.Addr, how *S
 	p := pass{r: r}
 	sh := s.st.shardAt(0)
 	sh.lock(&p)
-	p.m.FIB = o.fib
-	e := sh.outIPv4(&p, b, &hd, &h, local, o.loops(v))
+	p.m.FIB = o.FIB
+	e := sh.outIPv4(&p, b, &hd, &h, local, o.Loops(v.tun.Mcast.Loop))
 	sh.unlock(&p)
 	r.Done()
 	return e

@@ -1,17 +1,18 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
 	"net"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
-	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -25,11 +26,11 @@ func TestHostDown(t *testing.T) {
 	}{{"10.0.0.7:7", syscall.EHOSTDOWN}, {"192.0.2.1:7", syscall.EHOSTUNREACH}} {
 		forShards(t, func(t *testing.T, shards int) {
 			c := clock.NewSim()
-			w := NewWorld(Config{Clock: c})
+			w := vnet.NewWorld(vnet.Config{Clock: c})
 			st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
-			must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.7")}))
+			must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.7")}))
 			// As many ports as it takes to meet every shard.
-			var socks []*Sock
+			var socks []*vnet.Sock
 			for i := range 8 {
 				socks = append(socks, listen(t, st, fmt.Sprint("10.0.0.1:", 100+i)))
 			}
@@ -55,7 +56,7 @@ func TestHostDown(t *testing.T) {
 			}
 			run(c, 21*time.Second)
 			count(t, st, map[string]uint64{"arp.timeouts": 1})
-			if n := w.sched.Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
+			if n := w.Sched().Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
 				t.Errorf("%d buffers, %d timers after the entry is gone", n, c.Armed())
 			}
 			if _, err := socks[0].WriteTo([]byte("x"), addrPort(dst.to), nil); err != nil {
@@ -70,7 +71,7 @@ func TestHostDown(t *testing.T) {
 // after the first announcement.
 func TestGratuitousRexmit(t *testing.T) {
 	c := clock.NewSim()
-	w := NewWorld(Config{Clock: c})
+	w := vnet.NewWorld(vnet.Config{Clock: c})
 	must(t, w.SetReference("net.link.ether.inet.garp_rexmit_count", 3))
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
 	for i, want := range []int{0, 1, 0, 1, 0, 0, 0, 1, 0, 0} {
@@ -79,7 +80,7 @@ func TestGratuitousRexmit(t *testing.T) {
 		}
 		run(c, time.Second)
 	}
-	st.Close()
+	control.Close(st)
 	empty(t, w)
 }
 
@@ -91,7 +92,7 @@ func TestForwardOnlyHosts(t *testing.T) {
 			{"10.0.1.2", "10.0.3.255"}, {"10.0.1.2", "240.0.0.1"}, {"10.0.1.2", "169.254.1.1"}, {"169.254.1.1", "10.0.3.2"},
 		} {
 			r := newRouter(t, shards)
-			must(t, r.st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
+			must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
 			r.taps[1].inject(r.taps[1].echoFrame(c.src, c.dst, 64, 8))
 			count(t, r.st, map[string]uint64{"drop.bad destination": 1, "ip.forwarded": 0})
 			r.quiet(t)
@@ -101,7 +102,7 @@ func TestForwardOnlyHosts(t *testing.T) {
 
 // TestReassembledOnce: both the room and the stack counted.
 func TestReassembledOnce(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
 	s := listen(t, st, "0.0.0.0:7")
 	tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504}, [2]int{504, 1000})...)
@@ -114,7 +115,7 @@ func TestReassembledOnce(t *testing.T) {
 // has its checksum verified at its end like one that is not.
 func TestFragmentsKeepDoubt(t *testing.T) {
 	for _, n := range []int{10, 1000} {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		r, tp := newTapHost(t, w, 1, "10.0.0.1/24")
 		must(t, r.SetSysctl("net.inet.ip.forwarding", 1))
 		ep := link.NewEpair(600)
@@ -143,10 +144,10 @@ func TestConnectClosed(t *testing.T) {
 	if e := s.Connect(addrPort("10.0.0.2:8")); e != syscall.EBADF {
 		t.Errorf("connect of a closed socket: %v", e)
 	}
-	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:7")); o != nil {
+	if o := n.a.LookupUDP(addrPort("10.0.0.1:9"), addrPort("10.0.0.2:7")); o != nil {
 		t.Error("the socket is still found by its first connection")
 	}
-	if o := n.a.udp.Lookup(n.w.seed, addrPort("10.0.0.1:9"), addrPort("10.0.0.2:8")); o != nil {
+	if o := n.a.LookupUDP(addrPort("10.0.0.1:9"), addrPort("10.0.0.2:8")); o != nil {
 		t.Error("the socket is found by a connection it made after it was closed")
 	}
 	raw, e := n.a.ListenRaw(1, addr("0.0.0.0"), 0)
@@ -167,7 +168,7 @@ func TestReadyOnClose(t *testing.T) {
 		calls := 0
 		s.SetReady(func() {
 			calls++
-			n.a.AddAddr(anIf, prefix("10.0.0.9/24")) // needs the control lock
+			control.AddAddr(n.a, anIf, prefix("10.0.0.9/24")) // needs the control lock
 			if _, err := s.ReadFrom(nil, nil, false); err != net.ErrClosed {
 				t.Errorf("%s: read from the callback: %v", how, err)
 			}
@@ -175,7 +176,7 @@ func TestReadyOnClose(t *testing.T) {
 		if how == "socket" {
 			s.Close()
 		} else {
-			n.a.Close()
+			control.Close(n.a)
 		}
 		if calls != 1 {
 			t.Errorf("%s: %d calls", how, calls)
@@ -207,7 +208,7 @@ func TestHeaderIncludedID(t *testing.T) {
 // next hop is an address of ours (behaviour 8.2, 8.4).
 func TestFilterDeliverOut(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		for _, v := range []Verdict{{Action: ActDeliver}, {Action: ActReroute, NextHop: addr("10.0.1.1")}} {
+		for _, v := range []pfil.Verdict{{Action: pfil.Deliver}, {Action: pfil.Reroute, NextHop: addr("10.0.1.1")}} {
 			r, f, s := filtered(t, shards)
 			f.out = v
 			send(t, s, "x", "10.0.3.2:7")
@@ -217,8 +218,8 @@ func TestFilterDeliverOut(t *testing.T) {
 			f.saw(t, "out e3 fib 0 rule 0 len 29")
 			r.udp("10.0.3.2:7")
 			expect(t, s, "data")
-			if v.Action == ActReroute {
-				f.out, f.in = Verdict{}, v
+			if v.Action == pfil.Reroute {
+				f.out, f.in = pfil.Verdict{}, v
 				r.udp("10.0.3.2:7")
 				expect(t, s, "data")
 			}
@@ -244,8 +245,8 @@ func TestFilterFragmentsOnce(t *testing.T) {
 // gateway, its silence is a host's.
 func TestRerouteFromGateway(t *testing.T) {
 	r, f, s := filtered(t, 1)
-	must(t, r.st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
-	f.out = Verdict{Action: ActReroute, NextHop: addr("10.0.2.200")} // nobody answers
+	must(t, control.AddRoute(r.st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.3.2")}))
+	f.out = pfil.Verdict{Action: pfil.Reroute, NextHop: addr("10.0.2.200")} // nobody answers
 	var err error
 	for range 7 {
 		_, err = s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), nil)
@@ -261,59 +262,26 @@ func TestRerouteFromGateway(t *testing.T) {
 // TestModuleConfigures: a constructor and a destructor may configure their
 // stack, which a packet filter has to.
 func TestModuleConfigures(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	before := newStack(t, w, "before")
-	must(t, w.LoadModule(&Module{
+	must(t, control.LoadModule(w, &vnet.Module{
 		Name: "fw",
-		Construct: func(st *Stack) syscall.Errno {
+		Construct: func(st *vnet.Stack) syscall.Errno {
 			st.SetFilter(new(rules))
-			return st.AddAddr(loIndex, prefix("127.0.0.1/8"))
+			return control.AddAddr(st, vnet.LoIndex, prefix("127.0.0.1/8"))
 		},
-		Destruct: func(st *Stack) { st.SetFilter(nil) },
+		Destruct: func(st *vnet.Stack) { st.SetFilter(nil) },
 	}))
 	after := newStack(t, w, "after")
-	for _, st := range []*Stack{before, after} {
-		if st.view.Load().filter == nil || !st.view.Load().isOurs(addr("127.0.0.1")) {
-			t.Errorf("%s is not configured", st.name)
+	for _, st := range []*vnet.Stack{before, after} {
+		if st.View().Filter() == nil || !st.View().IsOurs(addr("127.0.0.1")) {
+			t.Errorf("%s is not configured", st.Name())
 		}
-		st.Close()
-		if st.view.Load().filter != nil {
-			t.Errorf("%s: the destructor did nothing", st.name)
+		control.Close(st)
+		if st.View().Filter() != nil {
+			t.Errorf("%s: the destructor did nothing", st.Name())
 		}
 	}
-	empty(t, w)
-}
-
-// TestModuleUndoneWhileClosing: stacks are closed while a module that fails in
-// a later one is undone.
-func TestModuleUndoneWhileClosing(t *testing.T) {
-	w := NewWorld(Config{})
-	var stacks []*Stack
-	for i := range 3 {
-		stacks = append(stacks, newStack(t, w, fmt.Sprint(i)))
-	}
-	var r recorder
-	m := r.module("m", "")
-	construct := m.Construct
-	closed := make(chan bool, 2)
-	m.Construct = func(st *Stack) syscall.Errno {
-		if st != stacks[2] {
-			return construct(st)
-		}
-		for _, o := range stacks[:2] {
-			go func() { o.Close(); closed <- true }()
-			for w.Stack(o.name) != nil {
-				runtime.Gosched()
-			}
-		}
-		return syscall.ENOMEM
-	}
-	if e := w.LoadModule(m); e != syscall.ENOMEM {
-		t.Error(e)
-	}
-	<-closed
-	<-closed
-	r.want(t, "+m0", "+m1", "-m1", "-m0")
 	empty(t, w)
 }
 
@@ -321,34 +289,34 @@ func TestModuleUndoneWhileClosing(t *testing.T) {
 // removed sends nothing, and leaves nothing behind in it.
 func TestSendAcrossRemoval(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
 		raw, e := st.ListenRaw(253, addr("0.0.0.0"), 0)
 		must(t, e)
 		s.SetBroadcast(true)
-		must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
-		seen := st.view.Load()
-		table := st.fibs.Table(0)
-		routes := []fib.Route[*neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
-		must(t, st.RemoveInterface(anIf))
+		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
+		seen := st.View()
+		table := st.Tables().Table(0)
+		routes := []fib.Route[*vnet.Neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		must(t, control.RemoveInterface(st, anIf))
 		for _, r := range routes { // what a sender may have looked up just before
 			if err := table.Insert(r); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, to := range []string{"10.0.0.2:7", "192.0.2.1:7", "10.0.0.255:7"} {
-			if e := s.outUDP(seen, s.addrs.Load(), []byte("x"), addrPort(to), nil); e != syscall.ENETDOWN {
+			if e := s.SendBy(seen, []byte("x"), addrPort(to)); e != syscall.ENETDOWN {
 				t.Errorf("to %s: %v", to, e)
 			}
-			if e := raw.outRaw(seen, raw.addrs.Load(), []byte("x"), addrPort(to).Addr(), nil); e != syscall.ENETDOWN && to != "10.0.0.255:7" {
+			if e := raw.SendBy(seen, []byte("x"), addrPort(to)); e != syscall.ENETDOWN && to != "10.0.0.255:7" {
 				t.Errorf("raw to %s: %v", to, e)
 			}
 		}
 		if got := tp.take(); len(got) != 0 {
 			t.Errorf("%d frames from an interface that is not there", len(got))
 		}
-		if n := w.sched.Pool().Counts().Bufs; n != 0 {
+		if n := w.Sched().Pool().Counts().Bufs; n != 0 {
 			t.Errorf("%d buffers held", n)
 		}
 		empty(t, w)
@@ -372,19 +340,11 @@ func TestDeadlineAcrossClose(t *testing.T) {
 // TestRequeueOverflow: a packet that does not fit into the stack's own queue
 // is counted once.
 func TestRequeueOverflow(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
 	s := listen(t, st, "0.0.0.0:7")
-	r := w.sched.Get()
-	p := pass{r: r}
-	st.sh.lock(&p)
-	for range netisr.QueueLimit + 5 {
-		f := tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x")[wire.EtherLen:]
-		b := r.Cache.Get(len(f))
-		copy(b.Extend(len(f)), f)
-		st.sh.requeue(&p, b, pkt.Meta{IfIndex: anIf, IfGen: st.view.Load().conf(anIf).gen}, pkt.WayInIP)
-	}
-	st.sh.unlock(&p)
+	r := w.Sched().Get()
+	st.Requeue(r, anIf, tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x")[wire.EtherLen:], netisr.QueueLimit+5)
 	r.Done()
 	for range netisr.QueueLimit {
 		expect(t, s, "x")
@@ -397,16 +357,16 @@ func TestRequeueOverflow(t *testing.T) {
 // address from.
 func TestConnectBlackhole(t *testing.T) {
 	n := newNet2(t, clock.NewSim(), 1)
-	must(t, n.a.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Blackhole: true}))
+	must(t, control.AddRoute(n.a, 0, control.Route{Dst: prefix("192.0.2.0/24"), Blackhole: true}))
 	s := listen(t, n.a, "0.0.0.0:9")
 	if e := s.Connect(addrPort("192.0.2.1:7")); e != syscall.ENETUNREACH {
 		t.Errorf("connect: %v", e)
 	}
 	send(t, s, "vanishes", "192.0.2.1:7")
 	for _, src := range []string{"10.0.0.1:10", "0.0.0.0:11"} {
-		must(t, n.a.AddRoute(0, Route{Dst: prefix("10.0.0.9/32"), Blackhole: true}))
+		must(t, control.AddRoute(n.a, 0, control.Route{Dst: prefix("10.0.0.9/32"), Blackhole: true}))
 		send(t, listen(t, n.a, src), "vanishes", "10.0.0.9:7")
-		must(t, n.a.DelRoute(0, prefix("10.0.0.9/32")))
+		must(t, control.DelRoute(n.a, 0, prefix("10.0.0.9/32")))
 	}
 	empty(t, n.w)
 }
@@ -415,7 +375,7 @@ func TestConnectBlackhole(t *testing.T) {
 // broadcasts, and a socket bound to the second one's address sends there.
 func TestBroadcastOnTwoInterfaces(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, one := newTapHost(t, w, shards, "10.0.0.1/24")
 		two, i2 := newTap(t, st, "e1", "10.0.0.2/24", 0)
 		s := listen(t, st, "0.0.0.0:7")
@@ -431,24 +391,24 @@ func TestBroadcastOnTwoInterfaces(t *testing.T) {
 		if len(one.takeIP(t)) != 0 || len(two.takeIP(t)) != 1 {
 			t.Error("a limited broadcast left by the wrong interface")
 		}
-		must(t, st.RemoveInterface(anIf)) // the route moves to the second
+		must(t, control.RemoveInterface(st, anIf)) // the route moves to the second
 		send(t, bound, "y", "10.0.0.255:9")
 		if got := two.take(); len(got) != 1 || !wire.Ether(got[0]).Dst().IsBroadcast() {
 			t.Errorf("a subnet's broadcast was sent as % x", got)
 		}
-		must(t, st.RemoveInterface(i2))
+		must(t, control.RemoveInterface(st, i2))
 		empty(t, w)
 	})
 }
 
 // TestBroadcastDown: nothing leaves by an interface that is down.
 func TestBroadcastDown(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st := newStack(t, w, "a")
 	ep := link.NewEpair(0)
-	i, e := st.AddInterface(IfaceConfig{Name: "e0", Port: ep.A(), Down: true})
+	i, e := control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: ep.A(), Down: true})
 	must(t, e)
-	must(t, st.AddAddr(i, prefix("10.0.0.1/24")))
+	must(t, control.AddAddr(st, i, prefix("10.0.0.1/24")))
 	tp := tapOn(w, ep, st, i)
 	for _, a := range []string{"10.0.0.1:9", "0.0.0.0:8"} {
 		s := listen(t, st, a)

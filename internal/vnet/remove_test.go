@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"errors"
@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -24,36 +27,36 @@ import (
 func TestRemoveInterface(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
 		group := addr("232.1.2.3")
-		must(t, s.Mcast(McastJoin, anIf, group, netip.Addr{}))
+		must(t, s.Mcast(vnet.McastJoin, anIf, group, netip.Addr{}))
 		must(t, s.SetMulticastIf(anIf))
-		must(t, st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.0.9")}))
+		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.0.9")}))
 		for i := range 5 {
 			send(t, s, "held", fmt.Sprint("10.0.0.", 10+i, ":7"))
 			send(t, s, "held", "192.0.2.1:7")
 		}
 		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
-		if w.sched.Pool().Counts().Bufs != 11 || c.Armed() != 1 {
-			t.Fatalf("%v, %d timers: the test does not test", w.sched.Pool().Counts(), c.Armed())
+		if w.Sched().Pool().Counts().Bufs != 11 || c.Armed() != 1 {
+			t.Fatalf("%v, %d timers: the test does not test", w.Sched().Pool().Counts(), c.Armed())
 		}
-		if e := st.RemoveInterface(loIndex); e != syscall.EPERM {
+		if e := control.RemoveInterface(st, vnet.LoIndex); e != syscall.EPERM {
 			t.Errorf("lo0: %v", e)
 		}
-		must(t, st.RemoveInterface(anIf))
-		if e := st.RemoveInterface(anIf); e != syscall.ENXIO {
+		must(t, control.RemoveInterface(st, anIf))
+		if e := control.RemoveInterface(st, anIf); e != syscall.ENXIO {
 			t.Errorf("twice: %v", e)
 		}
 		run(c, 31*time.Second) // the fragment is the stack's
-		if n := w.sched.Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
+		if n := w.Sched().Pool().Counts().Bufs; n != 0 || c.Armed() != 0 {
 			t.Errorf("%d buffers, %d timers", n, c.Armed())
 		}
-		if r := st.Routes(0); len(r) != 0 {
+		if r := control.Routes(st, 0); len(r) != 0 {
 			t.Errorf("routes stay: %v", r)
 		}
-		if e := s.Mcast(McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
+		if e := s.Mcast(vnet.McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("leave of a membership that is gone: %v", e)
 		}
 		if s.MulticastIf() != 0 {
@@ -80,14 +83,14 @@ func TestRemoveInterface(t *testing.T) {
 // another before they are processed.
 func TestGeneration(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
-		w := NewWorld(Config{Clock: clock.NewSim()})
+		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
-		r := w.sched.Get()
+		r := w.Sched().Get()
 		for range 3 {
 			tp.send(r, tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "old"))
 		}
-		must(t, st.RemoveInterface(anIf))
+		must(t, control.RemoveInterface(st, anIf))
 		newTap(t, st, "e0", "10.0.0.1/24", 0)
 		r.Done()
 		expectNone(t, s)
@@ -100,20 +103,20 @@ func TestGeneration(t *testing.T) {
 func TestCloseHolding(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
-		w := NewWorld(Config{Clock: c})
+		w := vnet.NewWorld(vnet.Config{Clock: c})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
 		s.SetReadDeadline(c.Wall(c.Now().Add(time.Hour)))
 		raw, e := st.ListenRaw(0, addr("0.0.0.0"), 0)
 		must(t, e)
-		must(t, s.Mcast(McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
+		must(t, s.Mcast(vnet.McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
 		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "queued twice"))
 		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
 		send(t, s, "held", "10.0.0.9:7")
-		st.Close()
-		st.Close()
+		control.Close(st)
+		control.Close(st)
 		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "too late"))
-		for _, o := range []*Sock{s, raw} {
+		for _, o := range []*vnet.Sock{s, raw} {
 			if _, err := o.ReadFrom(nil, nil, false); err != net.ErrClosed {
 				t.Errorf("read: %v", err)
 			}
@@ -127,10 +130,10 @@ func TestCloseHolding(t *testing.T) {
 		if _, e := st.ListenRaw(1, addr("0.0.0.0"), 0); e != syscall.ENETDOWN {
 			t.Errorf("listen raw: %v", e)
 		}
-		if _, e := st.AddInterface(IfaceConfig{Name: "e1", Port: link.NewEpair(0).A()}); e != syscall.ENXIO {
+		if _, e := control.AddInterface(st, control.IfaceConfig{Name: "e1", Port: link.NewEpair(0).A()}); e != syscall.ENXIO {
 			t.Errorf("add an interface: %v", e)
 		}
-		if e := s.Mcast(McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
+		if e := s.Mcast(vnet.McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
 			t.Errorf("join: %v", e)
 		}
 		empty(t, w)
@@ -155,9 +158,9 @@ func TestChurn(t *testing.T) {
 }
 
 func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
-	w := NewWorld(Config{Clock: clock.NewReal()})
-	w.sched.SetPolicy(policy)
-	hub, e := w.NewStack(StackConfig{Name: "hub", Shards: shards})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewReal()})
+	w.Sched().SetPolicy(policy)
+	hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
 	must(t, e)
 	must(t, hub.SetSysctl("net.inet.ip.forwarding", 1))
 	var stop atomic.Bool
@@ -177,7 +180,7 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 	senders.Wait()
 	synctest.Wait()
 	for _, st := range w.Stacks() {
-		st.Close()
+		control.Close(st)
 	}
 	synctest.Wait()
 	empty(t, w)
@@ -185,13 +188,13 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 
 // churnSend opens a socket, sends a few datagrams to hosts that may be there
 // or not, some in fragments, and closes it.
-func churnSend(t *testing.T, hub *Stack, rnd *rand.Rand) {
+func churnSend(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
 	s, e := hub.ListenUDP(addrPort("0.0.0.0:0"), 0, 0)
 	if e != 0 {
 		t.Error(e)
 		return
 	}
-	s.Mcast(McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
+	s.Mcast(vnet.McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
 	for range 10 {
 		to := netip.AddrPortFrom(subnet(rnd.IntN(4), 2+rnd.IntN(2)).Addr(), 7)
 		if rnd.IntN(8) == 0 {
@@ -206,24 +209,24 @@ func churnSend(t *testing.T, hub *Stack, rnd *rand.Rand) {
 
 // churnRound plugs four hosts in, lets them talk, and takes everything away
 // again in the middle of it.
-func churnRound(t *testing.T, w *World, hub *Stack, shards int) {
-	var hosts []*Stack
+func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
+	var hosts []*vnet.Stack
 	var ifs []uint32
 	var wg sync.WaitGroup
 	for i := range 4 {
 		ep := link.NewEpair(0)
-		idx, e := hub.AddInterface(IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A()})
+		idx, e := control.AddInterface(hub, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A()})
 		must(t, e)
-		must(t, hub.AddAddr(idx, subnet(i, 1)))
-		hub.AddRoute(0, Route{Dst: netip.PrefixFrom(subnet(100+i, 0).Addr(), 24), Gateway: subnet(i, 3).Addr()})
+		must(t, control.AddAddr(hub, idx, subnet(i, 1)))
+		control.AddRoute(hub, 0, control.Route{Dst: netip.PrefixFrom(subnet(100+i, 0).Addr(), 24), Gateway: subnet(i, 3).Addr()})
 		st := newHost(t, w, fmt.Sprint("h", i), shards, ep.B(), subnet(i, 2).String())
-		must(t, st.AddRoute(0, Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
+		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
 		hosts, ifs = append(hosts, st), append(ifs, idx)
 		s := listen(t, st, "0.0.0.0:7")
-		s.Mcast(McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
+		s.Mcast(vnet.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
 		wg.Go(func() {
 			for b := make([]byte, 20000); ; {
-				var info Recv
+				var info socket.Recv
 				if _, err := s.ReadFrom(b, &info, true); errors.Is(err, net.ErrClosed) {
 					return
 				}
@@ -233,11 +236,11 @@ func churnRound(t *testing.T, w *World, hub *Stack, shards int) {
 	}
 	for i, st := range hosts {
 		if i%2 == 0 {
-			must(t, hub.RemoveInterface(ifs[i]))
-			wg.Go(st.Close)
+			must(t, control.RemoveInterface(hub, ifs[i]))
+			wg.Go(func() { control.Close(st) })
 		} else {
-			wg.Go(st.Close)
-			must(t, hub.RemoveInterface(ifs[i]))
+			wg.Go(func() { control.Close(st) })
+			must(t, control.RemoveInterface(hub, ifs[i]))
 		}
 	}
 	wg.Wait()
@@ -245,11 +248,11 @@ func churnRound(t *testing.T, w *World, hub *Stack, shards int) {
 
 // TestLendToClosed shows a frame to an interface that has been removed.
 func TestLendToClosed(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
-	ifp := st.view.Load().conf(anIf).Iface
-	must(t, st.RemoveInterface(anIf))
-	r := w.sched.Get()
+	ifp := st.Sink(anIf)
+	must(t, control.RemoveInterface(st, anIf))
+	r := w.Sched().Get()
 	b := r.Cache.Get(100)
 	copy(b.Extend(wire.EtherLen), tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "x"))
 	if !ifp.Lend(r, b) {

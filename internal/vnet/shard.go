@@ -6,7 +6,9 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -25,10 +27,10 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *cold         // made when first counted
-	ahead *lookahead    // of a router with many routes
-	asked *FilterPacket // what the filter is shown; made when first asked
-	hot   hot
+	cold  *vars.Cold   // made when first counted
+	ahead *lookahead   // of a router with many routes
+	asked *pfil.Packet // what the filter is shown; made when first asked
+	hot   vars.Hot
 }
 
 // pass is one batch's, or one call's, way through a shard: what is beside the
@@ -125,9 +127,9 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 }
 
 // counters returns the block of rare counters.
-func (sh *shard) rare() *cold {
+func (sh *shard) rare() *vars.Cold {
 	if sh.cold == nil {
-		sh.cold = new(cold)
+		sh.cold = new(vars.Cold)
 	}
 	return sh.cold
 }

@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"reflect"
@@ -7,26 +7,20 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/proto/arp"
-	"github.com/seed88948545/vimage/internal/proto/icmp"
-	"github.com/seed88948545/vimage/internal/proto/igmp"
-	"github.com/seed88948545/vimage/internal/proto/reass"
-	"github.com/seed88948545/vimage/internal/proto/tcp"
-	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
-	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
-	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
+	"github.com/seed88948545/vimage/internal/vars"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // TestSysctlIsTheStacks is behaviour 1.1.3 and 10.2: a change is one stack's,
 // and later stacks start with the reference.
 func TestSysctlIsTheStacks(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	const name = "net.inet.ip.ttl"
 	a, b := newStack(t, w, "a"), newStack(t, w, "b")
-	want := func(st *Stack, n int64) {
+	want := func(st *vnet.Stack, n int64) {
 		t.Helper()
 		if got, e := st.Sysctl(name); e != 0 || got != n {
-			t.Errorf("%s: %d %v, want %d", st.name, got, e, n)
+			t.Errorf("%s: %d %v, want %d", st.Name(), got, e, n)
 		}
 	}
 	must(t, a.SetSysctl(name, 33))
@@ -43,7 +37,7 @@ func TestSysctlIsTheStacks(t *testing.T) {
 	// Another value of a stack with a page of its own moves nothing else.
 	must(t, a.SetSysctl("net.inet.ip.forwarding", 1))
 	want(a, 33)
-	if b.view.Load().tun == a.view.Load().tun {
+	if b.View().Tunables() == a.View().Tunables() {
 		t.Error("two stacks share a page that one of them changed")
 	}
 	// And it is what the stack does: the socket's TTL.
@@ -57,7 +51,7 @@ func TestSysctlIsTheStacks(t *testing.T) {
 func TestSysctlReaches(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		clk := clock.NewSim()
-		w := NewWorld(Config{Clock: clk})
+		w := vnet.NewWorld(vnet.Config{Clock: clk})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
 		send(t, s, "x", "10.0.0.7:7") // makes the ARP table
@@ -81,7 +75,7 @@ func TestSysctlReaches(t *testing.T) {
 }
 
 func TestSysctlErrors(t *testing.T) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	st := newStack(t, w, "a")
 	for _, c := range []struct {
 		name  string
@@ -130,7 +124,7 @@ func TestDefaults(t *testing.T) {
 		"net.inet.udp.blackhole":      0,
 		"net.inet.ip.portrange.first": 10000, "net.inet.ip.portrange.last": 65535,
 	}
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	st := newStack(t, w, "a")
 	for name, n := range want {
 		if got, e := st.Sysctl(name); e != 0 || got != n {
@@ -138,9 +132,9 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	// Every tunable has a name, a description, and a default within its range.
-	checkTags(t, reflect.ValueOf(Defaults()), map[string]int64{})
-	for _, name := range st.world.names.All() {
-		desc, lo, hi, _ := st.world.names.Describe(name)
+	checkTags(t, reflect.ValueOf(vars.Defaults()), map[string]int64{})
+	for _, name := range st.World().TunableNames() {
+		desc, lo, hi, _ := st.World().Describe(name)
 		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
 			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}
@@ -164,68 +158,5 @@ func checkTags(t *testing.T, page reflect.Value, seen map[string]int64) {
 			t.Errorf("%s.%s: name %q, default %d, elsewhere %d", page.Type(), f.Name, name, n, other)
 		}
 		seen[name] = n
-	}
-}
-
-// TestPagesArePlain: nothing in a page or a block of counters can be shared by
-// accident.
-func TestPagesArePlain(t *testing.T) {
-	for _, page := range []reflect.Type{
-		reflect.TypeFor[Tunables](), reflect.TypeFor[hot](), reflect.TypeFor[cold](), reflect.TypeFor[IfaceStats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
-	} {
-		for _, at := range shared(page, page.String()) {
-			t.Error(at)
-		}
-	}
-	if shared(reflect.TypeFor[struct{ a [2]struct{ m map[int]int } }](), "planted") == nil {
-		t.Error("this test cannot fail")
-	}
-}
-
-// shared lists what is not plain in a type.
-func shared(page reflect.Type, at string) (list []string) {
-	switch page.Kind() {
-	case reflect.Struct:
-		for i := range page.NumField() {
-			list = append(list, shared(page.Field(i).Type, at+"."+page.Field(i).Name)...)
-		}
-		if strings.HasPrefix(page.PkgPath(), "sync") {
-			list = append(list, at+" is a "+page.String())
-		}
-	case reflect.Array:
-		list = shared(page.Elem(), at+"[]")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Bool:
-	default:
-		list = append(list, at+" is a "+page.String())
-	}
-	return list
-}
-
-// TestCounterNames: no two counters of a stack share a name, and every one is
-// seen by name.
-func TestCounterNames(t *testing.T) {
-	seen := make(map[string]string)
-	for _, block := range []reflect.Type{
-		reflect.TypeFor[hot](), reflect.TypeFor[cold](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
-		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[tcpCounters](),
-	} {
-		for i := range block.NumField() {
-			f := block.Field(i)
-			name := f.Tag.Get("stat")
-			if name == "" {
-				if f.Type.Kind() == reflect.Uint64 {
-					t.Errorf("%v.%s has no name", block, f.Name)
-				}
-				continue
-			}
-			if other, ok := seen[name]; ok {
-				t.Errorf("%s counts %v.%s and %s", name, block, f.Name, other)
-			}
-			seen[name] = block.String() + "." + f.Name
-		}
 	}
 }

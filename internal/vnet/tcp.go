@@ -15,6 +15,7 @@ import (
 	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -42,18 +43,11 @@ type tcpRoom struct {
 }
 
 type tcpStats struct {
-	path  tcpCounters
+	path  vars.TCP
 	conn  tcp.Stats
 	loss  loss.Stats
 	syns  syn.Stats
 	waits wait.Stats
-}
-
-// tcpCounters is what the path itself counts of TCP.
-type tcpCounters struct {
-	BadSum    uint64 `stat:"tcp.rcvbadsum"`
-	BadOffset uint64 `stat:"tcp.rcvbadoff"`
-	Control   uint64 `stat:"tcp.sndctrl"` // segments that no connection sent
 }
 
 // gather adds what the rooms have counted.

@@ -11,14 +11,6 @@ import (
 	"github.com/seed88948545/vimage/internal/sockbuf"
 )
 
-// StreamTunables is what the stack's part of TCP may be told.
-type StreamTunables struct {
-	Blackhole int32 `sysctl:"net.inet.tcp.blackhole,min=0,max=2" desc:"do not answer segments for closed ports: 1 SYNs, 2 all"`
-	ReassMax  int32 `sysctl:"net.inet.tcp.reass.maxmem,min=0,max=1073741824" desc:"bytes of memory that a shard keeps out of order for all connections"`
-	TSO       int32 `sysctl:"net.inet.tcp.tso,min=0,max=1" desc:"send many segments as one, to be cut where a link needs them single; of connections opened from now on"`
-	Backlog   int32 `sysctl:"kern.ipc.soacceptqueue,min=1,max=65535" desc:"most connections that wait to be accepted by one listener"`
-}
-
 // TCPSock is one end of a TCP connection.
 type TCPSock struct {
 	tcpKey

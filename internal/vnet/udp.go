@@ -7,7 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
-	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -98,7 +98,7 @@ func (st *Stack) ListenUDP(local netip.AddrPort, fib uint32, reuse pcb.Reuse) (*
 		if int(fib) >= st.fibs.Len() {
 			return nil, syscall.EINVAL
 		}
-		s.option(func(o *sockOpts) { o.fib = fib })
+		s.Option(func(o *socket.Options) { o.FIB = fib })
 	}
 	if e := st.bindUDP(s, local); e != 0 {
 		return nil, e
@@ -127,7 +127,7 @@ func (st *Stack) bindUDP(s *Sock, local netip.AddrPort) syscall.Errno {
 		e = st.udp.BindAny(st.world.seed, s, a, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.rand()))
 	}
 	if e == 0 {
-		s.addrs.Store(&sockAddrs{local: s.Local})
+		s.Addrs.Store(&socket.Addrs{Local: s.Local})
 		st.register(s)
 	}
 	return e
@@ -142,10 +142,10 @@ func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	if !remote.Addr().Is4() {
 		return syscall.EAFNOSUPPORT
 	}
-	if remote.Port() == 0 && !s.raw {
+	if remote.Port() == 0 && !s.Raw {
 		return syscall.EADDRNOTAVAIL
 	}
-	src := s.addrs.Load().local.Addr()
+	src := s.Addrs.Load().Local.Addr()
 	if src.IsUnspecified() || !src.IsValid() {
 		var e syscall.Errno
 		if src, e = s.sourceTo(v, remote.Addr()); e != 0 {
@@ -154,19 +154,19 @@ func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	}
 	st.sh.mu.Lock()
 	defer st.sh.mu.Unlock()
-	switch a := s.addrs.Load(); {
-	case a.closed:
+	switch a := s.Addrs.Load(); {
+	case a.Closed:
 		return syscall.EBADF
-	case a.remote.IsValid() && !s.raw:
+	case a.Remote.IsValid() && !s.Raw:
 		return syscall.EISCONN
 	}
-	if s.raw {
-		s.addrs.Store(&sockAddrs{local: netip.AddrPortFrom(src, 0), remote: remote})
+	if s.Raw {
+		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote})
 		return 0
 	}
 	e := st.udp.Connect(st.world.seed, s, src, remote)
 	if e == 0 {
-		s.addrs.Store(&sockAddrs{local: s.Local, remote: s.Remote})
+		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote})
 	}
 	return e
 }
@@ -177,7 +177,7 @@ func (s *Sock) sourceTo(v *View, dst netip.Addr) (netip.Addr, syscall.Errno) {
 		return dst, 0
 	}
 	var h hop
-	if e := s.way(v, s.opts.Load(), dst, &h); e != 0 {
+	if e := s.way(v, s.Opts.Load(), dst, &h); e != 0 {
 		if e == syscall.EHOSTUNREACH {
 			e = syscall.ENETUNREACH
 		}
@@ -201,66 +201,28 @@ func (h *hop) source() netip.Addr {
 	return h.out.sourceFor(h.next)
 }
 
-// Local returns the socket's own address and port.
-func (s *Sock) LocalAddr() netip.AddrPort { return s.addrs.Load().local }
-
-// RemoteAddr returns the address and port the socket is connected to, invalid
-// if none.
-func (s *Sock) RemoteAddr() netip.AddrPort { return s.addrs.Load().remote }
-
 // Close closes the socket and leaves its groups. It returns net.ErrClosed
 // where it was closed already.
 func (s *Sock) Close() error {
 	st := s.st
 	r := st.world.sched.Get()
 	defer r.Done()
-	if !s.rcv.Close(r.Cache.Free) {
+	if !s.Queue.Close(r.Cache.Free) {
 		return net.ErrClosed
 	}
 	p := pass{r: r}
 	st.sh.lock(&p)
-	last := *s.addrs.Load()
-	last.closed = true
-	s.addrs.Store(&last)
+	last := *s.Addrs.Load()
+	last.Closed = true
+	s.Addrs.Store(&last)
 	st.sh.leaveAll(&p, s)
-	if s.raw {
+	if s.Raw {
 		st.raws.remove(s)
 	} else {
 		st.udp.Delete(st.world.seed, s)
 	}
 	st.unregister(s)
 	st.sh.unlock(&p)
-	r.Wake(&s.rcv)
+	r.Wake(&s.Queue)
 	return nil
-}
-
-// Recv is what a receiver learns about a packet beside its bytes.
-type Recv struct {
-	From      netip.AddrPort
-	To        netip.Addr
-	IfIndex   uint32
-	TTL, TOS  uint8
-	Truncated bool
-}
-
-// ReadFrom copies the next packet into to, waiting for it if wait. info may be
-// nil. A raw socket's packet includes its IPv4 header.
-func (s *Sock) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
-	var how ReadFlags
-	if wait {
-		how = ReadWait
-	}
-	return s.ReadMsg([][]byte{to}, info, how)
-}
-
-// describe says what is known of a packet of which n bytes were read.
-func (s *Sock) describe(it *sockbuf.Item, n int, info *Recv) {
-	ip := wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len))
-	*info = Recv{To: ip.Dst(), IfIndex: it.IfIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.N)}
-	var port uint16
-	if !s.raw {
-		u := it.Buf.Slice(int(it.Off)-wire.UDPLen, wire.UDPLen)
-		port = wire.UDP(u).SrcPort()
-	}
-	info.From = netip.AddrPortFrom(ip.Src(), port)
 }

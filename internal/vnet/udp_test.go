@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"encoding/binary"
@@ -13,8 +13,11 @@ import (
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -55,7 +58,7 @@ func TestBroadcastShared(t *testing.T) {
 		n := newNet2(t, clock.NewSim(), shards)
 		sa := listen(t, n.a, "10.0.0.1:9")
 		sa.SetBroadcast(true)
-		var socks []*Sock
+		var socks []*vnet.Sock
 		for range 3 {
 			s, e := n.b.ListenUDP(addrPort("0.0.0.0:7"), 0, pcb.ReusePort)
 			must(t, e)
@@ -169,7 +172,7 @@ func TestManyPorts(t *testing.T) {
 		must(t, n.b.SetSysctl("net.inet.icmp.icmplim", 50))
 		sa := listen(t, n.a, "10.0.0.1:9")
 		const ports = 2000
-		var socks []*Sock
+		var socks []*vnet.Sock
 		for i := range ports {
 			socks = append(socks, listen(t, n.b, fmt.Sprint("10.0.0.2:", 10000+2*i)))
 		}
@@ -202,7 +205,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 				count = 2000
 			}
 			var wg sync.WaitGroup
-			flood := func(from *Sock, to netip.AddrPort) {
+			flood := func(from *vnet.Sock, to netip.AddrPort) {
 				b := make([]byte, 8)
 				for i := range count {
 					binary.BigEndian.PutUint64(b, uint64(i))
@@ -213,7 +216,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 				}
 			}
 			var got [2]atomic.Int64
-			listen := func(s *Sock, got *atomic.Int64) {
+			listen := func(s *vnet.Sock, got *atomic.Int64) {
 				b := make([]byte, 8)
 				for last := int64(-1); ; got.Add(1) {
 					if _, err := s.ReadFrom(b, nil, true); err != nil {
@@ -237,7 +240,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 			synctest.Wait()
 			// What was not received was lost at either end, and counted there.
 			sum := got[0].Load() + got[1].Load()
-			for _, st := range []*Stack{n.a, n.b} {
+			for _, st := range []*vnet.Stack{n.a, n.b} {
 				c := st.Counters()
 				sum += int64(c["drop.socket full"] + c["drop.queue full"] + c["drop.hold queue full"])
 			}
@@ -263,7 +266,7 @@ func TestConservation(t *testing.T) {
 			if raceOn {
 				each = 300
 			}
-			var socks []*Sock
+			var socks []*vnet.Sock
 			var got atomic.Int64
 			for i := range readers {
 				s := listen(t, n.b, fmt.Sprint("10.0.0.2:", 7+i))
@@ -331,10 +334,10 @@ func TestConnect(t *testing.T) {
 
 // TestSendOptions is SO_DONTROUTE, and what a caller says about one packet.
 func TestSendOptions(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	st, tp := newTapHost(t, w, 1, "10.0.0.1/24")
-	must(t, st.AddAddr(anIf, prefix("10.0.0.3/24")))
-	must(t, st.AddRoute(0, Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.2")}))
+	must(t, control.AddAddr(st, anIf, prefix("10.0.0.3/24")))
+	must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.2")}))
 	tp.owns = func(netip.Addr) bool { return true }
 	s := listen(t, st, "0.0.0.0:9")
 	s.SetDontRoute(true)
@@ -344,13 +347,13 @@ func TestSendOptions(t *testing.T) {
 	s.SetDontRoute(false)
 	must(t, s.SetTOS(0x10))
 	for _, c := range []struct {
-		how  *Send
+		how  *socket.Send
 		want wire.IPv4Header
 	}{
 		{nil, wire.IPv4Header{TTL: 64, TOS: 0x10, Src: addr("10.0.0.1")}},
-		{&Send{TTL: 3}, wire.IPv4Header{TTL: 3, TOS: 0x10, Src: addr("10.0.0.1")}},
-		{&Send{TOS: -1, Src: addr("10.0.0.3")}, wire.IPv4Header{TTL: 64, Src: addr("10.0.0.3")}},
-		{&Send{TOS: 4}, wire.IPv4Header{TTL: 64, TOS: 4, Src: addr("10.0.0.1")}},
+		{&socket.Send{TTL: 3}, wire.IPv4Header{TTL: 3, TOS: 0x10, Src: addr("10.0.0.1")}},
+		{&socket.Send{TOS: -1, Src: addr("10.0.0.3")}, wire.IPv4Header{TTL: 64, Src: addr("10.0.0.3")}},
+		{&socket.Send{TOS: 4}, wire.IPv4Header{TTL: 64, TOS: 4, Src: addr("10.0.0.1")}},
 	} {
 		if _, err := s.WriteTo([]byte("x"), addrPort("192.0.2.1:7"), c.how); err != nil {
 			t.Fatal(err)
@@ -360,7 +363,7 @@ func TestSendOptions(t *testing.T) {
 			t.Errorf("%+v: sent %v", c.how, got)
 		}
 	}
-	if _, err := s.WriteTo(nil, addrPort("192.0.2.1:7"), &Send{Src: addr("10.0.0.9")}); err != syscall.EADDRNOTAVAIL {
+	if _, err := s.WriteTo(nil, addrPort("192.0.2.1:7"), &socket.Send{Src: addr("10.0.0.9")}); err != syscall.EADDRNOTAVAIL {
 		t.Errorf("from another's address: %v", err)
 	}
 	empty(t, w)
@@ -368,7 +371,7 @@ func TestSendOptions(t *testing.T) {
 
 // TestTwoStacksSameAddress is behaviour 10.3.
 func TestTwoStacksSameAddress(t *testing.T) {
-	w := NewWorld(Config{Clock: clock.NewSim()})
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	for i := range 2 {
 		ep := link.NewEpair(0)
 		a := newHost(t, w, fmt.Sprint("a", i), 1, ep.A(), "10.0.0.1/24")
@@ -376,7 +379,7 @@ func TestTwoStacksSameAddress(t *testing.T) {
 		send(t, listen(t, a, "10.0.0.1:5000"), fmt.Sprint(i), "10.0.0.2:5000")
 		if s := listen(t, b, "10.0.0.2:5000"); s != nil {
 			expectNone(t, s)
-			send(t, a.socks, fmt.Sprint(i), "10.0.0.2:5000")
+			send(t, a.Newest(), fmt.Sprint(i), "10.0.0.2:5000")
 			expect(t, s, fmt.Sprint(i))
 			expectNone(t, s)
 		}

@@ -5,30 +5,22 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Send is what a sender may say about a packet beside its bytes: the zero
-// value of each field means the socket's own choice.
-type Send struct {
-	Src     netip.Addr
-	IfIndex uint32
-	TTL     int
-	TOS     int // -1 means zero
-}
-
 // way finds the next hop for a packet that s sends to dst: by the interface
 // the sender named, else by the socket's table.
-func (s *Sock) way(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
+func (s *Sock) way(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
 	if dst.IsMulticast() {
 		return s.wayMulticast(v, o, dst, h)
 	}
 	if dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return s.wayBroadcast(v, o, dst, h)
 	}
-	why := s.st.route(v, o.fib, dst, h)
-	if o.outIf != 0 && (why != pkt.NoReason || h.out.index != o.outIf) {
-		if e := wayBy(v, o.outIf, dst, h); e != 0 {
+	why := s.st.route(v, o.FIB, dst, h)
+	if o.OutIf != 0 && (why != pkt.NoReason || h.out.index != o.OutIf) {
+		if e := wayBy(v, o.OutIf, dst, h); e != 0 {
 			return e
 		}
 		why = pkt.NoReason
@@ -39,10 +31,10 @@ func (s *Sock) way(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
 	if e := routeErrno(why); e != 0 {
 		return e
 	}
-	if o.dontRoute && h.gw {
+	if o.DontRoute && h.gw {
 		return syscall.ENETUNREACH
 	}
-	if !o.broadcast && h.out != nil && !h.gw {
+	if !o.Broadcast && h.out != nil && !h.gw {
 		if l := v.localOf(dst); l != nil && l.broadcast {
 			return syscall.EACCES
 		}
@@ -67,14 +59,14 @@ func wayBy(v *View, index uint32, dst netip.Addr, h *hop) syscall.Errno {
 // wayBroadcast sends a limited broadcast out of the interface that the sender
 // named, else the one that has the socket's address, else the first that can
 // broadcast.
-func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscall.Errno {
-	if !o.broadcast {
+func (s *Sock) wayBroadcast(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
+	if !o.Broadcast {
 		return syscall.EACCES
 	}
-	if o.outIf != 0 {
-		return wayBy(v, o.outIf, dst, h)
+	if o.OutIf != 0 {
+		return wayBy(v, o.OutIf, dst, h)
 	}
-	if l := v.localOf(s.addrs.Load().local.Addr()); l != nil {
+	if l := v.localOf(s.Addrs.Load().Local.Addr()); l != nil {
 		*h = hop{out: v.conf(l.ifIndex), next: dst}
 	} else {
 		for _, c := range v.ifs {
@@ -97,23 +89,23 @@ func (s *Sock) wayBroadcast(v *View, o *sockOpts, dst netip.Addr, h *hop) syscal
 // WriteTo sends a datagram to dst, or to the connected address where dst is
 // not valid. how may be nil. The errors are those of sendto(2): EMSGSIZE,
 // EHOSTUNREACH, ENETDOWN, EACCES, EDESTADDRREQ, EISCONN, EHOSTDOWN, ….
-func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) {
-	a := s.addrs.Load()
-	if err := s.mayWrite(a); err != nil {
+func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, error) {
+	a := s.Addrs.Load()
+	if err := s.MayWrite(a); err != nil {
 		return 0, err
 	}
 	switch {
-	case !dst.IsValid() && !a.remote.IsValid():
+	case !dst.IsValid() && !a.Remote.IsValid():
 		return 0, syscall.EDESTADDRREQ
 	case !dst.IsValid():
-		dst = a.remote
-	case a.remote.IsValid():
+		dst = a.Remote
+	case a.Remote.IsValid():
 		return 0, syscall.EISCONN
 	case !dst.Addr().Is4():
 		return 0, syscall.EAFNOSUPPORT
 	}
-	if a.remote.IsValid() {
-		if e := s.rcv.Pending(); e != 0 {
+	if a.Remote.IsValid() {
+		if e := s.Queue.Pending(); e != 0 {
 			return 0, e
 		}
 	}
@@ -121,11 +113,11 @@ func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) 
 	if len(data) > int(v.tun.UDP.MaxDgram) {
 		return 0, syscall.EMSGSIZE
 	}
-	if dst.Port() == 0 && !s.raw {
+	if dst.Port() == 0 && !s.Raw {
 		return 0, syscall.EADDRNOTAVAIL
 	}
 	var e syscall.Errno
-	if s.raw {
+	if s.Raw {
 		e = s.outRaw(v, a, data, dst.Addr(), how)
 	} else {
 		e = s.outUDP(v, a, data, dst, how)
@@ -137,10 +129,10 @@ func (s *Sock) WriteTo(data []byte, dst netip.AddrPort, how *Send) (int, error) 
 }
 
 // outUDP builds a datagram and sends it.
-func (s *Sock) outUDP(v *View, a *sockAddrs, data []byte, dst netip.AddrPort, how *Send) syscall.Errno {
-	o := s.opts.Load()
+func (s *Sock) outUDP(v *View, a *socket.Addrs, data []byte, dst netip.AddrPort, how *socket.Send) syscall.Errno {
+	o := s.Opts.Load()
 	if how != nil {
-		o = how.over(o)
+		o = how.Over(o)
 	}
 	var h hop
 	local := v.isOurs(dst.Addr())
@@ -152,7 +144,7 @@ func (s *Sock) outUDP(v *View, a *sockAddrs, data []byte, dst netip.AddrPort, ho
 			return 0 // a blackhole route
 		}
 	}
-	src := a.local.Addr()
+	src := a.Local.Addr()
 	if how != nil && how.Src.IsValid() {
 		if !v.isOurs(how.Src) {
 			return syscall.EADDRNOTAVAIL
@@ -171,58 +163,22 @@ func (s *Sock) outUDP(v *View, a *sockAddrs, data []byte, dst netip.AddrPort, ho
 	r := st.world.sched.Get()
 	b := r.Cache.Get(wire.IPv4Len + wire.UDPLen + len(data))
 	ud := b.Extend(wire.UDPLen + len(data))
-	wire.PutUDP(ud, a.local.Port(), dst.Port(), len(data))
+	wire.PutUDP(ud, a.Local.Port(), dst.Port(), len(data))
 	copy(ud[wire.UDPLen:], data)
 	b.Sum = pkt.SumPartial
-	hd := wire.IPv4Header{TOS: o.tos, TTL: o.ttlFor(v, dst.Addr()), Proto: wire.ProtoUDP, Src: src, Dst: dst.Addr(), DF: o.dontFrag}
+	hd := wire.IPv4Header{TOS: o.TOS, TTL: o.TTLFor(dst.Addr(), v.tun.IP.TTL), Proto: wire.ProtoUDP, Src: src, Dst: dst.Addr(), DF: o.DontFrag}
 	sh := st.shardAt(0)
 	if st.more != nil {
-		sh = st.shardAt(int(wire.FlowHash(src.As4(), dst.Addr().As4(), a.local.Port(), dst.Port(), wire.ProtoUDP)) % (1 + len(st.more)))
+		sh = st.shardAt(int(wire.FlowHash(src.As4(), dst.Addr().As4(), a.Local.Port(), dst.Port(), wire.ProtoUDP)) % (1 + len(st.more)))
 	}
 	p := pass{r: r}
 	sh.lock(&p)
 	sh.hot.UDPOut++
-	p.m.FIB = o.fib
-	e := sh.outIPv4(&p, b, &hd, &h, local, o.loops(v))
+	p.m.FIB = o.FIB
+	e := sh.outIPv4(&p, b, &hd, &h, local, o.Loops(v.tun.Mcast.Loop))
 	sh.unlock(&p)
 	r.Done()
 	return e
-}
-
-// ttlFor returns the TTL of packets to dst.
-func (o *sockOpts) ttlFor(v *View, dst netip.Addr) uint8 {
-	switch {
-	case dst.IsMulticast():
-		return uint8(o.mcastTTL)
-	case o.ttl >= 0:
-		return uint8(o.ttl)
-	}
-	return uint8(v.tun.IP.TTL)
-}
-
-// loops tells whether the socket's multicast comes back to its own host.
-func (o *sockOpts) loops(v *View) bool {
-	if o.mcast {
-		return o.mcastLoop
-	}
-	return v.tun.Mcast.Loop != 0
-}
-
-// over returns the options with what the sender said about one packet.
-func (how *Send) over(o *sockOpts) *sockOpts {
-	n := *o
-	if how.TTL > 0 {
-		n.ttl, n.mcastTTL = how.TTL, how.TTL
-	}
-	if how.TOS > 0 {
-		n.tos = uint8(how.TOS)
-	} else if how.TOS < 0 {
-		n.tos = 0
-	}
-	if how.IfIndex != 0 {
-		n.mcastIf, n.outIf = how.IfIndex, how.IfIndex
-	}
-	return &n
 }
 
 // outIPv4 takes a transport message made here, puts its IPv4 header in front

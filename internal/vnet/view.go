@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -11,10 +13,10 @@ import (
 // View is what seldom changes about a stack, as the path sees it: a batch
 // loads it once, and it never changes.
 type View struct {
-	tun    *Tunables
+	tun    *vars.Tunables
 	ifs    []*ifConf // by index-1; nil where there is none
 	local  []localAddr
-	filter Filter
+	filter pfil.Filter
 	divert []divertPort
 }
 
@@ -59,7 +61,7 @@ func (c *ifConf) primary() netip.Addr {
 // subnets. Several interfaces may be in one subnet.
 func (c *ifConf) broadcasts(a netip.Addr) bool {
 	for _, p := range c.addrs {
-		if c.flags&FlagBroadcast != 0 && broadcastOf(p) == a {
+		if c.flags&FlagBroadcast != 0 && BroadcastOf(p) == a {
 			return true
 		}
 	}
@@ -175,7 +177,7 @@ func (v *View) relocal(local []localAddr) {
 		}
 		for _, p := range c.addrs {
 			local = append(local, localAddr{p.Addr(), c.index, false})
-			if b := broadcastOf(p); b.IsValid() && c.flags&FlagBroadcast != 0 {
+			if b := BroadcastOf(p); b.IsValid() && c.flags&FlagBroadcast != 0 {
 				local = append(local, localAddr{b, c.index, true})
 			}
 		}
@@ -184,9 +186,9 @@ func (v *View) relocal(local []localAddr) {
 	v.local = slices.CompactFunc(local, func(a, b localAddr) bool { return a.addr == b.addr && a.broadcast == b.broadcast })
 }
 
-// broadcastOf returns the broadcast address of an IPv4 subnet, invalid where
+// BroadcastOf returns the broadcast address of an IPv4 subnet, invalid where
 // it has none (RFC 3021 for /31).
-func broadcastOf(p netip.Prefix) netip.Addr {
+func BroadcastOf(p netip.Prefix) netip.Addr {
 	if !p.Addr().Is4() || p.Bits() > 30 {
 		return netip.Addr{}
 	}

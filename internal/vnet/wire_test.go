@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"fmt"
@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -18,7 +20,7 @@ import (
 // tap is a test's end of a link: it keeps a copy of every frame and can send
 // any. If owns is set it answers ARP requests for these addresses.
 type tap struct {
-	w    *World
+	w    *vnet.World
 	port link.Port
 	mac  wire.MAC // its own
 	peer wire.MAC // the stack's interface's
@@ -30,24 +32,25 @@ type tap struct {
 }
 
 // newTap plugs a stack into a link and returns the other end.
-func newTap(t testing.TB, st *Stack, name, a string, mtu int) (*tap, uint32) {
+func newTap(t testing.TB, st *vnet.Stack, name, a string, mtu int) (*tap, uint32) {
 	t.Helper()
 	ep := link.NewEpair(mtu)
 	i := plug(t, st, name, ep.A(), a)
-	return tapOn(st.world, ep, st, i), i
+	return tapOn(st.World(), ep, st, i), i
 }
 
 // tapOn is the end B of a link whose other end interface i of a stack is on.
-func tapOn(w *World, ep *link.Epair, st *Stack, i uint32) *tap {
-	tp := &tap{w: w, port: ep.B(), mac: w.NewMAC(), peer: st.view.Load().conf(i).mac}
+func tapOn(w *vnet.World, ep *link.Epair, st *vnet.Stack, i uint32) *tap {
+	c, _ := st.Interface(i)
+	tp := &tap{w: w, port: ep.B(), mac: w.NewMAC(), peer: c.MAC}
 	ep.B().Attach(tp)
 	return tp
 }
 
 // newTapHost is a stack with one interface that leads to a tap.
-func newTapHost(t testing.TB, w *World, shards int, a string) (*Stack, *tap) {
+func newTapHost(t testing.TB, w *vnet.World, shards int, a string) (*vnet.Stack, *tap) {
 	t.Helper()
-	st, e := w.NewStack(StackConfig{Name: "h" + a, Shards: shards})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: "h" + a, Shards: shards})
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -81,7 +84,7 @@ func (tp *tap) send(r *netisr.Runner, f []byte) {
 
 // inject sends frames to the stack, in one batch.
 func (tp *tap) inject(frames ...[]byte) {
-	r := tp.w.sched.Get()
+	r := tp.w.Sched().Get()
 	for _, f := range frames {
 		tp.send(r, f)
 	}
@@ -187,9 +190,9 @@ func (tp *tap) echoFrame(from, to string, ttl uint8, n int) []byte {
 
 // chain is n routers in a row between two hosts: 10.0.0.1 - … - 10.0.n.2.
 type chain struct {
-	w       *World
-	a, b    *Stack
-	routers []*Stack
+	w       *vnet.World
+	a, b    *vnet.Stack
+	routers []*vnet.Stack
 }
 
 func subnet(i, host int) netip.Prefix {
@@ -198,11 +201,11 @@ func subnet(i, host int) netip.Prefix {
 
 // newChain makes a chain whose links have the MTUs mtu[i], 1500 where there is
 // no such element.
-func newChain(t testing.TB, w *World, shards, n int, mtu ...int) *chain {
+func newChain(t testing.TB, w *vnet.World, shards, n int, mtu ...int) *chain {
 	t.Helper()
 	c := &chain{w: w}
-	mk := func(name string) *Stack {
-		st, e := w.NewStack(StackConfig{Name: name, Shards: shards})
+	mk := func(name string) *vnet.Stack {
+		st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
 		if e != 0 {
 			t.Fatal(e)
 		}
@@ -229,14 +232,14 @@ func newChain(t testing.TB, w *World, shards, n int, mtu ...int) *chain {
 		prev = next
 	}
 	def := prefix("0.0.0.0/0")
-	must(t, c.a.AddRoute(0, Route{Dst: def, Gateway: subnet(0, 2).Addr()}))
-	must(t, c.b.AddRoute(0, Route{Dst: def, Gateway: subnet(n, 1).Addr()}))
+	must(t, control.AddRoute(c.a, 0, control.Route{Dst: def, Gateway: subnet(0, 2).Addr()}))
+	must(t, control.AddRoute(c.b, 0, control.Route{Dst: def, Gateway: subnet(n, 1).Addr()}))
 	for i, r := range c.routers {
 		if i > 0 {
-			must(t, r.AddRoute(0, Route{Dst: subnet(0, 0), Gateway: subnet(i, 1).Addr()}))
+			must(t, control.AddRoute(r, 0, control.Route{Dst: subnet(0, 0), Gateway: subnet(i, 1).Addr()}))
 		}
 		if i < n-1 {
-			must(t, r.AddRoute(0, Route{Dst: def, Gateway: subnet(i+1, 2).Addr()}))
+			must(t, control.AddRoute(r, 0, control.Route{Dst: def, Gateway: subnet(i+1, 2).Addr()}))
 		}
 	}
 	return c
@@ -250,23 +253,23 @@ func must(t testing.TB, e syscall.Errno) {
 }
 
 // count checks counters of a stack by name; absent means zero.
-func count(t testing.TB, st *Stack, want map[string]uint64) {
+func count(t testing.TB, st *vnet.Stack, want map[string]uint64) {
 	t.Helper()
 	got := st.Counters()
 	for name, n := range want {
 		if got[name] != n {
-			t.Errorf("%s: %s is %d, want %d; all: %v", st.name, name, got[name], n, got)
+			t.Errorf("%s: %s is %d, want %d; all: %v", st.Name(), name, got[name], n, got)
 		}
 	}
 }
 
 // empty checks that a world's stacks, once closed, leave nothing behind.
-func empty(t testing.TB, w *World) {
+func empty(t testing.TB, w *vnet.World) {
 	t.Helper()
 	for _, st := range w.Stacks() {
-		st.Close()
+		control.Close(st)
 	}
-	if c := w.sched.Pool().Counts(); c.Bufs != 0 || c.Blocks != 0 {
+	if c := w.Sched().Pool().Counts(); c.Bufs != 0 || c.Blocks != 0 {
 		t.Errorf("%d buffers and %d blocks outstanding", c.Bufs, c.Blocks)
 	}
 	if n := w.Clock().Armed(); n != 0 {

@@ -9,8 +9,10 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -19,9 +21,9 @@ import (
 type World struct {
 	sched *netisr.Sched
 	seed  table.Seed
-	ref   atomic.Pointer[Tunables] // what new stacks start with
+	ref   atomic.Pointer[vars.Tunables] // what new stacks start with
 	trace atomic.Pointer[Tracer]
-	opts  sockOpts // every socket's until it changes one
+	opts  socket.Options // every socket's until it changes one
 
 	mu     sync.Mutex // control: taken before any Stack's
 	random uint64     // state of a SplitMix64 generator
@@ -30,8 +32,8 @@ type World struct {
 	first  *Stack     // visible stacks, linked in order of creation
 	last   *Stack
 	byName map[string]*Stack
-	mods   modules
-	names  sysctl.Names[Tunables]
+	mods   Modules
+	names  sysctl.Names[vars.Tunables]
 }
 
 // Config describes a World. The zero value is a world in real time with a
@@ -48,9 +50,9 @@ func NewWorld(c Config) *World {
 	}
 	w := &World{sched: netisr.NewSched(c.Clock), random: c.Seed, byName: make(map[string]*Stack)}
 	w.seed = table.NewSeed(w.rand())
-	ref := Defaults()
+	ref := vars.Defaults()
 	w.ref.Store(&ref)
-	w.opts = defaultOpts()
+	w.opts = socket.Defaults()
 	w.chooseOUI(c.Clock)
 	return w
 }
@@ -115,8 +117,8 @@ func (w *World) Stacks() []*Stack {
 	return all
 }
 
-// publish makes st visible. It returns EEXIST where the name is taken.
-func (w *World) publish(st *Stack) syscall.Errno {
+// Publish makes st visible. It returns EEXIST where the name is taken.
+func (w *World) Publish(st *Stack) syscall.Errno {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byName[st.name] != nil {

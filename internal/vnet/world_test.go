@@ -1,4 +1,4 @@
-package vnet
+package vnet_test
 
 import (
 	"errors"
@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -21,8 +24,8 @@ func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
 
 // net2 is two stacks with a cable between them.
 type net2 struct {
-	w    *World
-	a, b *Stack
+	w    *vnet.World
+	a, b *vnet.Stack
 	wire *link.Epair
 }
 
@@ -30,16 +33,16 @@ const anIf = 2 // index of a stack's first interface after lo0
 
 func newNet2(t testing.TB, c clock.Clock, shards int) *net2 {
 	t.Helper()
-	w := NewWorld(Config{Clock: c, Seed: 1})
+	w := vnet.NewWorld(vnet.Config{Clock: c, Seed: 1})
 	n := &net2{w: w, wire: link.NewEpair(0)}
 	n.a = newHost(t, w, "a", shards, n.wire.A(), "10.0.0.1/24")
 	n.b = newHost(t, w, "b", shards, n.wire.B(), "10.0.0.2/24")
 	return n
 }
 
-func newHost(t testing.TB, w *World, name string, shards int, p link.Port, a string) *Stack {
+func newHost(t testing.TB, w *vnet.World, name string, shards int, p link.Port, a string) *vnet.Stack {
 	t.Helper()
-	st, e := w.NewStack(StackConfig{Name: name, Shards: shards})
+	st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
 	if e != 0 {
 		t.Fatal(name, e)
 	}
@@ -47,11 +50,11 @@ func newHost(t testing.TB, w *World, name string, shards int, p link.Port, a str
 	return st
 }
 
-func plug(t testing.TB, st *Stack, name string, p link.Port, a string) uint32 {
+func plug(t testing.TB, st *vnet.Stack, name string, p link.Port, a string) uint32 {
 	t.Helper()
-	i, e := st.AddInterface(IfaceConfig{Name: name, Port: p})
+	i, e := control.AddInterface(st, control.IfaceConfig{Name: name, Port: p})
 	if e == 0 {
-		e = st.AddAddr(i, prefix(a))
+		e = control.AddAddr(st, i, prefix(a))
 	}
 	if e != 0 {
 		t.Fatal(st.Name(), name, e)
@@ -59,7 +62,7 @@ func plug(t testing.TB, st *Stack, name string, p link.Port, a string) uint32 {
 	return i
 }
 
-func listen(t testing.TB, st *Stack, a string) *Sock {
+func listen(t testing.TB, st *vnet.Stack, a string) *vnet.Sock {
 	t.Helper()
 	s, e := st.ListenUDP(addrPort(a), 0, 0)
 	if e != 0 {
@@ -68,7 +71,7 @@ func listen(t testing.TB, st *Stack, a string) *Sock {
 	return s
 }
 
-func send(t testing.TB, s *Sock, data, to string) {
+func send(t testing.TB, s *vnet.Sock, data, to string) {
 	t.Helper()
 	if _, err := s.WriteTo([]byte(data), addrPort(to), nil); err != nil {
 		t.Fatalf("send to %s: %v", to, err)
@@ -76,9 +79,9 @@ func send(t testing.TB, s *Sock, data, to string) {
 }
 
 // expect reads one packet without waiting.
-func expect(t testing.TB, s *Sock, want string) Recv {
+func expect(t testing.TB, s *vnet.Sock, want string) socket.Recv {
 	t.Helper()
-	var info Recv
+	var info socket.Recv
 	buf := make([]byte, 65535)
 	n, err := s.ReadFrom(buf, &info, false)
 	if err != nil {
@@ -90,7 +93,7 @@ func expect(t testing.TB, s *Sock, want string) Recv {
 	return info
 }
 
-func expectNone(t testing.TB, s *Sock) {
+func expectNone(t testing.TB, s *vnet.Sock) {
 	t.Helper()
 	if n, err := s.ReadFrom(make([]byte, 2048), nil, false); err != syscall.EAGAIN {
 		t.Fatalf("got %d bytes, %v; want nothing", n, err)
@@ -125,8 +128,8 @@ func TestOneDatagramThreeTimes(t *testing.T) {
 		}
 		send(t, sb, "back", info.From.String())
 		expect(t, sa, "back")
-		n.a.Close()
-		n.b.Close()
+		control.Close(n.a)
+		control.Close(n.b)
 		n.quiet(t)
 		if armed := c.Armed(); armed != 0 {
 			t.Errorf("%d timers armed after the stacks are gone", armed)
@@ -247,7 +250,7 @@ func BenchmarkUDP(b *testing.B) {
 }
 
 func BenchmarkCreate(b *testing.B) {
-	w := NewWorld(Config{})
+	w := vnet.NewWorld(vnet.Config{})
 	var ms0, ms1 runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&ms0)
@@ -255,8 +258,8 @@ func BenchmarkCreate(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		st, _ := w.NewStack(StackConfig{Name: fmt.Sprint(i)})
-		st.AddInterface(IfaceConfig{Name: "e0", Port: link.NewEpair(0).A(), Addrs: []netip.Prefix{prefix("10.0.0.1/24")}})
+		st, _ := control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint(i)})
+		control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: link.NewEpair(0).A(), Addrs: []netip.Prefix{prefix("10.0.0.1/24")}})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&ms1)

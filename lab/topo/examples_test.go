@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/lab"
 )
 
@@ -48,7 +48,7 @@ func run(t testing.TB, f *File, c lab.Config) *Report {
 	r := n.Report(c.Seed)
 	for _, h := range r.Nodes {
 		for name := range h.Counters {
-			if !slices.Contains(vnet.CounterNames(), name) {
+			if !slices.Contains(vars.CounterNames(), name) {
 				t.Errorf("%s counts %s, which expectations cannot name", h.Name, name)
 			}
 		}

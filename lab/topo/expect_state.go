@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -53,7 +54,7 @@ func (e *counter) resolve(c *checker) {
 		if e.n = c.findNode(e.node); e.n == nil {
 			return
 		}
-		names = vnet.CounterNames()
+		names = vars.CounterNames()
 		if e.iface.line != 0 {
 			e.interfaceOf(c)
 			names = counterNames(vnet.IfaceStats{}, nil)

@@ -4,12 +4,12 @@ import (
 	"net/netip"
 
 	sysctls "github.com/seed88948545/vimage/internal/sysctl"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // tunables looks up the sysctls and their ranges.
 func (c *checker) tunables() {
-	var names sysctls.Names[vnet.Tunables]
+	var names sysctls.Names[vars.Tunables]
 	for _, n := range c.nodes {
 		for _, s := range n.sysctls {
 			_, lo, hi, ok := names.Describe(s.name.s)

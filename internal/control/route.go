@@ -1,10 +1,11 @@
-package vnet
+package control
 
 import (
 	"net/netip"
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // Route is a route as it is configured.
@@ -21,28 +22,27 @@ type Route struct {
 // to that destination, EINVAL for a bad destination, table or MTU, ENETUNREACH
 // where the gateway is not on a link of that table, ENXIO for an unknown
 // interface.
-func (st *Stack) AddRoute(table int, r Route) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	t, err := st.fibs.Writable(table)
+func AddRoute(st *vnet.Stack, table int, r Route) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	t, err := st.Tables().Writable(table)
 	if err != nil {
 		return err.(syscall.Errno)
 	}
-	out, e := st.resolveRoute(t, &r)
+	out, e := resolveRoute(st, t, &r)
 	if e != 0 {
 		return e
 	}
 	if err := t.Insert(out); err != nil {
-		st.unpin(&out)
+		st.Unpin(out.IfIndex, out.Adj)
 		return err.(syscall.Errno)
 	}
 	return 0
 }
 
 // resolveRoute turns a configured route into one of the table.
-func (st *Stack) resolveRoute(t *fib.Table[*neighbor], r *Route) (out fib.Route[*neighbor], e syscall.Errno) {
-	v := st.view.Load()
-	out = fib.Route[*neighbor]{Prefix: r.Dst, Gateway: r.Gateway, IfIndex: r.IfIndex, MTU: uint32(r.MTU), Flags: fib.Up | fib.Static}
+func resolveRoute(st *vnet.Stack, t *fib.Table[*vnet.Neighbor], r *Route) (out fib.Route[*vnet.Neighbor], e syscall.Errno) {
+	out = fib.Route[*vnet.Neighbor]{Prefix: r.Dst, Gateway: r.Gateway, IfIndex: r.IfIndex, MTU: uint32(r.MTU), Flags: fib.Up | fib.Static}
 	if !r.Dst.IsValid() || r.MTU < 0 || r.MTU > 65535 || r.Gateway.IsValid() && r.Gateway.Is4() != r.Dst.Addr().Is4() {
 		return out, syscall.EINVAL
 	}
@@ -66,39 +66,22 @@ func (st *Stack) resolveRoute(t *fib.Table[*neighbor], r *Route) (out fib.Route[
 		}
 		out.Flags |= fib.Gateway
 	}
-	c := v.conf(out.IfIndex)
-	if c == nil {
+	c, ok := st.Interface(out.IfIndex)
+	if !ok {
 		return out, syscall.ENXIO
 	}
-	if out.Flags&fib.Gateway != 0 && c.port != nil {
-		st.sh.mu.Lock()
-		out.Adj = c.needNeighbor(r.Gateway)
-		out.Adj.pins++
-		st.sh.mu.Unlock()
+	if out.Flags&fib.Gateway != 0 && c.Flags&vnet.FlagLoopback == 0 {
+		out.Adj = st.Pin(out.IfIndex, r.Gateway)
 	}
 	return out, 0
 }
 
-// unpin lets go of a route's neighbour.
-func (st *Stack) unpin(r *fib.Route[*neighbor]) {
-	if r.Adj == nil {
-		return
-	}
-	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
-	r.Adj.pins--
-	c := st.view.Load().conf(r.IfIndex)
-	if r.Adj.pins == 0 && r.Adj.hdr.Load() == nil && c != nil {
-		c.neigh.Delete(st.world.seed.Addr(r.Adj.ip, 0), r.Adj.ip)
-	}
-}
-
 // DelRoute removes a route from a table. It returns ESRCH where there is none
 // to that destination and EINVAL for a bad table or destination.
-func (st *Stack) DelRoute(table int, dst netip.Prefix) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	t, err := st.fibs.Writable(table)
+func DelRoute(st *vnet.Stack, table int, dst netip.Prefix) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	t, err := st.Tables().Writable(table)
 	if err != nil {
 		return err.(syscall.Errno)
 	}
@@ -106,15 +89,15 @@ func (st *Stack) DelRoute(table int, dst netip.Prefix) syscall.Errno {
 	if err != nil {
 		return err.(syscall.Errno)
 	}
-	st.unpin(old)
+	st.Unpin(old.IfIndex, old.Adj)
 	return 0
 }
 
 // Routes returns the routes of a table, sorted by destination.
-func (st *Stack) Routes(table int) []Route {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	t := st.fibs.Table(table)
+func Routes(st *vnet.Stack, table int) []Route {
+	st.Lock()
+	defer st.Unlock()
+	t := st.Tables().Table(table)
 	if t == nil {
 		return nil
 	}
@@ -127,22 +110,19 @@ func (st *Stack) Routes(table int) []Route {
 
 // SetFIBs sets the number of tables: it can only grow. It returns EINVAL for
 // fewer than there are and more than 65,536.
-func (st *Stack) SetFIBs(n int) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	if err := st.fibs.Grow(n); err != nil {
+func SetFIBs(st *vnet.Stack, n int) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	if err := st.Tables().Grow(n); err != nil {
 		return err.(syscall.Errno)
 	}
 	return 0
 }
 
-// FIBs returns the number of tables.
-func (st *Stack) FIBs() int { return st.fibs.Len() }
-
-// dropRoutesVia removes every route that leaves by an interface. ctl is held.
-func (st *Stack) dropRoutesVia(index uint32) {
-	for i := range st.fibs.Len() {
-		t := st.fibs.Table(i)
+// dropRoutesVia removes every route that leaves by an interface. The lock is held.
+func dropRoutesVia(st *vnet.Stack, index uint32) {
+	for i := range st.Tables().Len() {
+		t := st.Tables().Table(i)
 		if t == nil {
 			continue
 		}
@@ -154,7 +134,7 @@ func (st *Stack) dropRoutesVia(index uint32) {
 		}
 		for _, p := range gone {
 			if old, err := t.Delete(p); err == nil {
-				st.unpin(old)
+				st.Unpin(old.IfIndex, old.Adj)
 			}
 		}
 	}

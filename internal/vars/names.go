@@ -1,4 +1,4 @@
-package vnet
+package vars
 
 import (
 	"reflect"
@@ -18,8 +18,8 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{hot{}, cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
-		tcpCounters{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
+	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
+		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {
 			if name := t.Field(i).Tag.Get("stat"); name != "" {

@@ -1,6 +1,10 @@
-package vnet
+// Package vars composes what the protocols of a stack may be told and what they
+// count: the tunables and statistics that each room declares beside its code,
+// and those of the network and transport layers, which have no room.
+package vars
 
 import (
+	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
@@ -50,6 +54,14 @@ type UDPTunables struct {
 	MaxDgram  int32 `sysctl:"net.inet.udp.maxdgram,min=1,max=65507" desc:"longest datagram sent"`
 }
 
+// StreamTunables is what the stack's part of TCP may be told.
+type StreamTunables struct {
+	Blackhole int32 `sysctl:"net.inet.tcp.blackhole,min=0,max=2" desc:"do not answer segments for closed ports: 1 SYNs, 2 all"`
+	ReassMax  int32 `sysctl:"net.inet.tcp.reass.maxmem,min=0,max=1073741824" desc:"bytes of memory that a shard keeps out of order for all connections"`
+	TSO       int32 `sysctl:"net.inet.tcp.tso,min=0,max=1" desc:"send many segments as one, to be cut where a link needs them single; of connections opened from now on"`
+	Backlog   int32 `sysctl:"kern.ipc.soacceptqueue,min=1,max=65535" desc:"most connections that wait to be accepted by one listener"`
+}
+
 // Defaults returns the page that a world starts with.
 func Defaults() Tunables {
 	return Tunables{
@@ -63,8 +75,8 @@ func Defaults() Tunables {
 	}
 }
 
-// hot is the counters that nearly every packet touches.
-type hot struct {
+// Hot is the counters that nearly every packet touches.
+type Hot struct {
 	InReceives   uint64 `stat:"ip.received"`
 	InDelivers   uint64 `stat:"ip.delivered"`
 	Forwarded    uint64 `stat:"ip.forwarded"`
@@ -74,8 +86,8 @@ type hot struct {
 	UDPOut       uint64 `stat:"udp.sent"`
 }
 
-// cold is the counters of what happens now and then.
-type cold struct {
+// Cold is the counters of what happens now and then.
+type Cold struct {
 	Fragmented    uint64 `stat:"ip.fragmented"` // packets cut into fragments
 	FragsSent     uint64 `stat:"ip.fragssent"`  // fragments made
 	Broadcasts    uint64 `stat:"udp.bcast"`     // datagrams that came by broadcast or multicast
@@ -87,5 +99,12 @@ type cold struct {
 	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
 	RawDelivered  uint64 `stat:"ip.rawout"`
-	DroppedFrames [numReasons]uint64
+	DroppedFrames [pkt.NumReasons]uint64
+}
+
+// TCP is what the path itself counts of TCP.
+type TCP struct {
+	BadSum    uint64 `stat:"tcp.rcvbadsum"`
+	BadOffset uint64 `stat:"tcp.rcvbadoff"`
+	Control   uint64 `stat:"tcp.sndctrl"` // segments that no connection sent
 }

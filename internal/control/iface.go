@@ -1,0 +1,142 @@
+package control
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
+)
+
+// IfaceConfig says how an interface is made.
+type IfaceConfig struct {
+	Name string
+	Port link.Port
+	MAC  wire.MAC // zero: the link's suggestion, else a new one
+	MTU  int      // 0: the link's
+	FIB  int      // table that routes what arrives
+	Down bool     // leave it down
+	// Addrs are addresses it has from the start, before the cable is plugged in:
+	// nobody hears them announced. See AddAddr for the errors.
+	Addrs []netip.Prefix
+}
+
+// AddInterface plugs the stack into a link and returns the interface's index.
+// It returns EINVAL for a bad name, MTU or FIB, EEXIST where the name is taken,
+// and ENXIO where the stack is closed.
+func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
+	st.Lock()
+	defer st.Unlock()
+	most := c.Port.Props().MTU
+	if c.MTU == 0 {
+		c.MTU = most
+	}
+	if c.Name == "" || c.MTU < 68 || c.MTU > most || c.FIB < 0 || c.FIB >= st.FIBs() {
+		return 0, syscall.EINVAL
+	}
+	for _, a := range c.Addrs {
+		if !canHave(a) {
+			return 0, syscall.EINVAL
+		}
+	}
+	i := vnet.IfaceInfo{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: vnet.FlagBroadcast | vnet.FlagMulticast, Addrs: c.Addrs}
+	if !c.Down {
+		i.Flags |= vnet.FlagUp
+	}
+	if e := st.Plug(&i, c.Port); e != 0 {
+		return 0, e
+	}
+	for _, a := range c.Addrs {
+		addPrefixRoute(st, &i, a)
+	}
+	st.Attach(i.Index)
+	return i.Index, 0
+}
+
+// Net describes an interface as package net does.
+func Net(i vnet.IfaceInfo) net.Interface {
+	n := net.Interface{Index: int(i.Index), MTU: i.MTU, Name: i.Name}
+	if !i.MAC.IsZero() {
+		n.HardwareAddr = net.HardwareAddr(i.MAC[:])
+	}
+	for _, f := range []struct {
+		flag vnet.Flags
+		net  net.Flags
+	}{
+		{vnet.FlagUp, net.FlagUp | net.FlagRunning}, {vnet.FlagBroadcast, net.FlagBroadcast},
+		{vnet.FlagLoopback, net.FlagLoopback}, {vnet.FlagMulticast, net.FlagMulticast},
+	} {
+		if i.Flags&f.flag != 0 {
+			n.Flags |= f.net
+		}
+	}
+	return n
+}
+
+// RemoveInterface unplugs an interface. It returns ENXIO where there is none
+// with the index, and EPERM for lo0.
+func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	c, ok := st.Interface(ifIndex)
+	switch {
+	case !ok:
+		return syscall.ENXIO
+	case c.Flags&vnet.FlagLoopback != 0:
+		return syscall.EPERM
+	}
+	removeInterface(st, &c)
+	return 0
+}
+
+// removeInterface takes everything from an interface that leads to it, the last
+// thing first. The lock is held.
+func removeInterface(st *vnet.Stack, c *vnet.IfaceInfo) {
+	for n := len(c.Addrs); n > 0; n = len(c.Addrs) {
+		delAddr(st, c, c.Addrs[n-1].Addr())
+	}
+	dropRoutesVia(st, c.Index)
+	st.Unplug(c.Index)
+}
+
+// SetUp brings an interface up or down. Down, it neither sends nor receives,
+// and the routes of its subnets are gone; coming up restores them and announces
+// its addresses. It returns ENXIO where there is no such interface.
+func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	c, ok := st.Interface(ifIndex)
+	switch {
+	case !ok:
+		return syscall.ENXIO
+	case up == (c.Flags&vnet.FlagUp != 0):
+		return 0
+	}
+	c.Flags ^= vnet.FlagUp
+	st.SetInterface(&c)
+	for _, a := range c.Addrs {
+		if up {
+			addPrefixRoute(st, &c, a)
+		} else {
+			delPrefixRoute(st, &c, a)
+		}
+	}
+	st.LinkChanged(ifIndex)
+	return 0
+}
+
+// SetMute keeps an interface from reporting its memberships: to show that
+// reports matter. It returns ENXIO where there is no such interface.
+func SetMute(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	c, ok := st.Interface(ifIndex)
+	if !ok {
+		return syscall.ENXIO
+	}
+	c.Mute = on
+	st.SetInterface(&c)
+	return 0
+}

@@ -1,0 +1,55 @@
+package control
+
+import (
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/vnet"
+)
+
+// NewStack makes a stack with one loopback interface, lo0, which is up and has
+// no address, and constructs it for the loaded modules in order. It returns
+// EINVAL for a bad name or number of shards, EEXIST where the name is taken, and
+// a module's error.
+func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
+	st, e := w.MakeStack(c)
+	if e != 0 {
+		return nil, e
+	}
+	mods := w.Modules()
+	mods.Lock()
+	defer mods.Unlock()
+	for _, m := range mods.All() {
+		if e = load(st, m); e != 0 {
+			break
+		}
+	}
+	if e == 0 {
+		e = w.Publish(st)
+	}
+	if e != 0 {
+		destruct(st)
+		return nil, e
+	}
+	return st, 0
+}
+
+// Close removes the stack: it becomes invisible, its sockets report
+// net.ErrClosed, its interfaces are unplugged, its modules' destructors run in
+// reverse order. Closing twice is harmless.
+func Close(st *vnet.Stack) {
+	if !st.Shut() { // calls users: without the control lock
+		return
+	}
+	st.Lock()
+	for c := range st.Interfaces() {
+		if c.Flags&vnet.FlagLoopback == 0 {
+			removeInterface(st, &c)
+		}
+	}
+	st.Unlock()
+	mods := st.World().Modules()
+	mods.Lock()
+	destruct(st)
+	mods.Unlock()
+	st.Free()
+}

@@ -1,0 +1,97 @@
+package socket
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+func newDatagram() (*Datagram, *clock.Sim, *Options) {
+	c, s, o := clock.NewSim(), new(Datagram), Defaults()
+	s.Init(netisr.NewSched(c), wire.ProtoUDP, &o)
+	return s, c, &o
+}
+
+// TestOptionsAreShared: sockets share a page until one of them changes it.
+func TestOptionsAreShared(t *testing.T) {
+	s, _, o := newDatagram()
+	if s.Opts.Load() != o {
+		t.Error("a new socket has a page of its own")
+	}
+	s.SetBroadcast(true)
+	if !s.Opts.Load().Broadcast || o.Broadcast {
+		t.Error("the shared page changed, or the socket's did not")
+	}
+	for _, c := range []struct {
+		name string
+		e    syscall.Errno
+		bad  bool
+	}{
+		{"ttl 0", s.SetTTL(0), true}, {"ttl 256", s.SetTTL(256), true}, {"ttl -2", s.SetTTL(-2), true},
+		{"ttl -1", s.SetTTL(-1), false}, {"ttl 255", s.SetTTL(255), false},
+		{"tos -1", s.SetTOS(-1), true}, {"tos 256", s.SetTOS(256), true}, {"tos 255", s.SetTOS(255), false},
+	} {
+		if (c.e == syscall.EINVAL) != c.bad || !c.bad && c.e != 0 {
+			t.Errorf("%s: %v", c.name, c.e)
+		}
+	}
+}
+
+// TestTTLFor: what was said of one packet, the socket's own, the stack's.
+func TestTTLFor(t *testing.T) {
+	one, many := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("232.0.0.1")
+	own := Defaults()
+	own.TTL, own.McastTTL = 9, 3
+	def := Defaults()
+	for _, c := range []struct {
+		o    *Options
+		dst  netip.Addr
+		want uint8
+	}{
+		{&def, one, 64}, {&own, one, 9}, {&def, many, 1}, {&own, many, 3},
+		{(&Send{TTL: 7}).Over(&own), one, 7}, {(&Send{TTL: 7}).Over(&own), many, 7}, {(&Send{}).Over(&own), many, 3},
+	} {
+		if got := c.o.TTLFor(c.dst, 64); got != c.want {
+			t.Errorf("%v to %v: %d, want %d", *c.o, c.dst, got, c.want)
+		}
+	}
+	if def.Loops(0) || !def.Loops(1) {
+		t.Error("without multicast options of its own, the stack decides")
+	}
+	def.Mcast = true
+	if !def.Loops(0) {
+		t.Error("with multicast options of its own, the stack decides")
+	}
+}
+
+// TestMayWrite: closed, or too late.
+func TestMayWrite(t *testing.T) {
+	s, c, _ := newDatagram()
+	may := func(want error) {
+		t.Helper()
+		if err := s.MayWrite(s.Addrs.Load()); err != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	may(nil)
+	s.SetWriteDeadline(c.Wall(c.Now()).Add(time.Second))
+	may(nil)
+	c.RunUntil(clock.Time(time.Second))
+	may(os.ErrDeadlineExceeded)
+	s.SetWriteDeadline(time.Unix(-1<<40, 0))
+	may(os.ErrDeadlineExceeded)
+	s.SetWriteDeadline(time.Time{})
+	may(nil)
+	s.Addrs.Store(&Addrs{Closed: true})
+	may(net.ErrClosed)
+	if err := s.SetWriteDeadline(time.Time{}); err != net.ErrClosed {
+		t.Errorf("deadline of a closed socket: %v", err)
+	}
+}

@@ -1,0 +1,95 @@
+package vnet
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vars"
+)
+
+// The tests configure stacks by package control, which imports this one: they
+// are outside, and see of the inside what is here.
+
+const LoIndex = loIndex
+
+// LinkHeader is what the path puts before packets to n, nil while n is not
+// resolved.
+func (n *Neighbor) LinkHeader() []byte {
+	if n != nil {
+		if h := n.hdr.Load(); h != nil {
+			return h[:]
+		}
+	}
+	return nil
+}
+
+// Neighbor is what the path knows of a next hop, or nil.
+func (st *Stack) Neighbor(index uint32, ip netip.Addr) *Neighbor {
+	return st.view.Load().conf(index).neighbor(ip)
+}
+
+// Sink is where an interface's link puts its frames.
+func (st *Stack) Sink(index uint32) *Iface { return st.view.Load().conf(index).Iface }
+
+func (st *Stack) View() *View                                           { return st.view.Load() }
+func (v *View) Tunables() *vars.Tunables                                { return v.tun }
+func (v *View) Filter() pfil.Filter                                     { return v.filter }
+func (v *View) IsOurs(a netip.Addr) bool                                { return v.isOurs(a) }
+func (w *World) TunableNames() []string                                 { return w.names.All() }
+func (st *Stack) Newest() *Sock                                         { return st.socks }
+func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
+
+// LookupUDP finds the socket of a datagram.
+func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
+	return st.udp.Lookup(st.world.seed, local, remote)
+}
+
+// SendBy sends as if the sender had loaded v before others changed it.
+func (s *Sock) SendBy(v *View, data []byte, to netip.AddrPort) syscall.Errno {
+	if s.Raw {
+		return s.outRaw(v, s.Addrs.Load(), data, to.Addr(), nil)
+	}
+	return s.outUDP(v, s.Addrs.Load(), data, to, nil)
+}
+
+// Requeue puts n copies of a packet into the stack's own queue, as one batch.
+func (st *Stack) Requeue(r *netisr.Runner, index uint32, packet []byte, n int) {
+	p := pass{r: r}
+	st.sh.lock(&p)
+	for range n {
+		b := r.Cache.Get(len(packet))
+		copy(b.Extend(len(packet)), packet)
+		st.sh.requeue(&p, b, pkt.Meta{IfIndex: index, IfGen: p.v.conf(index).gen}, pkt.WayInIP)
+	}
+	st.sh.unlock(&p)
+}
+
+// Check returns what is wrong with a stack between calls.
+func (st *Stack) Check() error {
+	v := st.view.Load()
+	for _, snap := range st.groups.All(0) {
+		if v.conf(uint32(snap.At.IfIndex)) == nil {
+			return fmt.Errorf("a membership on interface %d, which is not there", snap.At.IfIndex)
+		}
+	}
+	for i, c := range v.ifs {
+		if c != nil && (c.index != uint32(i+1) || c.st != st) {
+			return fmt.Errorf("interface %d is %s, %d", i+1, c.name, c.index)
+		}
+	}
+	for _, l := range v.local {
+		c := v.conf(l.ifIndex)
+		found := c != nil && l.broadcast
+		for i := 0; c != nil && i < len(c.addrs); i++ {
+			found = found || c.addrs[i].Addr() == l.addr
+		}
+		if !found {
+			return fmt.Errorf("%v is local without an interface", l.addr)
+		}
+	}
+	return nil
+}
