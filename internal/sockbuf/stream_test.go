@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -272,8 +273,8 @@ func TestSendWaitsForSpace(t *testing.T) {
 		_, err := s.Enter(10, true)
 		done <- err
 	}()
-	for !s.asleep.Load() || s.sleeping() == 0 {
-		time.Sleep(time.Millisecond) // polls; the goroutine is about to sleep
+	for s.sleeping() == 0 {
+		runtime.Gosched()
 	}
 	if s.Ack(500, w.free) {
 		t.Error("a sixth is free: too little to wake for")

@@ -106,5 +106,5 @@ type Cold struct {
 type TCP struct {
 	BadSum    uint64 `stat:"tcp.rcvbadsum"`
 	BadOffset uint64 `stat:"tcp.rcvbadoff"`
-	Control   uint64 `stat:"tcp.sndctrl"` // segments that no connection sent
+	Control   uint64 `stat:"tcp.sndnoconn"` // segments that no connection sent
 }
