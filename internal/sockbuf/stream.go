@@ -17,6 +17,7 @@ type Stream struct {
 	half
 	ring    []Piece
 	head, n int
+	peak    int // longest the ring has been filled since it was last empty
 	bytes   int // that may be read
 	mem     int // bytes of memory that the pieces keep
 
@@ -67,6 +68,7 @@ func (s *Stream) Put(p Piece) (copied, wake bool) {
 	}
 	s.ring[(s.head+s.n)&(len(s.ring)-1)] = p
 	s.n++
+	s.peak = max(s.peak, s.n)
 	s.mem += p.Buf.Mem()
 	return false, s.rouse()
 }
@@ -110,7 +112,8 @@ func (s *Stream) grow() {
 	s.ring, s.head = ring, 0
 }
 
-// keepRing is the longest ring that an empty stream keeps.
+// keepRing is the longest ring that an empty stream keeps though it needs only a
+// quarter of it.
 const keepRing = 16
 
 // Take takes up to limit bytes out of the stream, in at most len(to) pieces, and
@@ -162,8 +165,11 @@ func (s *Stream) take(limit int, to []Piece) int {
 	}
 	s.bytes -= got
 	s.taken.Add(uint64(got))
-	if s.n == 0 && len(s.ring) > keepRing {
-		s.ring, s.head = nil, 0
+	if s.n == 0 {
+		if len(s.ring) > keepRing && 4*s.peak < len(s.ring) {
+			s.ring, s.head = nil, 0
+		}
+		s.peak = 0
 	}
 	return k
 }
