@@ -69,7 +69,12 @@ const Default = "cubic"
 
 // New returns a new state of the algorithm of that name: cubic or newreno.
 // Known tells which there are.
-func New(name string) Control { panic("not yet") }
+func New(name string) Control {
+	if name == newReno {
+		return reno{}
+	}
+	return new(Cubic)
+}
 
 // Known tells whether New has an algorithm of that name.
-func Known(name string) bool { return name == "cubic" || name == "newreno" }
+func Known(name string) bool { return name == newReno || name == Default }
