@@ -130,7 +130,7 @@ func (c *Cubic) reno(w *Window, n int64) {
 // Congestion remembers where it happened (§4.6, §4.7) and reduces by β.
 func (c *Cubic) Congestion(w *Window, _ clock.Time, flight int, _ Cause) {
 	c.saved = c.curve
-	c.hystart.done = true // RFC 9406 §4.3: in the first slow start only
+	c.hystart.done = true                 // RFC 9406 §4.3: in the first slow start only
 	at := min(w.Cwnd, max(flight, w.MSS)) // §4.6: not what was never used
 	c.prior = int32(at)
 	if at < int(c.max) { // fast convergence: others need room
