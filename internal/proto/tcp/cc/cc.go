@@ -64,12 +64,26 @@ type Control interface {
 	Resumed(idle time.Duration)
 }
 
-// Default is the algorithm that New takes an unknown name for.
+// Default is the name of the algorithm that New takes an unknown name for.
 const Default = "cubic"
+
+// Name returns the name of the algorithm with that number, as sysctls hold
+// it: 0 cubic, 1 newreno.
+func Name(n int) string {
+	if n == 1 {
+		return newReno
+	}
+	return Default
+}
 
 // New returns a new state of the algorithm of that name: cubic or newreno.
 // Known tells which there are.
-func New(name string) Control { panic("not yet") }
+func New(name string) Control {
+	if name == newReno {
+		return reno{}
+	}
+	return new(Cubic)
+}
 
 // Known tells whether New has an algorithm of that name.
-func Known(name string) bool { return name == "cubic" || name == "newreno" }
+func Known(name string) bool { return name == newReno || name == Default }

@@ -19,7 +19,85 @@ import (
 type Sender struct {
 	cc  cc.Control
 	win cc.Window
+	q   *transfer // while anything is outstanding and a while after
+
+	una, nxt     wire.Seq
+	recover      wire.Seq // nxt at the last reduction (RFC 6582 §3.2)
+	dsackRound   wire.Seq // nxt when reoMult last grew
+	srtt, rttvar time.Duration
+	least        least      // round-trip time
+	lastSent     clock.Time // anything
+	lastAck      clock.Time
+	progress     clock.Time // when una last moved, or something was sent after nothing was outstanding
+	paceAt       clock.Time // when pacing allows the next segment
+	delivered    uint64     // bytes
+	resentBytes  uint64
+	rateBytes    int // of the last delivery rate sample,
+	rateTime     time.Duration
+	resent       uint32 // segments
+	reordering   int32  // furthest, bytes
+
+	backoffs    uint8
+	reoMult     uint8 // RACK.reo_wnd_mult (RFC 8985 §6.2)
+	reoPersist  uint8
+	synResent   uint8
+	established bool
+	sack        bool
+	time        bool
+	ecn         bool
+	cwr         bool // the next new segment says so
+	reduced     bool // recover is set
+	reordered   bool // RACK.reordering_seen
+	dsackSeen   bool // dsackRound is set
 }
+
+// transfer is what a Sender needs only while something is outstanding.
+type transfer struct {
+	board
+	rtoAt    clock.Time // retransmission timeout; once nothing is outstanding, release of this
+	tailAt   clock.Time // tail loss probe
+	reoAt    clock.Time // RACK's reordering timer
+	rateFrom clock.Time // when what was last acknowledged had been sent
+	rateAt   clock.Time // when delivered last grew
+
+	peak, lastPeak int      // most bytes in flight this round and the last
+	round          wire.Seq // end of this round
+
+	rackSent clock.Time // of the segment sent last among those delivered (RFC 8985 §5.2)
+	rackEnd  wire.Seq
+	fack     wire.Seq // highest number delivered
+	rackRTT  time.Duration
+
+	dups     int      // duplicate acknowledgements in a row (RFC 5681 §2, RFC 6675 §2)
+	dupBytes int      // without SACK: what has left the network by them
+	counted  wire.Seq // up to here RFC 6675's counting has looked
+
+	prrDelivered, prrOut, prrFlight int // RFC 6937bis
+
+	priorCwnd, priorSsthresh int
+	unproven                 int      // bytes sent again and not yet reported as duplicates
+	undoFrom                 wire.Seq // una at the reduction
+	resentMS                 uint32   // time of the episode's first retransmission
+
+	probeEnd wire.Seq // TLP.end_seq (RFC 8985 §7.1)
+	probeMS  uint32
+	frtoSent int // new bytes sent in F-RTO's step 2
+
+	state      State
+	why        Why
+	frto       uint8 // step of RFC 5682, 0: not at it
+	undo       bool  // prior… can be restored
+	resentAny  bool  // something was sent again in this episode
+	advanced   bool  // una has moved since the reduction
+	force      bool  // the next retransmission does not ask the window
+	tail       bool  // a tail loss probe is wanted
+	probing    bool  // one is out: probeEnd is set
+	probeAgain bool  // it was a retransmission
+	paced      bool  // pacing held something back
+}
+
+// ms returns now as timestamps have it.
+func ms(now clock.Time) uint32 { return uint32(now / clock.Time(time.Millisecond)) }
 
 // Config is what the handshake settled.
 type Config struct {
@@ -32,34 +110,66 @@ type Config struct {
 
 // Open begins a sender whose first number will be first: the SYN, or, where a
 // SYN cache has sent the SYN-ACK, what follows it. name is the congestion
-// control's (cc.New). Until Establish only the first record is ever sent
+// control's
+// (cc.New), empty for the stack's default. Until Establish only the first record is ever sent
 // again, and only by timeout.
-func (s *Sender) Open(e *Env, first wire.Seq, name string) { panic("not yet") }
+func (s *Sender) Open(e *Env, first wire.Seq, name string) {
+	if name == "" {
+		name = cc.Name(int(e.T.Control))
+	}
+	*s = Sender{cc: cc.New(name), una: first, nxt: first, reoMult: 1}
+	s.win = cc.Window{Cwnd: 536, Ssthresh: cc.Unlimited, MSS: 536}
+}
 
 // Establish tells what the handshake settled and sets the initial window (RFC
-// 6928; one segment where a SYN or SYN-ACK was sent more than twice: RFC 5681 §3.1).
+// 6928; one segment where a SYN or SYN-ACK was sent again: RFC 5681 §3.1).
 // It comes after the Ack of the SYN, if there was one. What was sent with the
 // SYN and not acknowledged (RFC 7413) is then sent again.
-func (s *Sender) Establish(e *Env, now clock.Time, c *Config) { panic("not yet") }
+func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
+	s.established, s.sack, s.time, s.ecn = true, c.SACK, c.Time, c.ECN
+	s.win.MSS = max(c.MSS, 1)
+	n, mss := int(e.T.InitialWindow), s.win.MSS
+	s.win.Cwnd = min(n*mss, max(2*mss, n*1460))
+	s.synResent = uint8(min(int(s.synResent)+c.Rexmits, 255))
+	if s.synResent > 0 {
+		s.win.Cwnd = mss
+	}
+	if q := s.q; q != nil && s.una != s.nxt {
+		s.resendAll(TooBig, now)
+	}
+}
 
 // Sample adds a round-trip time that the connection measured itself, that of
 // the SYN-ACK of a SYN cache.
-func (s *Sender) Sample(e *Env, now clock.Time, rtt time.Duration) { panic("not yet") }
+func (s *Sender) Sample(e *Env, now clock.Time, rtt time.Duration) {
+	s.sample(e, now, rtt, 1)
+}
 
 // SetMSS changes the segment size from now on: the path's MTU or the options'
 // length changed.
-func (s *Sender) SetMSS(mss int) { panic("not yet") }
+func (s *Sender) SetMSS(mss int) { s.win.MSS = max(mss, 1) }
 
 // TooBig sets a smaller segment size and has everything in flight sent again:
 // the network says it was too long (RFC 1191 §6.5). That is no congestion.
-func (s *Sender) TooBig(e *Env, now clock.Time, mss int) { panic("not yet") }
+func (s *Sender) TooBig(e *Env, now clock.Time, mss int) {
+	s.SetMSS(mss)
+	if s.q != nil && s.una != s.nxt {
+		s.resendAll(TooBig, now)
+	}
+}
+
+// resendAll has everything in flight sent again without a reduction.
+func (s *Sender) resendAll(why Why, now clock.Time) {
+	q := s.q
+	s.loseAll()
+	q.state, q.why, q.frto, q.undo, q.force = Loss, why, 0, false, true
+	q.tail, q.probing, q.tailAt, q.reoAt = false, false, clock.Never, clock.Never
+	q.dups, q.dupBytes = 0, 0
+	s.recover, s.reduced = s.nxt, true
+}
 
 // SetControl changes the congestion control (TCP_CONGESTION). The window stays.
-func (s *Sender) SetControl(name string) { panic("not yet") }
-
-// Sent records that [start, end), all of it new, is sent now. start is Nxt.
-// A zero-window probe counts once its byte is new.
-func (s *Sender) Sent(e *Env, now clock.Time, start, end wire.Seq) { panic("not yet") }
+func (s *Sender) SetControl(name string) { s.cc = cc.New(name) }
 
 // Ack is what an acceptable acknowledgement says (RFC 9293 §3.10.7.4: Una ≤
 // Seq ≤ Nxt; older ones may be passed on too, for their D-SACK).
@@ -81,9 +191,6 @@ type Acked struct {
 	Spurious  bool          // it revealed that a recovery or timeout was for nothing, and was undone
 }
 
-// Ack takes in an acknowledgement. Its cost is that of what it changes.
-func (s *Sender) Ack(e *Env, now clock.Time, a *Ack) Acked { panic("not yet") }
-
 // Why tells why a range is sent again.
 type Why uint8
 
@@ -101,24 +208,6 @@ type Range struct {
 	Why        Why
 }
 
-// Next tells what to send again now, at most limit bytes at a time (a
-// multiple of the segment size, or less than one at the end of a record), and
-// counts it as sent. fresh is how many new bytes the connection could send at
-// once (data waiting, within the peer's window): tail loss probes and F-RTO
-// prefer those, and then Room has them. It returns false when there is
-// nothing, or the window does not allow it now.
-func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool { panic("not yet") }
-
-// Room returns how many new bytes the congestion window, limited transmit and
-// pacing allow now. Nothing that Next has waits for it. A sender that sends
-// less than a full segment because Room is less does itself harm: it should
-// wait until Room is a segment.
-func (s *Sender) Room(e *Env, now clock.Time) int { panic("not yet") }
-
-// CWR tells whether the next segment with new data carries CWR (RFC 3168
-// §6.1.2), once per reduction.
-func (s *Sender) CWR() bool { panic("not yet") }
-
 // Event is what Expire found due.
 type Event uint8
 
@@ -131,70 +220,24 @@ const (
 	Paced                // pacing allows more
 )
 
-// Deadline returns when Expire wants to be called; clock.Never if nothing is
-// outstanding.
-func (s *Sender) Deadline() clock.Time { panic("not yet") }
-
-// Expire does what is due. It may be called early. The connection gives up by
-// Backoffs (RFC 9293 §3.8.3 R1, R2) or Waiting (user timeout), and otherwise
-// asks Next.
-func (s *Sender) Expire(e *Env, now clock.Time) Event { panic("not yet") }
-
 // Backoffs returns how many timeouts in a row there were without an
 // acknowledgement of new data.
-func (s *Sender) Backoffs() int { panic("not yet") }
+func (s *Sender) Backoffs() int { return int(s.backoffs) }
 
 // Waiting returns for how long something has been outstanding without any of
 // it being acknowledged; 0 if nothing is.
-func (s *Sender) Waiting(now clock.Time) time.Duration { panic("not yet") }
-
-// Una returns the oldest number that is not acknowledged.
-func (s *Sender) Una() wire.Seq { panic("not yet") }
-
-// Nxt returns the number after the last one sent.
-func (s *Sender) Nxt() wire.Seq { panic("not yet") }
-
-// Outstanding returns how many numbers lie between Una and Nxt.
-func (s *Sender) Outstanding() int { panic("not yet") }
-
-// RTO returns the retransmission timeout with its back-off, for the persist
-// timer too (RFC 9293 §3.8.6.1).
-func (s *Sender) RTO(e *Env) time.Duration { panic("not yet") }
-
-// SRTT returns the smoothed round-trip time, 0 before the first sample.
-func (s *Sender) SRTT() time.Duration { panic("not yet") }
-
-// State is Linux's ca_state, as ss and TCP_INFO show it.
-type State uint8
-
-// States.
-const (
-	Open       State = iota // nothing unusual
-	Disorder                // SACK or duplicate acknowledgements, no loss yet
-	CWR                     // the window shrinks after an ECN echo
-	Recovering              // fast recovery
-	Loss                    // after a timeout
-)
-
-// Info is the content of TCP_INFO that a Sender knows. Bytes, where Linux
-// counts segments.
-type Info struct {
-	State                    State
-	SACK, Time, ECN          bool
-	Control                  string
-	MSS                      int
-	Cwnd, Ssthresh           int
-	Outstanding, Pipe        int // not acknowledged; of it in the network
-	Lost, Sacked             int // held for lost and not sent again; SACKed
-	Resent, ResentBytes      int // over the connection's life: segments, bytes
-	Reordering               int // furthest reordering seen, segments
-	Backoffs                 int
-	RTT, RTTVar, MinRTT, RTO time.Duration
-	Delivered                uint64 // bytes over the connection's life
-	DeliveryRate             int    // bytes/s, of the last acknowledgement
-	PacingRate               int    // bytes/s; 0 while pacing is off
-	LastSent, LastAck        clock.Time
+func (s *Sender) Waiting(now clock.Time) time.Duration {
+	if s.una == s.nxt {
+		return 0
+	}
+	return now.Sub(s.progress)
 }
 
-// Info reports what a Sender knows.
-func (s *Sender) Info(e *Env, now clock.Time, i *Info) { panic("not yet") }
+// Una returns the oldest number that is not acknowledged.
+func (s *Sender) Una() wire.Seq { return s.una }
+
+// Nxt returns the number after the last one sent.
+func (s *Sender) Nxt() wire.Seq { return s.nxt }
+
+// Outstanding returns how many numbers lie between Una and Nxt.
+func (s *Sender) Outstanding() int { return s.nxt.Sub(s.una) }

@@ -8,6 +8,7 @@ type Tunables struct {
 	RexmitInitial int32 `sysctl:"net.inet.tcp.rexmit_initial,min=1,max=60000" desc:"retransmission timeout before the first sample, ms (RFC 6298 §2.1)"`
 	RexmitMax     int32 `sysctl:"net.inet.tcp.rexmit_max,min=1000,max=600000" desc:"greatest retransmission timeout, ms (RFC 6298 §2.5)"`
 	InitialWindow int32 `sysctl:"net.inet.tcp.initcwnd_segments,min=1,max=100" desc:"initial congestion window, segments (RFC 6928)"`
+	Control       int32 `sysctl:"net.inet.tcp.cc.algorithm,min=0,max=1" desc:"congestion control of connections opened from now on: 0 CUBIC, 1 NewReno"`
 	SACK          int32 `sysctl:"net.inet.tcp.sack.enable,min=0,max=1" desc:"selective acknowledgements (RFC 2018); of connections opened from now on"`
 	DSACK         int32 `sysctl:"net.inet.tcp.sack.dsack,min=0,max=1" desc:"learn from duplicate SACK (RFC 2883, 3708)"`
 	RACK          int32 `sysctl:"net.inet.tcp.rack,min=0,max=1" desc:"find losses by time (RFC 8985); 0: by counting (RFC 6675)"`
