@@ -19,7 +19,9 @@
 // 3168 (ECN), RFC 5927 (ICMP), RFC 4821 in its detection of black holes, RFC
 // 6691 (MSS), RFC 2525 §2.17.
 //
-// Not done: the security option and precedence of RFC 793 (RFC 9293 §3.10.7 has
-// dropped them in practice), simultaneous open with Fast Open data, RFC 5482's
-// option, accurate ECN.
+// Not done: the security option and precedence of RFC 793, which RFC 9293 §3.10.7
+// keeps for those who need them; data before the handshake is complete on the
+// passive side of Fast Open (it is accepted, not sent); RFC 5482's option; accurate
+// ECN (RFC 9768); the search for a larger path MTU (RFC 4821 §7.3), which is the
+// route's to allow.
 package tcp

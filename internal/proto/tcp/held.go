@@ -25,6 +25,9 @@ type span struct {
 // keepSpans is for how many spans memory is kept when a hole has been filled.
 const keepSpans = 16
 
+// news tells whether an acknowledgment has something to report.
+func (q *held) news() bool { return q.twice || len(q.spans) > 0 }
+
 // overlap returns how many of the bytes of [from, to) are held, and the first
 // and the last span that touch it: first > last where none does.
 func (q *held) overlap(from, to wire.Seq) (first, last, n int) {

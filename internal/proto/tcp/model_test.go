@@ -1,6 +1,11 @@
 package tcp
 
-import "github.com/seed88948545/vimage/internal/wire"
+import (
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/wire"
+)
 
 // model is what RFC 9293 and its kin demand of every segment that an end sends,
 // known from what it has sent and what has reached it, and nothing else.
@@ -23,13 +28,17 @@ type model struct {
 	finSent       bool
 	got           []iv // of the peer's numbers from its SYN on
 	anySent       bool
-	scaleOff      bool
 	mySYN, itsSYN *wire.TCPHeader
+
+	// Of what has been sent again with nothing heard from the peer meanwhile.
+	againAt clock.Time
+	gap     time.Duration
 }
 
 // arrived notes what a segment tells this end.
 func (m *model) arrived(p *packet) {
 	h := p.h
+	m.againAt, m.gap = 0, 0
 	if h.Flags.Has(wire.RST) {
 		return
 	}
@@ -156,6 +165,9 @@ func (m *model) payload(o *Out, fail func(string, ...any)) {
 		if end.AtMost(m.peerAck) {
 			fail("what is acknowledged")
 		}
+		if o.Retransmit && h.Seq == m.peerAck {
+			m.again(fail)
+		}
 	}
 	peer := m.itsSYN
 	if limit := min(int(peer.Options.MSS), m.w.im.MSS) - h.Options.Len(); min(o.Len, o.Seg) > max(limit, 1) {
@@ -164,6 +176,20 @@ func (m *model) payload(o *Out, fail func(string, ...any)) {
 	if o.ECT && (o.Retransmit || o.Len == 0 && !fin) {
 		fail("ECT on what must not have it") // RFC 3168 §6.1.4, §6.1.5
 	}
+}
+
+// again checks that the oldest segment is sent again at intervals that double
+// while nothing is heard (RFC 6298 §5.5), up to the greatest timeout.
+func (m *model) again(fail func(string, ...any)) {
+	now := m.w.now
+	if m.againAt != 0 {
+		gap := now.Sub(m.againAt)
+		if gap < min(m.gap*19/10, time.Minute*19/20) {
+			fail("again after %v, the time before after %v", gap, m.gap)
+		}
+		m.gap = gap
+	}
+	m.againAt = now
 }
 
 func (m *model) acknowledgment(o *Out, fail func(string, ...any)) {

@@ -19,6 +19,10 @@ func (c *Conn) Next(e *Env, now clock.Time, o *Out) bool {
 		return c.open != nil && c.nextOpening(e, now, o)
 	}
 	nxt := c.snd.Nxt()
+	if c.acks > 0 && c.held != nil && c.held.news() {
+		c.sendAck(e, now, o, nxt)
+		return true
+	}
 	if c.last() != nxt || c.snd.Outstanding() > 0 {
 		new := c.sendable(nxt)
 		var r loss.Range
@@ -214,8 +218,8 @@ func (c *Conn) put(e *Env, now clock.Time, o *Out, flags wire.TCPFlags, seq wire
 	if c.time {
 		opts.HasTime, opts.TSVal, opts.TSEcr = true, stamp(now)+c.tsOff, c.tsRecent
 	}
-	if c.held != nil && c.sack {
-		c.report(e, o)
+	if o.Len == 0 && c.held != nil && c.sack {
+		c.report(e, opts)
 	}
 	if c.echo {
 		flags |= wire.ECE
@@ -231,20 +235,17 @@ func (c *Conn) put(e *Env, now clock.Time, o *Out, flags wire.TCPFlags, seq wire
 	e.S.SndTotal++
 }
 
-// report adds SACK blocks, as many as fit, and takes their room from the
-// payload's.
-func (c *Conn) report(e *Env, o *Out) {
+// report adds SACK blocks, as many as fit.
+//
+// Deviation: RFC 2018 §4 would have them in data segments too, which would have
+// to be shorter for it. The acknowledgment goes ahead of them instead, which
+// also counts as a duplicate where data would not (RFC 5681 §2).
+func (c *Conn) report(e *Env, opts *wire.TCPOptions) {
 	room := wire.MaxSACK
 	if c.time {
 		room--
 	}
-	opts := &o.Hdr.Options
-	c.held.blocks(opts, room)
-	if opts.NSACK == 0 {
-		return
-	}
-	e.S.SackSent++
-	if o.Len > 0 {
-		o.Seg = max(o.Seg-4-8*int(opts.NSACK), 1)
+	if c.held.blocks(opts, room); opts.NSACK > 0 {
+		e.S.SackSent++
 	}
 }
