@@ -171,6 +171,15 @@ func (p plug) neighbor(a netip.Addr, mac []byte) error {
 	})
 }
 
+// routeTo adds a route by a gateway behind the interface.
+func (p plug) routeTo(dst netip.Prefix, via netip.Addr) error {
+	l, err := p.link()
+	if err != nil {
+		return err
+	}
+	return p.ns.handle.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(dst), Gw: via.AsSlice()})
+}
+
 // received returns how many frames the interface has got.
 func (p plug) received() (uint64, error) {
 	l, err := p.link()

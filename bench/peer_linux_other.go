@@ -38,4 +38,6 @@ func (p linuxPeer) Joins(int) (func(int, netip.Addr) error, func() error, error)
 	return nil, nil, p.absent()
 }
 
+func (p linuxPeer) TCP(TCPLink) (TCPHosts, error) { return TCPHosts{}, p.absent() }
+
 func (linuxPeer) Includes(string) string { return "" }
