@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolations returns what to try, in order, to start the process of a peer:
-// Linux gets an anonymous network namespace, in a user namespace if need be.
-func isolations(peer string) []func(*exec.Cmd) {
-	if peer != "linux" {
+// isolations returns what to try, in order, to start the process of a peer's
+// case: where Linux takes part it gets an anonymous network namespace, in a user
+// namespace if need be.
+func isolations(peer, name string) []func(*exec.Cmd) {
+	if peer != "linux" && name != tapName {
 		return []func(*exec.Cmd){func(*exec.Cmd) {}}
 	}
 	asRoot := func(c *exec.Cmd) {

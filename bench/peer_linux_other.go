@@ -14,7 +14,7 @@ type linuxPeer struct{}
 
 func newLinux(bool) Peer { return linuxPeer{} }
 
-func isolations(string) []func(*exec.Cmd) {
+func isolations(string, string) []func(*exec.Cmd) {
 	return []func(*exec.Cmd){func(*exec.Cmd) {}}
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "io"
+import (
+	"fmt"
+	"io"
+)
 
 // Stream is one end of a TCP connection. Read and Write block, each for one
 // goroutine; the two may be different ones.
@@ -47,3 +50,21 @@ const (
 	ringBlock  = 64 << 10
 	ringBlocks = 4 // the same window of 256 KiB
 )
+
+// inTurn returns a TCPHosts.Open that takes the ports in turn.
+func inTurn(dial, accept func(i int) (Stream, error)) func() (Stream, Stream, error) {
+	next := 0
+	return func() (Stream, Stream, error) {
+		i := next % tcpPorts
+		next++
+		a, err := dial(i)
+		if err != nil {
+			return nil, nil, fmt.Errorf("dial: %w", err)
+		}
+		b, err := accept(i)
+		if err != nil {
+			return nil, nil, fmt.Errorf("accept: %w", err)
+		}
+		return a, b, nil
+	}
+}

@@ -17,6 +17,10 @@ const (
 	floodBurst = time.Millisecond
 )
 
+// tapName is the case where a peer's host has the kernel at the other end of a
+// TAP device.
+const tapName = "tcptap"
+
 // tcpCases returns what is measured of TCP, in order. A quick run does one
 // round of each.
 func tcpCases() []Case {

@@ -178,24 +178,23 @@ func linuxOpener(a, b *namespace) (func() (Stream, Stream, error), error) {
 			}
 		})
 	}()
-	next := 0
-	return func() (Stream, Stream, error) {
-		i := next % tcpPorts
-		next++
-		var fd int
+	dial := func(i int) (Stream, error) {
 		select {
-		case fd = <-sockets:
+		case fd := <-sockets:
+			to := &unix.SockaddrInet4{Port: tcpPort + i, Addr: addrB().Addr().As4()}
+			return linuxStream(fd), again(func() error { return unix.Connect(fd, to) })
 		case err := <-failed:
-			return nil, nil, err
+			return nil, err
 		}
-		to := &unix.SockaddrInet4{Port: tcpPort + i, Addr: addrB().Addr().As4()}
-		if err := again(func() error { return unix.Connect(fd, to) }); err != nil {
-			return nil, nil, fmt.Errorf("connect: %w", err)
-		}
-		var s int
-		err := again(func() (err error) { s, _, err = unix.Accept4(listeners[i], unix.SOCK_CLOEXEC); return err })
-		return linuxStream(fd), linuxStream(s), err
-	}, nil
+	}
+	return inTurn(dial, func(i int) (Stream, error) { return linuxAccept(listeners[i]) }), nil
+}
+
+// linuxAccept waits for a connection.
+func linuxAccept(listener int) (Stream, error) {
+	var fd int
+	err := again(func() (err error) { fd, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC); return err })
+	return linuxStream(fd), err
 }
 
 // listenTCP returns a socket for each of tcpPorts.

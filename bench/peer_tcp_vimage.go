@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -45,7 +44,7 @@ func (vimagePeer) TCP(l TCPLink) (TCPHosts, error) {
 	}
 	h := TCPHosts{}
 	var err error
-	if h.Open, err = vmOpener(hosts[0], hosts[1].Listen); err != nil {
+	if h.Open, err = vmOpener(hosts[0], hosts[1]); err != nil {
 		return h, err
 	}
 	if l.Flood {
@@ -77,29 +76,20 @@ func vmFlood(w *vimage.World, s *vimage.Stack) (func(n int) error, error) {
 	}, nil
 }
 
-// vmOpener has a host listen on addrB, by the given function, and returns what
-// connects another to it.
-func vmOpener(from *vimage.Stack, listen func(network, address string) (net.Listener, error)) (func() (Stream, Stream, error), error) {
+// vmOpener has one host listen and returns what connects the other to it.
+func vmOpener(a, b *vimage.Stack) (func() (Stream, Stream, error), error) {
 	var listeners []net.Listener
 	for i := range tcpPorts {
-		l, err := listen("tcp", ":"+strconv.Itoa(tcpPort+i))
+		l, err := b.Listen("tcp", ":"+strconv.Itoa(tcpPort+i))
 		if err != nil {
 			return nil, err
 		}
 		listeners = append(listeners, l)
 	}
-	next := 0
-	return func() (Stream, Stream, error) {
-		i := next % tcpPorts
-		next++
-		c, err := from.Dial("tcp", netip.AddrPortFrom(addrB().Addr(), uint16(tcpPort+i)).String())
-		if err != nil {
-			return nil, nil, err
-		}
-		s, err := listeners[i].Accept()
-		if err != nil {
-			return nil, nil, fmt.Errorf("accept: %w", err)
-		}
-		return c, s, nil
-	}, nil
+	return inTurn(func(i int) (Stream, error) { return vmDial(a, i) }, func(i int) (Stream, error) { return listeners[i].Accept() }), nil
+}
+
+// vmDial connects to the i-th port of addrB.
+func vmDial(s *vimage.Stack, i int) (Stream, error) {
+	return s.Dial("tcp", netip.AddrPortFrom(addrB().Addr(), uint16(tcpPort+i)).String())
 }
