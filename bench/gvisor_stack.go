@@ -65,8 +65,10 @@ func (gvisorPeer) Includes(name string) string {
 		return "frame copied into a packet buffer, injected, counted by the link endpoint it leaves through"
 	case "tcpbulk", "tcpflood":
 		return hosts + " over a pipe with host GSO and checksums left out, buffers of 4 MiB"
-	case "tcpplain", tapName:
-		return hosts + " without GSO, buffers of 256 KiB"
+	case "tcpplain":
+		return hosts + " over a pipe without GSO, buffers of 256 KiB"
+	case tapName:
+		return "the same host on fdbased, which has GSO for sockets only; buffers of 256 KiB out and 1 MiB in"
 	case "tcprtt", "tcpconn", "tcpidle":
 		return hosts + " over a pipe with host GSO; tcpip.Endpoint's calls with waiter.Queue"
 	case "joins":

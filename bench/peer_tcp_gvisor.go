@@ -30,18 +30,21 @@ func (gvGSO) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityTXChecksumOffload | stack.CapabilityRXChecksumOffload
 }
 
-// gvTune sets what makes gVisor fastest: buffers of 4 MiB with super-segments,
-// of 256 KiB without, of the powers of two from 256 KiB to 8 MiB.
-func gvTune(s *stack.Stack, supers bool) error {
-	size := 256 << 10
-	if supers {
-		size = 4 << 20
-	}
-	recv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: size, Max: size}
+// Sizes of buffers with which gVisor is fastest, of the powers of two from
+// 256 KiB to 8 MiB: with super-segments, and without.
+const (
+	gvSupers = 4 << 20
+	gvPlain  = 256 << 10
+	gvTAPIn  = 1 << 20 // for what it receives from a TAP
+)
+
+// gvTune makes buffers of a fixed size.
+func gvTune(s *stack.Stack, out, in int) error {
+	recv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: in, Max: in}
 	if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, &recv); err != nil {
 		return gvErr("receive buffers", err)
 	}
-	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: size, Max: size}
+	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: out, Max: out}
 	if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, &send); err != nil {
 		return gvErr("send buffers", err)
 	}
@@ -66,8 +69,12 @@ func (gvisorPeer) TCP(l TCPLink) (TCPHosts, error) {
 	if err != nil {
 		return TCPHosts{}, err
 	}
+	size := gvSupers
+	if l.Plain {
+		size = gvPlain
+	}
 	for _, s := range []*stack.Stack{a, b} {
-		if err := gvTune(s, !l.Plain); err != nil {
+		if err := gvTune(s, size, size); err != nil {
 			return TCPHosts{}, err
 		}
 	}

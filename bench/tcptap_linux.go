@@ -146,7 +146,7 @@ func (gvisorPeer) TAP(n *namespace) (TCPHosts, error) {
 	if err := gvAddNIC(s, 1, port, addrA()); err != nil {
 		return TCPHosts{}, err
 	}
-	if err := gvTune(s, false); err != nil {
+	if err := gvTune(s, gvPlain, gvTAPIn); err != nil {
 		return TCPHosts{}, err
 	}
 	return TCPHosts{Open: inTurn(func(i int) (Stream, error) { return gvDial(s, i) }, accept)}, nil
