@@ -1,0 +1,124 @@
+package interop
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed88948545/vimage/interop/ns"
+	"github.com/seed88948545/vimage/link"
+)
+
+// record has TestTCPLinux and TestTCPGoodputLinux write what they see between
+// Linux and Linux to testdata, for others to be compared with.
+var record = flag.Bool("record", false, "write the standard that TCP is compared with, Linux with Linux")
+
+// recordings is how often Linux talks with Linux to see all that can be said of it.
+const recordings = 8
+
+func expertFile(percent int) string {
+	return filepath.Join("testdata", fmt.Sprintf("tcp-expert-loss%d.txt", percent))
+}
+
+// TestTCPLinux is the script between Linux and Linux over our link: what the
+// script asks for is what Linux does, and what tshark says of it is on record.
+func TestTCPLinux(t *testing.T) {
+	eachLoss(t, func(t *testing.T, percent int, fault link.FaultConfig) {
+		if !*record {
+			wantExpert(t, percent, expert(t, rigConfig{linux: true, fault: fault}))
+			return
+		}
+		var all []string
+		for i := range recordings {
+			fault.Seed = uint64(i)
+			t.Run(fmt.Sprint(i), func(t *testing.T) { all = append(all, expert(t, rigConfig{linux: true, fault: fault})...) })
+		}
+		slices.Sort(all)
+		text := strings.Join(slices.Compact(all), "\n") + "\n"
+		if err := os.WriteFile(expertFile(percent), []byte(text), 0o644); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// wantExpert checks that tshark said nothing that it does not say of Linux.
+func wantExpert(t *testing.T, percent int, got []string) {
+	t.Helper()
+	text, err := os.ReadFile(expertFile(percent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for _, code := range got {
+		if !slices.Contains(known, code) {
+			t.Errorf("tshark says what it does not say of Linux with Linux: %s", code)
+		}
+	}
+}
+
+// expert plays the script and returns what tshark has to say about its TCP,
+// sorted, each once.
+func expert(t *testing.T, c rigConfig) []string {
+	t.Helper()
+	need(t, "tshark")
+	file := filepath.Join(t.TempDir(), "capture.pcapng")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c.record = f
+	r := newTCPRig(t, c)
+	tcpScript(t, r)
+	if err := r.lab.EndCapture(); err != nil {
+		t.Fatal(err)
+	}
+	if keep := os.Getenv("VIMAGE_KEEP_CAPTURE"); keep != "" {
+		if b, err := os.ReadFile(file); err == nil {
+			err = os.WriteFile(keep, b, 0o644)
+			t.Log("the capture is in ", keep, err)
+		}
+	}
+	return expertCodes(t, file)
+}
+
+// expertNumber is what differs between two messages of one code.
+var expertNumber = regexp.MustCompile(`[0-9]+`)
+
+// expertCodes returns tshark's expert information on TCP.
+func expertCodes(t *testing.T, file string) []string {
+	t.Helper()
+	args := []string{"-n", "-2", "-r", file, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "--disable-all-protocols"}
+	for _, p := range [...]string{"eth", "ethertype", "ip", "tcp", "data"} {
+		args = append(args, "--enable-protocol", p)
+	}
+	args = append(args, "-Y", "_ws.expert", "-T", "fields", "-E", "aggregator=|", "-e", "_ws.expert.severity", "-e", "_ws.expert.message")
+	cmd := exec.Command("tshark", args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v: %s", err, &stderr)
+	}
+	var codes []string
+	for l := range strings.Lines(string(out)) {
+		severity, messages, _ := strings.Cut(strings.TrimSpace(l), "\t")
+		levels := strings.Split(severity, "|")
+		for i, m := range strings.Split(messages, "|") {
+			codes = append(codes, levels[min(i, len(levels)-1)]+" "+expertNumber.ReplaceAllString(m, "N"))
+		}
+	}
+	slices.Sort(codes)
+	codes = slices.Compact(codes)
+	if len(codes) == 0 {
+		ns.Missing(t, "tshark has nothing to say, not even that connections were made")
+	}
+	return codes
+}
