@@ -163,31 +163,36 @@ func linuxOpener(a, b *namespace) (func() (Stream, Stream, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	// Sockets belong to the namespace of the thread that makes them, and one that
-	// is in the right one already need not be moved.
-	sockets := make(chan int)
-	failed := make(chan error, 1)
-	go func() {
-		failed <- a.do(func() error {
-			for {
-				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-				if err != nil {
-					return err
-				}
-				sockets <- fd
-			}
-		})
-	}()
+	// Sockets belong to the namespace of the thread that makes them: a supply of
+	// them is made at once, so that getting there does not count.
+	var sockets []int
 	dial := func(i int) (Stream, error) {
-		select {
-		case fd := <-sockets:
-			to := &unix.SockaddrInet4{Port: tcpPort + i, Addr: addrB().Addr().As4()}
-			return linuxStream(fd), again(func() error { return unix.Connect(fd, to) })
-		case err := <-failed:
-			return nil, err
+		if len(sockets) == 0 {
+			if sockets, err = a.tcpSockets(256); err != nil {
+				return nil, err
+			}
 		}
+		fd := sockets[0]
+		sockets = sockets[1:]
+		to := &unix.SockaddrInet4{Port: tcpPort + i, Addr: addrB().Addr().As4()}
+		return linuxStream(fd), again(func() error { return unix.Connect(fd, to) })
 	}
 	return inTurn(dial, func(i int) (Stream, error) { return linuxAccept(listeners[i]) }), nil
+}
+
+// tcpSockets returns n sockets.
+func (n *namespace) tcpSockets(count int) (all []int, err error) {
+	err = n.do(func() error {
+		for range count {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			all = append(all, fd)
+		}
+		return nil
+	})
+	return all, err
 }
 
 // linuxAccept waits for a connection.

@@ -115,6 +115,10 @@ func serveIperf(l net.Listener) (moved int64, err error) {
 	took := time.Since(begin)
 	stream.SetDeadline(time.Now()) // ends the move
 	moved = <-count
+	// The client may be waiting for the rest of a block.
+	if err := stream.Close(); err != nil {
+		return moved, err
+	}
 	if err := exchangeIperf(control, moved, took); err != nil {
 		return moved, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -175,13 +176,20 @@ func connectTCP(t *testing.T, from, to tcpEnd) (caller, callee net.Conn) {
 	return caller, callee
 }
 
+// soak says that there is time for what takes minutes: .ci/soak sets it.
+func soak() bool { return os.Getenv("VIMAGE_SOAK") == "1" }
+
 // eachLoss runs f in namespaces of its own for links with various shares of
 // frames lost, in both directions.
 func eachLoss(t *testing.T, f func(t *testing.T, percent int, fault link.FaultConfig)) {
 	for _, percent := range [...]int{0, 1, 5} {
 		t.Run(fmt.Sprintf("loss %d%%", percent), func(t *testing.T) {
 			ns.Run(t, func(t *testing.T) {
-				f(t, percent, link.FaultConfig{Seed: 1, Loss: float64(percent) / 100, Delay: time.Millisecond, Rate: 100e6})
+				fault := link.FaultConfig{Seed: 1, Loss: float64(percent) / 100, Delay: time.Millisecond, Rate: 100e6}
+				if percent == 0 { // not by a queue either: more than any window
+					fault.Queue, fault.Limit = 64<<20, 1<<16
+				}
+				f(t, percent, fault)
 			})
 		})
 	}

@@ -24,8 +24,8 @@ import (
 // tcpScript is what two hosts say to each other. Each conversation must end as
 // it should whatever the link loses.
 func tcpScript(t *testing.T, r *tcpRig) {
-	t.Run("bulk to Linux", func(t *testing.T) { bulkTCP(t, r.a, r.b, 2<<20) })
-	t.Run("bulk from Linux", func(t *testing.T) { bulkTCP(t, r.b, r.a, 2<<20) })
+	t.Run("bulk to Linux", func(t *testing.T) { bulkTCP(t, r.a, r.b, 1<<20) })
+	t.Run("bulk from Linux", func(t *testing.T) { bulkTCP(t, r.b, r.a, 1<<20) })
 	t.Run("iperf3", func(t *testing.T) { iperfBothWays(t, r) })
 	t.Run("curl", func(t *testing.T) { curlHTTP(t, r) })
 	t.Run("nginx", func(t *testing.T) { nginxHTTP(t, r) })
@@ -108,7 +108,7 @@ func halfClose(t *testing.T, closer, other tcpEnd) {
 	if _, err := c.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("a write after CloseWrite gives %v, want EPIPE", err)
 	}
-	sendAll(t, s, c, 1<<20)
+	sendAll(t, s, c, 256<<10)
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -208,7 +208,7 @@ func refusedTCP(t *testing.T, from, to tcpEnd) {
 
 // httpBody is what HTTP servers here have to give.
 func httpBody() []byte {
-	b := make([]byte, 1<<20)
+	b := make([]byte, 256<<10)
 	rand.NewChaCha8([32]byte{3}).Read(b)
 	return b
 }
@@ -278,7 +278,7 @@ func nginxHTTP(t *testing.T, r *tcpRig) {
 	for _, once := range [...]bool{false, true} {
 		tr := &http.Transport{DialContext: dialer(r.a, at), DisableKeepAlives: once}
 		client := &http.Client{Transport: tr, Timeout: tcpPatience}
-		for range 3 {
+		for range 2 {
 			if err := fetch(client, "http://"+at.String()+"/body", body); err != nil {
 				t.Errorf("keep-alive %v: %v", !once, err)
 			}
