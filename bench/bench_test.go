@@ -146,7 +146,7 @@ func TestPeersDoWhatTheySay(t *testing.T) {
 					if err == nil {
 						t.Fatal("vimage has TCP: vimageHasTCP can go")
 					}
-					return
+					t.Skip("vimage has no TCP yet: ", err)
 				}
 				if a, ok := isAbsence(err); ok {
 					t.Skip(a)

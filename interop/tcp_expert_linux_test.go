@@ -35,7 +35,11 @@ func expertFile(percent int) string {
 // script asks for is what Linux does, and what tshark says of it is on record.
 func TestTCPLinux(t *testing.T) {
 	eachLoss(t, func(t *testing.T, percent int, fault link.FaultConfig) {
-		if os.Getenv(recordEnv) != "1" {
+		recording := os.Getenv(recordEnv) == "1"
+		if percent != 1 && !recording && !soak() {
+			return // one is enough to know that the script is right
+		}
+		if !recording {
 			wantExpert(t, percent, expert(t, rigConfig{linux: true, fault: fault}))
 			return
 		}
@@ -91,12 +95,6 @@ func expert(t *testing.T, c rigConfig) []string {
 	tcpScript(t, r)
 	if err := r.lab.EndCapture(); err != nil {
 		t.Fatal(err)
-	}
-	if keep := os.Getenv("VIMAGE_KEEP_CAPTURE"); keep != "" {
-		if b, err := os.ReadFile(file); err == nil {
-			err = os.WriteFile(keep, b, 0o644)
-			t.Log("the capture is in ", keep, err)
-		}
 	}
 	return expertCodes(t, file)
 }

@@ -2,7 +2,6 @@ package interop
 
 import (
 	"fmt"
-	"io"
 	"testing"
 	"time"
 
@@ -39,13 +38,25 @@ func TestTCPKernel(t *testing.T) {
 
 // TestTCPKernelBulk sends both ways over links of both usual MTUs, with
 // super-segments and without, as bytes that are compared and as iperf3 counts.
-func TestTCPKernelBulk(t *testing.T) {
+func TestTCPKernelBulk(t *testing.T) { bulkLinks(t, false) }
+
+// TestTCPLinuxBulk is the same between Linux and Linux.
+func TestTCPLinuxBulk(t *testing.T) {
+	if !soak() {
+		t.Skip("a test of the test: VIMAGE_SOAK=1")
+	}
+	bulkLinks(t, true)
+}
+
+func bulkLinks(t *testing.T, linux bool) {
 	for _, mtu := range [...]int{1500, 9000} {
 		for _, offload := range [...]bool{false, true} {
 			t.Run(fmt.Sprintf("MTU %d offload %v", mtu, offload), func(t *testing.T) {
 				ns.Run(t, func(t *testing.T) {
-					needVimageTCP(t)
-					r := newTCPRig(t, rigConfig{mtu: mtu, offload: offload})
+					if !linux {
+						needVimageTCP(t)
+					}
+					r := newTCPRig(t, rigConfig{linux: linux, mtu: mtu, offload: offload})
 					bulkTCP(t, r.a, r.b, 32<<20)
 					bulkTCP(t, r.b, r.a, 32<<20)
 					iperfBothWays(t, r)
@@ -65,7 +76,7 @@ func TestTCPKernelStopsReading(t *testing.T) {
 		t.Run(who, func(t *testing.T) {
 			ns.Run(t, func(t *testing.T) {
 				needVimageTCP(t)
-				r := newTCPRig(t, rigConfig{record: io.Discard, fault: link.FaultConfig{Seed: 1, Delay: time.Millisecond}})
+				r := newTCPRig(t, rigConfig{fault: link.FaultConfig{Seed: 1, Delay: time.Millisecond}})
 				reader, writer := tcpEnd(r.b), r.a
 				if who == "ours" {
 					reader, writer = writer, reader

@@ -182,6 +182,7 @@ func soak() bool { return os.Getenv("VIMAGE_SOAK") == "1" }
 // eachLoss runs f in namespaces of its own for links with various shares of
 // frames lost, in both directions.
 func eachLoss(t *testing.T, f func(t *testing.T, percent int, fault link.FaultConfig)) {
+	t.Helper()
 	for _, percent := range [...]int{0, 1, 5} {
 		t.Run(fmt.Sprintf("loss %d%%", percent), func(t *testing.T) {
 			ns.Run(t, func(t *testing.T) {
