@@ -47,7 +47,7 @@ const (
 
 // cases returns what is measured, in order.
 func cases() []Case {
-	return []Case{
+	all := []Case{
 		udpCase(),
 		forwardCase("forward10", 10),
 		forwardCase("forward100k", 100_000),
@@ -56,6 +56,7 @@ func cases() []Case {
 		createCase("create1k", 1000),
 		createCase("create10k", 10_000),
 	}
+	return append(all, tcpCases()...)
 }
 
 func udpCase() Case {

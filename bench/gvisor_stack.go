@@ -38,7 +38,12 @@ func gvHost(o stack.Options, port stack.LinkEndpoint, a netip.Prefix) (*stack.St
 
 // gvInterface adds an Ethernet interface, its address and the route to its network.
 func gvInterface(s *stack.Stack, id tcpip.NICID, port stack.LinkEndpoint, a netip.Prefix) error {
-	if err := s.CreateNIC(id, ethernet.New(port)); err != nil {
+	return gvAddNIC(s, id, ethernet.New(port), a)
+}
+
+// gvAddNIC is gvInterface for a link that does its own framing.
+func gvAddNIC(s *stack.Stack, id tcpip.NICID, port stack.LinkEndpoint, a netip.Prefix) error {
+	if err := s.CreateNIC(id, port); err != nil {
 		return gvErr("CreateNIC", err)
 	}
 	with := tcpip.AddressWithPrefix{Address: gvAddr(a.Addr()), PrefixLen: a.Bits()}
@@ -58,6 +63,14 @@ func (gvisorPeer) Includes(name string) string {
 		return hosts + " over a pipe; tcpip.Endpoint Write and Read"
 	case "forward10", "forward100k":
 		return "frame copied into a packet buffer, injected, counted by the link endpoint it leaves through"
+	case "tcpbulk", "tcpflood":
+		return hosts + " over a pipe with host GSO and checksums left out, buffers of 4 MiB"
+	case "tcpplain":
+		return hosts + " over a pipe without GSO, buffers of 256 KiB"
+	case tapName:
+		return "the same host on fdbased, which has GSO for sockets only; buffers of 256 KiB out and 1 MiB in"
+	case "tcprtt", "tcpconn", "tcpidle":
+		return hosts + " over a pipe with host GSO; tcpip.Endpoint's calls with waiter.Queue"
 	case "joins":
 		return "socket option; reports go to a link endpoint that discards"
 	case "create1k", "create10k":

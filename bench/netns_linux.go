@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolations returns what to try, in order, to start the process of a peer:
-// Linux gets an anonymous network namespace, in a user namespace if need be.
-func isolations(peer string) []func(*exec.Cmd) {
-	if peer != "linux" {
+// isolations returns what to try, in order, to start the process of a peer's
+// case: where Linux takes part it gets an anonymous network namespace, in a user
+// namespace if need be.
+func isolations(peer, name string) []func(*exec.Cmd) {
+	if peer != "linux" && name != tapName {
 		return []func(*exec.Cmd){func(*exec.Cmd) {}}
 	}
 	asRoot := func(c *exec.Cmd) {
@@ -169,6 +170,15 @@ func (p plug) neighbor(a netip.Addr, mac []byte) error {
 		LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT,
 		IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac),
 	})
+}
+
+// routeTo adds a route by a gateway behind the interface.
+func (p plug) routeTo(dst netip.Prefix, via netip.Addr) error {
+	l, err := p.link()
+	if err != nil {
+		return err
+	}
+	return p.ns.handle.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(dst), Gw: via.AsSlice()})
 }
 
 // received returns how many frames the interface has got.

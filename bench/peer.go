@@ -35,6 +35,10 @@ type Peer interface {
 	// sockets. join makes socket i a member of group; leave ends all memberships.
 	Joins(sockets int) (join func(i int, group netip.Addr) error, leave func() error, err error)
 
+	// TCP joins two hosts by one link of MTU 1500 and returns what opens
+	// connections from the first to the second.
+	TCP(l TCPLink) (TCPHosts, error)
+
 	// Includes says in a few words what the figures of the named case include
 	// or were limited to for this peer; empty if there is nothing to say.
 	Includes(name string) string

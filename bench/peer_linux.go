@@ -33,6 +33,8 @@ func (p *linuxPeer) Includes(name string) string {
 		return calls
 	case "forward10", "forward100k":
 		return fmt.Sprintf("includes the generator (AF_PACKET sendmmsg past the qdisc in one namespace, veth to the router; %.2f µs measured alone) and the receiving veth, where frames are counted and dropped as another host's", p.generator)
+	case "tcpbulk", "tcpplain", "tcprtt", "tcpconn", "tcpflood":
+		return calls + ", CUBIC; with what ksoftirqd uses meanwhile"
 	case "joins":
 		return "IP_ADD_MEMBERSHIP on an interface that is a veth's end"
 	case "create1k", "create10k":

@@ -14,7 +14,7 @@ type linuxPeer struct{}
 
 func newLinux(bool) Peer { return linuxPeer{} }
 
-func isolations(string) []func(*exec.Cmd) {
+func isolations(string, string) []func(*exec.Cmd) {
 	return []func(*exec.Cmd){func(*exec.Cmd) {}}
 }
 
@@ -37,5 +37,7 @@ func (p linuxPeer) Create() (func(netip.Prefix) error, error) { return nil, p.ab
 func (p linuxPeer) Joins(int) (func(int, netip.Addr) error, func() error, error) {
 	return nil, nil, p.absent()
 }
+
+func (p linuxPeer) TCP(TCPLink) (TCPHosts, error) { return TCPHosts{}, p.absent() }
 
 func (linuxPeer) Includes(string) string { return "" }

@@ -25,6 +25,10 @@ func (vimagePeer) Includes(name string) string {
 		return hosts + " on an Epair; UDPConn Write and Read"
 	case "forward10", "forward100k":
 		return "frame copied into a buffer, queued at the interface, counted by the port it leaves through"
+	case "tcpbulk", "tcpplain", "tcprtt", "tcpconn", "tcpshards", "tcpflood", "tcpidle":
+		return hosts + " on an Epair; net.Conn of Dial and Listen"
+	case tapName:
+		return hosts + " on a TAP with vnet_hdr"
 	case "joins":
 		return "reports go to a port that discards"
 	case "create1k", "create10k":

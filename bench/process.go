@@ -51,7 +51,7 @@ func startProcess(peer, name string, quick bool) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := launch(peer, func() *exec.Cmd {
+	p, err := launch(peer, name, func() *exec.Cmd {
 		return exec.Command(self, "-serve", peer+"/"+name, "-quick="+strconv.FormatBool(quick))
 	})
 	if err != nil {
@@ -67,9 +67,9 @@ func startProcess(peer, name string, quick bool) (*process, error) {
 }
 
 // launch starts a command, in the isolation its peer needs.
-func launch(peer string, command func() *exec.Cmd) (*process, error) {
+func launch(peer, name string, command func() *exec.Cmd) (*process, error) {
 	var err error
-	for _, isolate := range isolations(peer) {
+	for _, isolate := range isolations(peer, name) {
 		cmd := command()
 		isolate(cmd)
 		cmd.Stderr = os.Stderr

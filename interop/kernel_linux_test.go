@@ -39,7 +39,16 @@ type kernel struct {
 // the lab. A segment that snoops treats the host's port as any other.
 func addKernel(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Config, snoop bool) *kernel {
 	t.Helper()
-	p := netip.MustParsePrefix(addr)
+	return joinKernel(t, n, name, addr, cfg, lab.SwitchConfig{
+		Subnet: netip.MustParsePrefix(addr).Masked(), BridgeConfig: link.BridgeConfig{NoSnooping: !snoop, MTU: mtu},
+	})
+}
+
+// joinKernel is addKernel with all that can be said of the segment, whose MTU is
+// that of the host.
+func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg lab.SwitchConfig) *kernel {
+	t.Helper()
+	p, mtu := netip.MustParsePrefix(addr), seg.MTU
 	k := &kernel{Host: linuxlab.Host{Net: ns.New(t), Addr: p.Addr()}}
 	cfg.Name = linuxlab.NIC
 	k.IP(t, "tuntap", "add", "dev", cfg.Name, "mode", "tap")
@@ -59,7 +68,7 @@ func addKernel(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Con
 		t.Fatal(err)
 	}
 	n.OnClose(func() { w.Close() })
-	k.seg = n.Switch(name, lab.SwitchConfig{Subnet: p.Masked(), BridgeConfig: link.BridgeConfig{NoSnooping: !snoop, MTU: mtu}})
+	k.seg = n.Switch(name, seg)
 	link.Join(k.seg.Bridge().AddPort(), w)
 	return k
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/link"
+)
+
+// vmPlain is a port that takes no super-segments.
+type vmPlain struct{ link.Port }
+
+// Props implements link.Port.
+func (p vmPlain) Props() link.Props {
+	props := p.Port.Props()
+	props.Segments = true
+	return props
+}
+
+// Sharded implements sharded.
+func (vimagePeer) Sharded() {}
+
+// TCP implements Peer.
+func (vimagePeer) TCP(l TCPLink) (TCPHosts, error) {
+	w := vimage.NewWorld(vimage.Config{})
+	wire := link.NewEpair(wireMTU)
+	ports := [2]link.Port{wire.A(), wire.B()}
+	addrs := [2]netip.Prefix{addrA(), addrB()}
+	var hosts [2]*vimage.Stack
+	for i, port := range ports {
+		if l.Plain {
+			port = vmPlain{port}
+		}
+		s, err := w.NewStack(strconv.Itoa(i), vimage.StackConfig{Shards: l.Shards})
+		if err != nil {
+			return TCPHosts{}, err
+		}
+		if _, err := vmInterface(s, "eth0", port, nil, addrs[i]); err != nil {
+			return TCPHosts{}, err
+		}
+		hosts[i] = s
+	}
+	h := TCPHosts{}
+	var err error
+	if h.Open, err = vmOpener(hosts[0], hosts[1]); err != nil {
+		return h, err
+	}
+	if l.Flood {
+		h.Flood, err = vmFlood(w, hosts[1])
+	}
+	return h, err
+}
+
+// vmFlood gives a host a second interface and returns what hands it frames there.
+func vmFlood(w *vimage.World, s *vimage.Stack) (func(n int) error, error) {
+	in := new(vmPort)
+	if _, err := vmInterface(s, "eth1", in, routerInMAC(), routerOut()); err != nil {
+		return nil, err
+	}
+	if err := s.AddRoute(vimage.Route{Dst: synSources(), Gateway: gateway()}); err != nil {
+		return nil, err
+	}
+	frames := synFlood(routerInMAC(), routerOut().Addr())
+	sched := w.Internal().Sched()
+	next := 0
+	return func(n int) error {
+		r := sched.Get()
+		for range n {
+			in.receive(r, frames[next%len(frames)])
+			next++
+		}
+		r.Done()
+		return nil
+	}, nil
+}
+
+// vmOpener has one host listen and returns what connects the other to it.
+func vmOpener(a, b *vimage.Stack) (func() (Stream, Stream, error), error) {
+	var listeners []net.Listener
+	for i := range tcpPorts {
+		l, err := b.Listen("tcp", ":"+strconv.Itoa(tcpPort+i))
+		if err != nil {
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return inTurn(func(i int) (Stream, error) { return vmDial(a, i) }, func(i int) (Stream, error) { return listeners[i].Accept() }), nil
+}
+
+// vmDial connects to the i-th port of addrB.
+func vmDial(s *vimage.Stack, i int) (Stream, error) {
+	return s.Dial("tcp", netip.AddrPortFrom(addrB().Addr(), uint16(tcpPort+i)).String())
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// tapCases is empty where there are no TAP devices.
+func tapCases() []Case { return nil }

@@ -1,0 +1,88 @@
+package interop
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/interop/ns"
+	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage/link"
+)
+
+// vimageHasTCP goes, together with needVimageTCP and its calls, when
+// Stack.Listen does "tcp".
+const vimageHasTCP = false
+
+// needVimageTCP skips a test of what is not there yet.
+func needVimageTCP(t *testing.T) {
+	t.Helper()
+	if vimageHasTCP {
+		return
+	}
+	if l, err := lab.New(t).Host("h").Listen("tcp4", ":0"); err == nil {
+		l.Close()
+		t.Fatal("vimage has TCP: needVimageTCP must go")
+	}
+	t.Skip("vimage has no TCP yet")
+}
+
+// TestTCPKernel is the script between vimage and Linux: tshark may say nothing
+// that it does not say of Linux with Linux.
+func TestTCPKernel(t *testing.T) {
+	eachLoss(t, func(t *testing.T, percent int, fault link.FaultConfig) {
+		needVimageTCP(t)
+		wantExpert(t, percent, expert(t, rigConfig{fault: fault}))
+	})
+}
+
+// TestTCPKernelBulk sends both ways over links of both usual MTUs, with
+// super-segments and without, as bytes that are compared and as iperf3 counts.
+func TestTCPKernelBulk(t *testing.T) { bulkLinks(t, false) }
+
+// TestTCPLinuxBulk is the same between Linux and Linux.
+func TestTCPLinuxBulk(t *testing.T) {
+	if !soak() {
+		t.Skip("a test of the test: VIMAGE_SOAK=1")
+	}
+	bulkLinks(t, true)
+}
+
+func bulkLinks(t *testing.T, linux bool) {
+	for _, mtu := range [...]int{1500, 9000} {
+		for _, offload := range [...]bool{false, true} {
+			t.Run(fmt.Sprintf("MTU %d offload %v", mtu, offload), func(t *testing.T) {
+				ns.Run(t, func(t *testing.T) {
+					if !linux {
+						needVimageTCP(t)
+					}
+					r := newTCPRig(t, rigConfig{linux: linux, mtu: mtu, offload: offload})
+					bulkTCP(t, r.a, r.b, 32<<20)
+					bulkTCP(t, r.b, r.a, 32<<20)
+					iperfBothWays(t, r)
+					r.b.wantCleanCounters(t)
+				})
+			})
+		}
+	}
+}
+
+// TestTCPKernelStopsReading has either end not read for a minute.
+func TestTCPKernelStopsReading(t *testing.T) {
+	if !soak() {
+		t.Skip("takes two minutes: VIMAGE_SOAK=1")
+	}
+	for _, who := range [...]string{"Linux", "ours"} {
+		t.Run(who, func(t *testing.T) {
+			ns.Run(t, func(t *testing.T) {
+				needVimageTCP(t)
+				r := newTCPRig(t, rigConfig{fault: link.FaultConfig{Seed: 1, Delay: time.Millisecond}})
+				reader, writer := tcpEnd(r.b), r.a
+				if who == "ours" {
+					reader, writer = writer, reader
+				}
+				stopReading(t, reader, writer, time.Minute)
+			})
+		})
+	}
+}
