@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed88948545/vimage"
 )
 
 func TestTrafficIsTheSameForAll(t *testing.T) {
@@ -217,5 +219,48 @@ func TestLockProfileIsRead(t *testing.T) {
 		"6000 1 @ 0x3\n#\t0x3\tmain.g+0x1\t/w/g.go:9\n")
 	if p.all != 8 || p.waited["main.f+0x5 f.go:7"] != 2 || p.waited["main.g+0x1 g.go:9"] != 6 {
 		t.Errorf("read as %+v", p)
+	}
+}
+
+// TestShardsAreCompared has hosts that have none stand for those that have.
+func TestShardsAreCompared(t *testing.T) {
+	p := newGvisor()
+	var pair [2][][2]Stream
+	for i := range pair {
+		var err error
+		if pair[i], err = openMany(p, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a round must leave the connections as it found them
+		r, err := compareShards(p, pair[0], pair[1], 50*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range shardCase().Rows {
+			if f, ok := r[row.Name]; !ok || f.Value < 0 {
+				t.Errorf("%s: %v", row.Name, f)
+			}
+		}
+	}
+}
+
+func TestFloodReachesVimage(t *testing.T) {
+	w := vimage.NewWorld(vimage.Config{})
+	s, err := w.NewStack("b", vimage.StackConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood, err := vmFlood(w, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 100
+	if err := flood(n); err != nil {
+		t.Fatal(err)
+	}
+	w.Settle()
+	if got := s.Counters()["ip.received"]; got != n {
+		t.Errorf("%d SYNs of %d came: %v", got, n, s.Counters())
 	}
 }
