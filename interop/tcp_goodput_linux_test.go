@@ -175,7 +175,6 @@ func TestTCPGoodput(t *testing.T) {
 	for _, p := range paths(soak()) {
 		t.Run(p.String(), func(t *testing.T) {
 			ns.Run(t, func(t *testing.T) {
-				needVimageTCP(t)
 				want, ok := recordedGoodput(t)[p.String()]
 				if !ok {
 					t.Fatal("no figure of Linux is on record")

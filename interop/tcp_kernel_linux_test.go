@@ -6,32 +6,13 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/interop/ns"
-	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
-
-// vimageHasTCP goes, together with needVimageTCP and its calls, when
-// Stack.Listen does "tcp".
-const vimageHasTCP = false
-
-// needVimageTCP skips a test of what is not there yet.
-func needVimageTCP(t *testing.T) {
-	t.Helper()
-	if vimageHasTCP {
-		return
-	}
-	if l, err := lab.New(t).Host("h").Listen("tcp4", ":0"); err == nil {
-		l.Close()
-		t.Fatal("vimage has TCP: needVimageTCP must go")
-	}
-	t.Skip("vimage has no TCP yet")
-}
 
 // TestTCPKernel is the script between vimage and Linux: tshark may say nothing
 // that it does not say of Linux with Linux.
 func TestTCPKernel(t *testing.T) {
 	eachLoss(t, func(t *testing.T, percent int, fault link.FaultConfig) {
-		needVimageTCP(t)
 		wantExpert(t, percent, expert(t, rigConfig{fault: fault}))
 	})
 }
@@ -54,7 +35,6 @@ func bulkLinks(t *testing.T, linux bool) {
 			t.Run(fmt.Sprintf("MTU %d offload %v", mtu, offload), func(t *testing.T) {
 				ns.Run(t, func(t *testing.T) {
 					if !linux {
-						needVimageTCP(t)
 					}
 					r := newTCPRig(t, rigConfig{linux: linux, mtu: mtu, offload: offload})
 					bulkTCP(t, r.a, r.b, 32<<20)
@@ -75,7 +55,6 @@ func TestTCPKernelStopsReading(t *testing.T) {
 	for _, who := range [...]string{"Linux", "ours"} {
 		t.Run(who, func(t *testing.T) {
 			ns.Run(t, func(t *testing.T) {
-				needVimageTCP(t)
 				r := newTCPRig(t, rigConfig{fault: link.FaultConfig{Seed: 1, Delay: time.Millisecond}})
 				reader, writer := tcpEnd(r.b), r.a
 				if who == "ours" {
