@@ -132,9 +132,6 @@ func TestCasesAreChosenByName(t *testing.T) {
 	}
 }
 
-// vimageHasTCP goes, with all that asks for it, when Stack.Listen does "tcp".
-const vimageHasTCP = false
-
 // TestPeersDoWhatTheySay runs each verb once: every datagram, copy and frame
 // must arrive.
 func TestPeersDoWhatTheySay(t *testing.T) {
@@ -144,12 +141,6 @@ func TestPeersDoWhatTheySay(t *testing.T) {
 		for _, c := range small {
 			t.Run(p.name+"/"+c.Name, func(t *testing.T) {
 				m, err := c.prepare(p.Peer)
-				if !vimageHasTCP && p.name == "vimage" && strings.HasPrefix(c.Name, "tcp") {
-					if err == nil {
-						t.Fatal("vimage has TCP: vimageHasTCP can go")
-					}
-					t.Skip("vimage has no TCP yet: ", err)
-				}
 				if a, ok := isAbsence(err); ok {
 					t.Skip(a)
 				}

@@ -19,7 +19,7 @@ func newVimage() Peer { return vimagePeer{} }
 
 // Includes implements Peer.
 func (vimagePeer) Includes(name string) string {
-	const hosts = "stacks with ARP, IPv4, ICMP, IGMP, UDP (no TCP yet)"
+	const hosts = "stacks with ARP, IPv4, ICMP, IGMP, UDP, TCP"
 	switch name {
 	case "udp64", "fanout1", "fanout100", "fanout1000":
 		return hosts + " on an Epair; UDPConn Write and Read"
