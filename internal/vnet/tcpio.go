@@ -33,7 +33,7 @@ func (s *TCPSock) Read(to []byte, wait bool) (int, error) {
 	if s.in.MustTell() {
 		p := pass{r: r}
 		s.sh.lock(&p)
-		if !s.buried && s.conn.Read(s.in.Taken()) {
+		if !s.buried {
 			s.sh.touch(s)
 		}
 		s.sh.unlock(&p)
@@ -167,9 +167,7 @@ func (s *TCPSock) ReadPieces(f func([]byte) (int, error), wait bool) (int, error
 func (s *TCPSock) tellRead() {
 	if s.in.MustTell() {
 		s.with(func(*pass, *tcpRoom) {
-			if s.conn.Read(s.in.Taken()) {
-				s.sh.touch(s)
-			}
+			s.sh.touch(s)
 		})
 	}
 }

@@ -30,6 +30,7 @@ type TCPSock struct {
 	readable uint64     // offset up to which in has been given the stream
 	acked    uint64     // offset up to which out has been acknowledged
 	mark     uint64     // offset behind urgent data
+	told     uint64     // what conn knows to have been read
 	fib      uint32
 	chunk    atomic.Int32 // most bytes of one chunk of out
 	soft     syscall.Errno
@@ -126,7 +127,7 @@ func (s *TCPSock) tuned(p *pass) {
 		}
 	}
 	limit := s.conn.RcvLimit()
-	s.in.TellAt(s.in.Taken() + uint64(min(max(2*mss, limit/4), limit/2)))
+	s.in.TellAt(s.told + uint64(min(max(2*mss, limit/4), limit/2)))
 }
 
 // LocalAddr returns the socket's own address and port.
@@ -163,7 +164,7 @@ func (s *TCPSock) Close() bool {
 	}
 	s.out.Close()
 	s.with(func(p *pass, t *tcpRoom) {
-		s.conn.Read(s.in.Taken())
+		s.hear()
 		s.conn.Close(s.sh.tcpEnv(p), p.r.Now(), &t.ev)
 		s.sh.happened(p, s)
 	})
