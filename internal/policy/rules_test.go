@@ -28,7 +28,7 @@ const (
 
 	leaves = "internal/wire internal/clock internal/table"
 	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
-	core   = below + " internal/vnet internal/control internal/jail ."
+	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
 
@@ -51,8 +51,8 @@ var rules = []rule{
 
 	{pkg: "internal/sockbuf", may: leaves + " internal/pkt",
 		why: "the receive queue of a socket: where packets wait for goroutines"},
-	{pkg: "internal/socket", may: leaves + " internal/pkt internal/sockbuf internal/netisr",
-		why: "a socket as its user sees it; knows no stack"},
+	{pkg: "internal/socket", may: leaves + " internal/pkt internal/sockbuf internal/netisr internal/proto/pcb internal/proto/tcp",
+		why: "a socket as its user sees it: options, queue, ports; knows no stack"},
 	{pkg: "internal/pfil", may: leaves + " internal/pkt internal/netisr",
 		why: "what a packet filter sees and may decide: filters need no stack"},
 	{pkg: "internal/vars", may: leaves + " internal/pkt internal/proto/...",
@@ -85,11 +85,13 @@ var rules = []rule{
 		why: "real devices: one operating system or dependency each, one reader goroutine each"},
 	{pkg: "internal/vnet", may: below, mods: xmods,
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
-	{pkg: "internal/control", may: below + " internal/vnet", mods: xmods,
+	{pkg: "internal/usrreq", may: below + " internal/vnet", mods: xmods,
+		why: "what users of sockets ask for: packets run below it"},
+	{pkg: "internal/control", may: below + " internal/vnet internal/usrreq", mods: xmods,
 		why: "changes stacks: packets run below it"},
-	{pkg: "internal/jail", may: below + " internal/vnet internal/control", mods: xmods,
+	{pkg: "internal/jail", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
 		why: "owns stacks"},
-	{pkg: ".", may: below + " internal/vnet internal/control internal/jail", mods: xmods, goFiles: many,
+	{pkg: ".", may: below + " internal/vnet internal/usrreq internal/control internal/jail", mods: xmods, goFiles: many,
 		why: "the front door: what users import"},
 	{pkg: "ipv4", may: core, mods: xmods, goFiles: many,
 		why: "drop-in for golang.org/x/net/ipv4"},

@@ -62,14 +62,14 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *ic
 // choice to the route.
 func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
 	var h hop
-	local := p.v.isOurs(dst)
+	local := p.v.IsOurs(dst)
 	if !local {
 		if why := sh.st.route(p.v, p.m.FIB, dst, &h); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
 	}
-	if !src.IsValid() || !p.v.isOurs(src) {
+	if !src.IsValid() || !p.v.IsOurs(src) {
 		if src = dst; !local {
 			src = h.source()
 		}

@@ -15,7 +15,7 @@ import (
 // at its first use.
 func (sh *shard) igmpHost(p *pass, c *ifConf) *igmp.Host {
 	if c.igmp == nil {
-		h := igmp.NewHost(&p.v.tun.IGMP, sh.st.rand(), c.flags&FlagLoopback != 0 || c.flags&FlagMulticast == 0)
+		h := igmp.NewHost(&p.v.tun.IGMP, sh.st.Rand(), c.flags&FlagLoopback != 0 || c.flags&FlagMulticast == 0)
 		c.Iface.igmp = &h
 	}
 	return c.igmp
@@ -39,7 +39,7 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	}
 	m := igmp.Packet{
 		Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), RouterAlert: ip.HasRouterAlert(),
-		Own: p.v.isOurs(ip.Src()), SumOK: b.Sum != pkt.SumUnknown, Payload: ip.Payload(),
+		Own: p.v.IsOurs(ip.Src()), SumOK: b.Sum != pkt.SumUnknown, Payload: ip.Payload(),
 	}
 	v := sh.igmpHost(p, p.in).Input(p.r.Now(), sh.igmpEnv(p), &m)
 	sh.pullIGMP(p, p.in)

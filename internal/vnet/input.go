@@ -90,7 +90,7 @@ func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
 	if dst[0] == 127 || dst[0] == 0 {
 		return pkt.BadDest
 	}
-	if p.v.tun.IP.SourceCheck != 0 && p.v.isOurs(ip.Src()) {
+	if p.v.tun.IP.SourceCheck != 0 && p.v.IsOurs(ip.Src()) {
 		return pkt.BadSource
 	}
 	return pkt.NoReason
@@ -115,7 +115,7 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	dst := ip.Dst4()
 	switch {
-	case p.m.NextHop.IsValid() && p.v.isOurs(p.m.NextHop):
+	case p.m.NextHop.IsValid() && p.v.IsOurs(p.m.NextHop):
 		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)

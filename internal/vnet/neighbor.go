@@ -43,7 +43,7 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	// Most broadcasts are about others: the answer to those must not make a table.
-	if p.in.arp == nil && p.v.tun.ARP.ProxyAll == 0 && !p.v.isOurs(a.TargetIP()) && !p.v.isOurs(a.SenderIP()) {
+	if p.in.arp == nil && p.v.tun.ARP.ProxyAll == 0 && !p.v.IsOurs(a.TargetIP()) && !p.v.IsOurs(a.SenderIP()) {
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}

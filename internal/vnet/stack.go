@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/link"
 )
@@ -23,8 +24,8 @@ type Stack struct {
 	more       []shard // beyond the first
 	udp        pcb.Table[Sock, *Sock]
 	tcp        atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
-	groups     groups
-	raws       rawSocks
+	groups     Groups
+	raws       table.List[*Sock]
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
@@ -104,21 +105,20 @@ func (st *Stack) Closed() bool { return st.closed.Load() }
 // World returns the world the stack is in.
 func (st *Stack) World() *World { return st.world }
 
-// rand returns a random number. It may be called from anywhere.
-func (st *Stack) rand() uint64 {
+// Rand returns a random number. It may be called from anywhere.
+func (st *Stack) Rand() uint64 {
 	s := st.random.Add(0x9e3779b97f4a7c15) - 0x9e3779b97f4a7c15
 	return splitmix(&s)
 }
 
-// Shut is the first part of removing a stack: it becomes invisible and its
-// sockets report net.ErrClosed. It returns false where that was done before.
+// Shut is the first part of removing a stack: it becomes invisible, and no socket
+// can be made in it any more. It returns false where that was done before.
 func (st *Stack) Shut() bool {
 	if !st.world.hide(st) {
 		return false
 	}
 	st.closed.Store(true)
-	st.closeTCP()
-	st.closeSocks()
+	st.TCPPorts().Close()
 	return true
 }
 
@@ -131,38 +131,4 @@ func (st *Stack) Free() {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()
-}
-
-// register and unregister keep the list of the stack's sockets. Shard 0 is
-// locked.
-func (st *Stack) register(s *Sock) {
-	if s.next = st.socks; s.next != nil {
-		s.next.prev = s
-	}
-	st.socks = s
-}
-
-func (st *Stack) unregister(s *Sock) {
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else if st.socks == s {
-		st.socks = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
-}
-
-// closeSocks closes every socket.
-func (st *Stack) closeSocks() {
-	for {
-		st.sh.mu.Lock()
-		s := st.socks
-		st.sh.mu.Unlock()
-		if s == nil {
-			return
-		}
-		s.Close()
-	}
 }

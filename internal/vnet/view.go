@@ -106,8 +106,18 @@ func (v *View) localOf(a netip.Addr) *localAddr {
 	return &v.local[i]
 }
 
-// isOurs tells whether a is a unicast address of this stack.
-func (v *View) isOurs(a netip.Addr) bool {
+// View returns the stack as the path sees it now.
+func (st *Stack) View() *View { return st.view.Load() }
+
+// Tunables returns the stack's page.
+func (v *View) Tunables() *vars.Tunables { return v.tun }
+
+// Hears tells whether packets to this stack may have the destination a, which
+// is no group.
+func (v *View) Hears(a netip.Addr) bool { return v.localOf(a) != nil }
+
+// IsOurs tells whether a is a unicast address of this stack.
+func (v *View) IsOurs(a netip.Addr) bool {
 	l := v.localOf(a)
 	return l != nil && !l.broadcast
 }
