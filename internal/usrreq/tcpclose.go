@@ -14,10 +14,7 @@ func (s TCPSock) Closed() bool { return s.Out().Closed() }
 // that nothing more comes. Calls that block fail with net.ErrClosed. It returns
 // false where it was closed already.
 func (s TCPSock) Close() bool {
-	return s.close(func(c *vnet.TCPCall) {
-		c.Conn.Read(s.In().Taken())
-		c.Conn.Close(c.Env, c.Now(), c.Event)
-	})
+	return s.close(func(c *vnet.TCPCall) { c.Conn.Close(c.Env, c.Now(), c.Event) })
 }
 
 // Abort closes the socket with a reset: what was written and not yet

@@ -145,7 +145,7 @@ func (sh *shard) refuseTCP(p *pass, k *tcpKey, b *pkt.Buf, n int) {
 // toConn gives a segment of which data is the payload to its connection.
 func (sh *shard) toConn(p *pass, s *TCPSock, b *pkt.Buf, data []byte, ecn tcp.ECN) {
 	t := sh.rooms.tcp
-	s.conn.Read(s.in.Taken()) // so that what is sent announces the window as it is
+	s.hear()
 	s.conn.Input(sh.tcpEnv(p), p.r.Now(), &t.hdr, len(data), ecn, &t.ev)
 	if t.ev.From < t.ev.To {
 		sh.keep(p, s, b, data[t.ev.From:t.ev.To])

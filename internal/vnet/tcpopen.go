@@ -102,12 +102,12 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 		p.r.Cache.Free(b)
 		return
 	}
-	sh.accept(p, l, o, k, &hs, b, data, ecn)
+	sh.accept(p, l, o, k, &par, &hs, b, data, ecn)
 }
 
 // accept makes a connection of a handshake. Connections take the listener's
 // options as they are now (behaviour 4.3, rule 4).
-func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey, hs *syn.Handshake, b *pkt.Buf, data []byte, ecn tcp.ECN) {
+func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey, par *syn.Listen, hs *syn.Handshake, b *pkt.Buf, data []byte, ecn tcp.ECN) {
 	t, st := sh.rooms.tcp, sh.st
 	s := st.newTCP(sh, *k, o)
 	s.lst, s.FIB = l, o.FIB
@@ -115,7 +115,7 @@ func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey
 	o.Config(&g)
 	s.configure(p, &g)
 	t.conns.Put(k.hash(st.world.seed), s)
-	was := handshake(hs, p.v)
+	was := handshake(hs, par.Window)
 	was.Data, was.Window = len(data), t.hdr.Window
 	s.conn.Accept(sh.tcpEnv(p), p.r.Now(), &g, &was, &t.ev)
 	if !hs.FastOpen {
@@ -130,12 +130,13 @@ func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey
 	sh.happened(p, s)
 }
 
-// handshake translates what syn says into what tcp wants to know.
-func handshake(hs *syn.Handshake, v *View) tcp.Handshake {
+// handshake translates what syn says, and the window it offered, into what tcp
+// wants to know.
+func handshake(hs *syn.Handshake, window int) tcp.Handshake {
 	return tcp.Handshake{
 		ISS: hs.ISS, IRS: hs.IRS, MSS: hs.MSS, HasScale: hs.Scaled, RcvScale: hs.RecvScale, SndScale: hs.SendScale,
 		SACK: hs.SACK, HasTime: hs.Timestamps, TSRecent: hs.TSRecent, TSOffset: hs.TSOffset, ECN: hs.ECN,
-		RcvWnd: min(int(v.tun.TCP.RcvSpace), 65535), Rexmit: int(hs.Rexmits), RTT: hs.RTT, FastOpen: hs.FastOpen,
+		RcvWnd: min(window, 65535), Rexmit: int(hs.Rexmits), RTT: hs.RTT, FastOpen: hs.FastOpen,
 	}
 }
 

@@ -42,12 +42,24 @@ const maxSuper = 65160
 
 // outTCP sends what a connection has to send.
 func (sh *shard) outTCP(p *pass, s *TCPSock) {
-	t := sh.rooms.tcp
 	if s.route.wayTo(sh.st, p.v, s.FIB, s.Remote.Addr()) && s.route.why == pkt.NoReason {
 		s.conn.SetMSS(s.route.mtu - ipTCPLen)
 	}
-	env := sh.tcpEnv(p)
 	p.in, p.m = nil, pkt.Meta{FIB: s.FIB}
+	for {
+		s.hear()
+		sh.pull(p, s)
+		if s.tuned(p); !s.in.MustTell() {
+			return
+		}
+		// The user has read on meanwhile, and may have looked at what TellAt said
+		// before: it is for us to notice.
+	}
+}
+
+// pull sends the segments that the room has.
+func (sh *shard) pull(p *pass, s *TCPSock) {
+	t, env := sh.rooms.tcp, sh.tcpEnv(p)
 	for s.conn.Next(env, p.r.Now(), &t.out) {
 		if s.route.why != pkt.NoReason {
 			sh.rare().DroppedFrames[s.route.why]++
@@ -55,7 +67,12 @@ func (sh *shard) outTCP(p *pass, s *TCPSock) {
 		}
 		sh.sendSegment(p, s, &t.out)
 	}
-	s.tuned(p)
+}
+
+// hear tells the room how much the user has read.
+func (s *TCPSock) hear() {
+	s.told = s.in.Taken()
+	s.conn.Read(s.told)
 }
 
 // sendSegment sends a segment; one that reaches from one chunk of the send buffer

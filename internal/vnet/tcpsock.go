@@ -38,6 +38,7 @@ type TCPSock struct {
 	readable uint64       // offset up to which in has been given the stream
 	acked    uint64       // offset up to which out has been acknowledged
 	mark     uint64       // offset behind urgent data
+	told     uint64       // what conn knows to have been read
 	chunk    atomic.Int32 // most bytes of one chunk of out
 	over     tcp.What     // Closed or TimeWait
 	dirty    bool
@@ -105,7 +106,7 @@ func (s *TCPSock) tuned(p *pass) {
 		}
 	}
 	limit := s.conn.RcvLimit()
-	s.in.TellAt(s.in.Taken() + uint64(min(max(2*mss, limit/4), limit/2)))
+	s.in.TellAt(s.told + uint64(min(max(2*mss, limit/4), limit/2)))
 }
 
 // LocalAddr returns the socket's own address and port.
@@ -133,27 +134,39 @@ type TCPCall struct {
 
 // Inspect runs f on the connection, sends nothing, and tells whether that is not
 // over yet.
-func (s *TCPSock) Inspect(f func(c *TCPCall)) bool { return s.call(f, false) }
+func (s *TCPSock) Inspect(f func(c *TCPCall)) (alive bool) {
+	s.locked(func(p *pass) {
+		f(s.call(p))
+		alive = !s.buried
+	})
+	return alive
+}
 
-// Update runs f on a connection that is not over, does what the event that f
-// fills in asks for, and sends what there is to send then. It returns false
-// where the connection is over.
-func (s *TCPSock) Update(f func(c *TCPCall)) bool { return s.call(f, true) }
+// Update runs f on a connection that is not over and knows how much was read, does
+// what the event that f fills in asks for, and sends what there is to send then.
+// It returns false where the connection is over.
+func (s *TCPSock) Update(f func(c *TCPCall)) (alive bool) {
+	s.locked(func(p *pass) {
+		if alive = !s.buried; alive {
+			s.hear()
+			f(s.call(p))
+			s.sh.happened(p, s)
+		}
+	})
+	return alive
+}
 
-func (s *TCPSock) call(f func(c *TCPCall), update bool) bool {
+func (s *TCPSock) locked(f func(p *pass)) {
 	r := s.st.world.sched.Get()
 	p := pass{r: r}
 	s.sh.lock(&p)
-	alive := !s.buried
-	if alive || !update {
-		ev := &s.sh.rooms.tcp.ev
-		*ev = tcp.Event{}
-		f(&TCPCall{r, &s.conn, s.sh.tcpEnv(&p), ev})
-		if update {
-			s.sh.happened(&p, s)
-		}
-	}
+	f(&p)
 	s.sh.unlock(&p)
 	r.Done()
-	return alive
+}
+
+func (s *TCPSock) call(p *pass) *TCPCall {
+	ev := &s.sh.rooms.tcp.ev
+	*ev = tcp.Event{}
+	return &TCPCall{p.r, &s.conn, s.sh.tcpEnv(p), ev}
 }

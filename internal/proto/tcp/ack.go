@@ -10,11 +10,6 @@ import (
 // §3.10.7.4, fifth) and tells whether the segment is to be looked at further.
 func (c *Conn) inAck(e *Env, now clock.Time, s *seg, ev *Event) bool {
 	una, nxt, ack := c.snd.Una(), c.snd.Nxt(), s.h.Ack
-	if c.probing && ack == nxt.Add(1) && nxt != c.finEnd() {
-		// The byte of a window probe has been taken: now it was sent, then.
-		c.snd.Sent(&e.L, c.probeAt, nxt, ack)
-		nxt, c.probing = ack, false
-	}
 	if nxt.Less(ack) {
 		e.S.RcvAckTooMu++
 		c.challenge(e, now) // RFC 5961 §5.2

@@ -121,6 +121,8 @@ func (c *Conn) sendReset(e *Env, now clock.Time, o *Out) bool {
 	}
 	c.rst = false
 	o.Hdr.Seq, o.Hdr.Ack, o.Hdr.Flags = c.snd.Nxt(), c.rcvNxt, wire.RST|wire.ACK
+	// The window as it was, or what crosses the reset looks sent against a closed one.
+	o.Hdr.Window = uint16(min(max(c.rcvAdv.Sub(c.rcvNxt), 0)>>c.rcvScale, maxWindow))
 	if c.time { // RFC 7323 §5.2
 		o.Hdr.Options.HasTime = true
 		o.Hdr.Options.TSVal, o.Hdr.Options.TSEcr = stamp(now)+c.tsOff, c.tsRecent

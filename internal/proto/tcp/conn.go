@@ -50,7 +50,6 @@ type Conn struct {
 	userAt    clock.Time // user timeout, while something is overdue
 	lastRcv   clock.Time // last acceptable segment
 	lastData  clock.Time // last one with data
-	probeAt   clock.Time // when the byte at snd.Nxt was sent as a probe
 	warAt     clock.Time // since when war counts challenge ACKs
 
 	autoAt   clock.Time // receive buffer: when this round trip began,
@@ -80,16 +79,16 @@ type Conn struct {
 	small       bool // sndSmall is not acknowledged yet
 	troubled    bool // something was sent again, and what was in flight then still is
 
-	ipv6, noDelay, cork            bool
-	sack, time, scale, ecn         bool
-	echo, ecnSeen                  bool // congestion to be echoed; a CE was seen
-	fin, finRcvd                   bool // the user will write no more; the peer has
-	orphan                         bool // no user any more
-	passive, fastOpen              bool
-	rcvFixed, sndFixed             bool // buffers that do not follow
-	urgOut, urgIn, probed, probing bool
-	forced, keepProbe, synAck      bool
-	rst, refused                   bool // a reset ends the connection; one answers a segment
+	ipv6, noDelay, cork       bool
+	sack, time, scale, ecn    bool
+	echo, ecnSeen             bool // congestion to be echoed; a CE was seen
+	fin, finRcvd              bool // the user will write no more; the peer has
+	orphan                    bool // no user any more
+	passive, fastOpen         bool
+	rcvFixed, sndFixed        bool // buffers that do not follow
+	urgOut, urgIn, probed     bool
+	forced, keepProbe, synAck bool
+	rst, refused              bool // a reset ends the connection; one answers a segment
 
 	rcvSegs, rcvDataSegs uint32
 	sndSegs, sndDataSegs uint32

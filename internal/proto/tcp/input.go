@@ -154,7 +154,8 @@ func (c *Conn) trim(e *Env, now clock.Time, s *seg) bool {
 	}
 	// Deviation: what lies just behind the window and has no payload, an
 	// acknowledgment or a FIN, takes no room and is let in.
-	if at := s.seq.Sub(c.rcvNxt); at > wnd || s.n > 0 && at == wnd && wnd > 0 {
+	// At exactly half of all numbers away it is neither old nor new: at < 0.
+	if at := s.seq.Sub(c.rcvNxt); at < 0 || at > wnd || s.n > 0 && at == wnd && wnd > 0 {
 		e.S.RcvAfterWin++
 		e.S.RcvAfterWB += uint64(s.n)
 		c.unacceptable(e, now, s)

@@ -398,13 +398,21 @@ func TestRandomNetworks(t *testing.T) {
 	if testing.Short() || raceOn {
 		n = 150
 	}
+	sent, again, late := 0, uint64(0), uint64(0)
 	for seed := range uint64(n) {
 		im := randomImpair(seed)
-		if fail := newNetwork(im).run(); fail != "" {
+		w := newNetwork(im)
+		if fail := w.run(); fail != "" {
 			im, fail = shrink(im, fail)
 			t.Fatalf("%+v\n%s", im, fail)
 		}
+		sent += w.sent
+		for i := range w.ends {
+			again += w.ends[i].ls.Resent
+			late += w.ends[i].st.RcvOOO
+		}
 	}
+	t.Logf("%d networks, %d segments, %d sent again, %d out of order", n, sent, again, late)
 }
 
 func randomImpair(seed uint64) impair {

@@ -140,7 +140,7 @@ const shortTrip = 500 * time.Microsecond
 // them.
 func (c *Conn) send(e *Env, now clock.Time, o *Out, nxt wire.Seq, n int) {
 	c.snd.Sent(&e.L, now, nxt, nxt.Add(n))
-	c.probing, c.forced = false, false
+	c.forced = false
 	c.persistAt, c.persist = clock.Never, 0
 	flags := wire.ACK
 	if c.ecn && c.snd.CWR() {

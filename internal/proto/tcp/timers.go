@@ -142,13 +142,16 @@ func (c *Conn) persistExpired(e *Env, now clock.Time, ev *Event) {
 // connection that nobody uses.
 const orphanProbes = 8
 
-// sendProbe fills o with a window probe: the next number, whatever the window.
-// It counts as sent when it is acknowledged.
+// sendProbe fills o with a window probe: a segment without data and in front of
+// the window, which the peer must answer (RFC 9293 §3.10.7.4, first).
+//
+// Deviation: RFC 9293 §3.8.6.1 sends an octet beyond the window, or one again.
+// Linux's form needs no account of an octet that may or may not have been taken,
+// and every peer knows it.
 func (c *Conn) sendProbe(e *Env, now clock.Time, o *Out, nxt wire.Seq) {
-	flags := wire.ACK
-	c.probed, c.probing, c.probeAt = false, true, now
-	c.payload(o, nxt, 1, &flags)
-	c.put(e, now, o, flags, nxt)
+	c.probed = false
+	o.bare()
+	c.put(e, now, o, wire.ACK, c.snd.Una()-1)
 	e.S.SndProbe++
 	c.stalled(e, now, nxt)
 }
