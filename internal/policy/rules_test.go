@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -44,6 +44,8 @@ var rules = []rule{
 		why: "a leaf: names for the fields of plain structs, of any package"},
 	{pkg: "internal/vvar",
 		why: "a leaf: variables that modules declare and every stack has its own of"},
+	{pkg: "internal/ifaddr",
+		why: "a leaf: which of several addresses suits; knows no interface"},
 	{pkg: "internal/pkt", may: leaves,
 		why: "buffers know the layout of packets, nothing of who handles them"},
 	{pkg: "internal/netisr", may: leaves + " internal/pkt", goFiles: 1,

@@ -81,13 +81,13 @@ func (st *Stack) Check() error {
 		}
 	}
 	for _, l := range v.local {
-		c := v.conf(l.ifIndex)
-		found := c != nil && l.broadcast
+		c := v.conf(l.Index)
+		found := c != nil && l.Broadcast
 		for i := 0; c != nil && i < len(c.addrs); i++ {
-			found = found || c.addrs[i].Addr() == l.addr
+			found = found || c.addrs[i].Addr() == l.Addr
 		}
 		if !found {
-			return fmt.Errorf("%v is local without an interface", l.addr)
+			return fmt.Errorf("%v is local without an interface", l.Addr)
 		}
 	}
 	return nil

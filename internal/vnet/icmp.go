@@ -38,8 +38,8 @@ func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 }
 
 func (sh *shard) fromMany(p *pass, src netip.Addr) bool {
-	l := p.v.localOf(src)
-	return l != nil && l.broadcast
+	l := p.v.local.Find(src)
+	return l != nil && l.Broadcast
 }
 
 // replyICMP turns a request into its reply and sends it by the table the
@@ -109,7 +109,7 @@ func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
 	e.Sum = pkt.SumValid
 	src := ip.Dst()
 	if p.v.tun.ICMP.ReplyFromInterface != 0 {
-		src = p.in.primary()
+		src = p.in.addrs.First()
 	}
 	sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
 }

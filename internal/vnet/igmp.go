@@ -92,7 +92,7 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 	switch {
 	case c == nil || c.port == nil:
 		return syscall.ENXIO
-	case on && !c.primary().IsValid():
+	case on && !c.addrs.First().IsValid():
 		return syscall.EADDRNOTAVAIL
 	case on == (c.query != nil):
 		return 0
@@ -101,7 +101,7 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 		c.port.SetPromisc(on || c.watch) // reports go to many groups
 		c.Iface.query = nil
 		if on {
-			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.primary(), false)
+			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.addrs.First(), false)
 			sh.pullQuery(p, c)
 		}
 		return 0
@@ -159,7 +159,7 @@ func (sh *shard) sendIGMP(p *pass, c *ifConf, b *pkt.Buf, o *igmp.Out) {
 		sh.drop(p, b, pkt.InterfaceDown)
 		return
 	}
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.primary(), Dst: o.Dst}
+	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.addrs.First(), Dst: o.Dst}
 	if !hd.Src.IsValid() {
 		hd.Src = netip.IPv4Unspecified()
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/table"
@@ -16,16 +17,16 @@ import (
 // Stack is one network stack. At rest it is one allocation with what its
 // configuration needs: no goroutine, no timer, no buffer.
 type Stack struct {
-	world      *World
-	name       string
-	prev, next *Stack // in the world's list
-	view       atomic.Pointer[View]
-	fibs       fib.Set[*Neighbor]
-	more       []shard // beyond the first
-	udp        pcb.Table[Sock, *Sock]
-	tcp        atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
-	groups     Groups
-	raws       table.List[*Sock]
+	world  *World
+	name   string
+	nth    uint64 // in order of becoming visible; the world's
+	view   atomic.Pointer[View]
+	fibs   fib.Set[*Neighbor]
+	more   []shard // beyond the first
+	udp    pcb.Table[Sock, *Sock]
+	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
+	groups Groups
+	raws   table.List[*Sock]
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
@@ -43,7 +44,7 @@ type Stack struct {
 	conf0, confl ifConf
 	ifs0         [2]*ifConf
 	addrs0       [1]netip.Prefix
-	local0       [2]localAddr
+	local0       [2]ifaddr.Local
 }
 
 // StackConfig says how a stack is made.

@@ -124,5 +124,5 @@ func (h *hop) source() netip.Addr {
 	if h.src.IsValid() {
 		return h.src
 	}
-	return h.out.sourceFor(h.next)
+	return h.out.addrs.SourceFor(h.next)
 }

@@ -35,7 +35,7 @@ func (st *Stack) way(v *View, o *socket.Options, src, dst netip.Addr, h *hop) sy
 		return syscall.ENETUNREACH
 	}
 	if !o.Broadcast && h.out != nil && !h.gw {
-		if l := v.localOf(dst); l != nil && l.broadcast {
+		if l := v.local.Find(dst); l != nil && l.Broadcast {
 			return syscall.EACCES
 		}
 	}
@@ -66,8 +66,8 @@ func wayBroadcast(v *View, o *socket.Options, src, dst netip.Addr, h *hop) sysca
 	if o.OutIf != 0 {
 		return wayBy(v, o.OutIf, dst, h)
 	}
-	if l := v.localOf(src); l != nil {
-		*h = hop{out: v.conf(l.ifIndex), next: dst}
+	if l := v.local.Find(src); l != nil {
+		*h = hop{out: v.conf(l.Index), next: dst}
 	} else {
 		for _, c := range v.ifs {
 			if c != nil && c.up() && c.flags&FlagBroadcast != 0 && len(c.addrs) > 0 {
