@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // IPConn is a raw IP socket of a stack: it receives a copy of every packet of
@@ -77,7 +78,7 @@ func (s *Stack) listenIP(network string, local netip.Addr) (*IPConn, error) {
 	if !s.cred.Allows(jail.RawSocket) {
 		return nil, opError("listen", network, nil, nil, syscall.EPERM)
 	}
-	sock, e := s.st.ListenRaw(proto, local, uint32(s.fib))
+	sock, e := usrreq.ListenRaw(s.st, proto, local, uint32(s.fib))
 	if e != 0 {
 		return nil, opError("listen", network, nil, &net.IPAddr{IP: local.AsSlice()}, e)
 	}

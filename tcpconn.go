@@ -9,13 +9,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // TCPConn is a TCP connection of a stack. It has the methods of *net.TCPConn
 // that make sense without a kernel. Several goroutines may use it at once.
 type TCPConn struct {
-	s      *vnet.TCPSock
+	s      usrreq.TCPSock
 	net    string       // "tcp" or "tcp4", for errors
 	linger atomic.Int64 // seconds; see SetLinger
 }
@@ -26,14 +26,14 @@ var (
 	_ io.WriterTo   = (*TCPConn)(nil)
 )
 
-func newTCPConn(s *vnet.TCPSock, network string) *TCPConn {
+func newTCPConn(s usrreq.TCPSock, network string) *TCPConn {
 	c := &TCPConn{s: s, net: network}
 	c.linger.Store(-1)
 	return c
 }
 
 // Internal returns the socket's inner side, for this module's own packages.
-func (c *TCPConn) Internal() *vnet.TCPSock { return c.s }
+func (c *TCPConn) Internal() usrreq.TCPSock { return c.s }
 
 func (c *TCPConn) err(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.net, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: sysError(op, err)}
@@ -183,7 +183,7 @@ func (c *TCPConn) SetDeadline(t time.Time) error {
 // SetReadDeadline makes reads fail with os.ErrDeadlineExceeded after t, by the
 // world's time; the zero Time means never.
 func (c *TCPConn) SetReadDeadline(t time.Time) error {
-	if err := c.s.SetReadDeadline(t); err != nil {
+	if err := c.s.In().SetDeadline(t); err != nil {
 		return c.err("set", err)
 	}
 	return nil
@@ -192,7 +192,7 @@ func (c *TCPConn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline makes writes fail with os.ErrDeadlineExceeded after t, by the
 // world's time; the zero Time means never.
 func (c *TCPConn) SetWriteDeadline(t time.Time) error {
-	if err := c.s.SetWriteDeadline(t); err != nil {
+	if err := c.s.Out().SetDeadline(t); err != nil {
 		return c.err("set", err)
 	}
 	return nil
@@ -296,11 +296,11 @@ func (c *TCPConn) Info() (TCPInfo, error) {
 // OnReadable has f called whenever something may have come to be read, the end
 // included, in any kind of time: the way to receive in simulated time. f must
 // not block; it reads with TryRead until that says no.
-func (c *TCPConn) OnReadable(f func()) { c.s.ReadyToRead(f) }
+func (c *TCPConn) OnReadable(f func()) { c.s.In().SetReady(f) }
 
 // OnWritable is OnReadable for writing. It also tells that a connection begun
 // with Dialer.Start has been made or has failed: see Connected.
-func (c *TCPConn) OnWritable(f func()) { c.s.ReadyToWrite(f) }
+func (c *TCPConn) OnWritable(f func()) { c.s.Out().SetReady(f) }
 
 // TryRead is Read that does not wait: ok is false where there is nothing to read.
 func (c *TCPConn) TryRead(b []byte) (n int, ok bool, err error) {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // Start begins to open a TCP connection and returns at once: OnWritable and
@@ -33,7 +35,7 @@ func (d *Dialer) startTCP(network string, local, remote netip.AddrPort) (*TCPCon
 	o := keepAlive(d.KeepAlive, d.KeepAliveConfig)
 	o.FIB, o.NoDelay = uint32(d.Stack.fib), true
 	o.CC, o.FastOpen, o.ReuseAddr = d.Congestion, d.FastOpen, d.ReuseAddr
-	s, e := d.Stack.st.ConnectTCP(local, remote, &o)
+	s, e := usrreq.ConnectTCP(d.Stack.st, local, remote, &o)
 	if e != 0 {
 		return nil, opError("dial", network, d.LocalAddr, net.TCPAddrFromAddrPort(remote), sysError("connect", e))
 	}
@@ -57,7 +59,7 @@ func (d *Dialer) dialTCP(ctx context.Context, network, address string) (net.Conn
 // await waits until c is connected, ctx ends, or the dialer's time is up.
 func (d *Dialer) await(ctx context.Context, c *TCPConn) error {
 	if at := d.deadline(c); !at.IsZero() {
-		if err := c.s.SetWriteDeadline(at); err != nil {
+		if err := c.s.Out().SetDeadline(at); err != nil {
 			return err
 		}
 	}
@@ -71,7 +73,7 @@ func (d *Dialer) await(ctx context.Context, c *TCPConn) error {
 	if err != nil {
 		return err
 	}
-	return c.s.SetWriteDeadline(time.Time{})
+	return c.s.Out().SetDeadline(time.Time{})
 }
 
 // deadline returns the earlier of the dialer's Deadline and the moment at which

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/tcp"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // TCPInfo is what there is to know of a connection: the content of TCP_INFO.
@@ -16,14 +17,14 @@ type TCPInfo = tcp.Info
 
 // TCPListener waits for TCP connections, as *net.TCPListener does.
 type TCPListener struct {
-	l   *vnet.TCPListener
+	l   usrreq.TCPListener
 	net string
 }
 
 var _ net.Listener = (*TCPListener)(nil)
 
 // Internal returns the listener's inner side, for this module's own packages.
-func (l *TCPListener) Internal() *vnet.TCPListener { return l.l }
+func (l *TCPListener) Internal() usrreq.TCPListener { return l.l }
 
 func (l *TCPListener) err(op string, err error) error {
 	return &net.OpError{Op: op, Net: l.net, Addr: l.Addr(), Err: sysError(op, err)}
@@ -65,7 +66,7 @@ func (l *TCPListener) TryAccept() (c *TCPConn, ok bool, err error) {
 // OnAcceptable has f called whenever a connection may wait to be accepted, in
 // any kind of time: the way to accept in simulated time. f must not block; it
 // calls TryAccept until that says no.
-func (l *TCPListener) OnAcceptable(f func()) { l.l.Queue().SetReady(f) }
+func (l *TCPListener) OnAcceptable(f func()) { l.l.Queue.SetReady(f) }
 
 // Close stops listening. Connections that were not accepted are reset; those
 // that were stay.
@@ -79,7 +80,7 @@ func (l *TCPListener) Close() error {
 // SetDeadline makes Accept fail with os.ErrDeadlineExceeded after t; the zero
 // Time means never.
 func (l *TCPListener) SetDeadline(t time.Time) error {
-	if err := l.l.Queue().SetDeadline(t); err != nil {
+	if err := l.l.Queue.SetDeadline(t); err != nil {
 		return l.err("set", err)
 	}
 	return nil
@@ -90,7 +91,7 @@ func (l *TCPListener) SetDeadline(t time.Time) error {
 func (l *TCPListener) SetFIB(n int) error {
 	e := syscall.EINVAL
 	if n >= 0 {
-		e = l.l.Option(func(o *vnet.TCPOptions) { o.FIB = uint32(n) })
+		e = l.l.Option(func(o *socket.TCPOptions) { o.FIB = uint32(n) })
 	}
 	if e != 0 {
 		return l.err("set", e)
@@ -99,7 +100,7 @@ func (l *TCPListener) SetFIB(n int) error {
 }
 
 // Backlog returns how many connections wait to be accepted, and how many may.
-func (l *TCPListener) Backlog() (n, limit int) { return l.l.Queue().Len(), l.l.Queue().Limit() }
+func (l *TCPListener) Backlog() (n, limit int) { return l.l.Queue.Len(), l.l.Queue.Limit() }
 
 // Package net's defaults for keepalive.
 const (
@@ -110,11 +111,11 @@ const (
 
 // keepAlive returns the options for what package net calls KeepAlive and
 // KeepAliveConfig.
-func keepAlive(d time.Duration, k net.KeepAliveConfig) vnet.TCPOptions {
+func keepAlive(d time.Duration, k net.KeepAliveConfig) socket.TCPOptions {
 	if !k.Enable {
 		k = net.KeepAliveConfig{Enable: d >= 0, Idle: d}
 	}
-	o := vnet.TCPOptions{KeepAlive: k.Enable, KeepIdle: keepIdle, KeepIntvl: keepIntvl, KeepCount: keepCount}
+	o := socket.TCPOptions{KeepAlive: k.Enable, KeepIdle: keepIdle, KeepIntvl: keepIntvl, KeepCount: keepCount}
 	if k.Idle > 0 {
 		o.KeepIdle = k.Idle
 	}
@@ -154,7 +155,7 @@ func (lc *ListenConfig) listenTCP(network string, a netip.AddrPort) (*TCPListene
 	o.FIB, o.NoDelay = uint32(lc.Stack.fib), true
 	o.ReuseAddr, o.ReusePort = true, lc.ReusePort
 	o.CC, o.FastOpen = lc.Congestion, lc.FastOpen
-	l, e := lc.Stack.st.ListenTCP(a, lc.Backlog, &o)
+	l, e := usrreq.ListenTCP(lc.Stack.st, a, lc.Backlog, &o)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.TCPAddrFromAddrPort(a), sysError("bind", e))
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // UDPConn is a UDP socket of a stack. It is a net.Conn and a net.PacketConn,
@@ -19,7 +19,7 @@ type UDPConn struct{ packetConn }
 
 // packetConn is what UDP and raw sockets share.
 type packetConn struct {
-	s   *vnet.Sock
+	s   usrreq.Sock
 	net string // "udp4", "ip4:89", … for errors
 	raw bool
 }
@@ -30,7 +30,7 @@ var (
 )
 
 // Internal returns the socket's inner side, for this module's own packages.
-func (c *packetConn) Internal() *vnet.Sock { return c.s }
+func (c *packetConn) Internal() usrreq.Sock { return c.s }
 
 func (c *packetConn) addr(a netip.AddrPort) net.Addr {
 	if !a.IsValid() {
@@ -211,7 +211,7 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 			local = netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())
 		}
 	}
-	sock, e := s.st.ListenUDP(local, uint32(s.fib), reuse)
+	sock, e := usrreq.ListenUDP(s.st, local, uint32(s.fib), reuse)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
 	}
@@ -221,7 +221,7 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 
 // dialUDP returns a socket connected to remote.
 func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn, error) {
-	sock, e := s.st.ListenUDP(local, uint32(s.fib), 0)
+	sock, e := usrreq.ListenUDP(s.st, local, uint32(s.fib), 0)
 	if e == 0 {
 		sock.SetBroadcast(true)
 		if e = sock.Connect(remote); e != 0 {
@@ -269,7 +269,7 @@ func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *ne
 	}
 	c.s.SetMulticastLoop(false)
 	if e == 0 {
-		e = c.s.Mcast(vnet.McastJoin, index, a.Addr(), netip.Addr{})
+		e = c.s.Mcast(usrreq.McastJoin, index, a.Addr(), netip.Addr{})
 	}
 	if e != 0 {
 		c.Close()

@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -172,7 +172,7 @@ func (vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) 
 		return nil, nil, err
 	}
 	for _, c := range sockets {
-		if err := vmMember(c, vnet.McastJoin, ib, fanoutGroup()); err != nil {
+		if err := vmMember(c, usrreq.McastJoin, ib, fanoutGroup()); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -210,7 +210,7 @@ func vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
 }
 
 // vmMember makes a socket a member of a group, or ends that.
-func vmMember(c *vimage.UDPConn, op vnet.McastOp, i *vimage.Interface, group netip.Addr) error {
+func vmMember(c *vimage.UDPConn, op usrreq.McastOp, i *vimage.Interface, group netip.Addr) error {
 	if e := c.Internal().Mcast(op, uint32(i.Index()), group, netip.Addr{}); e != 0 {
 		return fmt.Errorf("group %v: %w", group, e)
 	}
@@ -244,11 +244,11 @@ func (vimagePeer) Joins(sockets int) (func(int, netip.Addr) error, func() error,
 	var joined []membership
 	join := func(n int, group netip.Addr) error {
 		joined = append(joined, membership{all[n], group})
-		return vmMember(all[n], vnet.McastJoin, i, group)
+		return vmMember(all[n], usrreq.McastJoin, i, group)
 	}
 	leave := func() error {
 		for _, m := range joined {
-			if err := vmMember(m.c, vnet.McastLeave, i, m.group); err != nil {
+			if err := vmMember(m.c, usrreq.McastLeave, i, m.group); err != nil {
 				return err
 			}
 		}

@@ -6,9 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/usrreq"
 	xipv4 "golang.org/x/net/ipv4"
-
-	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // Errors of x/net, which does not export them.
@@ -20,11 +19,11 @@ var (
 )
 
 // vimageSock returns the socket under a connection of a vimage stack, or nil.
-func vimageSock(c any) *vnet.Sock {
-	if v, ok := c.(interface{ Internal() *vnet.Sock }); ok {
+func vimageSock(c any) usrreq.Sock {
+	if v, ok := c.(interface{ Internal() usrreq.Sock }); ok {
 		return v.Internal()
 	}
-	return nil
+	return usrreq.Sock{}
 }
 
 // Conn sets the options of a connection that have to do with IPv4.
@@ -32,7 +31,7 @@ type Conn struct{ genericOpt }
 
 // NewConn returns a Conn for c.
 func NewConn(c net.Conn) *Conn {
-	if s := vimageSock(c); s != nil {
+	if s := vimageSock(c); s.Sock != nil {
 		return &Conn{genericOpt{conn: c, s: s}}
 	}
 	return &Conn{genericOpt{conn: c, k: xipv4.NewConn(c)}}
@@ -65,7 +64,7 @@ func (f *controlFlags) set(cf ControlFlags, on bool) {
 // all sockets of package net and of vimage are.
 func NewPacketConn(c net.PacketConn) *PacketConn {
 	p := &PacketConn{PacketConn: c}
-	if s := vimageSock(c); s != nil {
+	if s := vimageSock(c); s.Sock != nil {
 		p.dgramOpt = dgramOpt{genericOpt: genericOpt{conn: c, s: s}}
 		return p
 	}
@@ -142,7 +141,7 @@ type RawConn struct {
 // from now on is written to with headers.
 func NewRawConn(c net.PacketConn) (*RawConn, error) {
 	s := vimageSock(c)
-	if s == nil {
+	if s.Sock == nil {
 		k, err := xipv4.NewRawConn(c)
 		if err != nil {
 			return nil, err

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // dgramOpt holds the options of sockets that send and receive packets.
@@ -127,7 +127,7 @@ func (c *dgramOpt) JoinGroup(ifi *net.Interface, group net.Addr) error {
 	if c.valid() && c.k != nil {
 		return c.k.JoinGroup(ifi, group)
 	}
-	return c.member(vnet.McastJoin, ifi, group)
+	return c.member(usrreq.McastJoin, ifi, group)
 }
 
 // LeaveGroup ends a membership, whatever its sources. A nil interface means the
@@ -136,7 +136,7 @@ func (c *dgramOpt) LeaveGroup(ifi *net.Interface, group net.Addr) error {
 	if c.valid() && c.k != nil {
 		return c.k.LeaveGroup(ifi, group)
 	}
-	return c.member(vnet.McastLeave, ifi, group)
+	return c.member(usrreq.McastLeave, ifi, group)
 }
 
 // JoinSourceSpecificGroup makes the socket hear one more source of a group, and
@@ -147,7 +147,7 @@ func (c *dgramOpt) JoinSourceSpecificGroup(ifi *net.Interface, group, source net
 	if c.valid() && c.k != nil {
 		return c.k.JoinSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(vnet.McastJoinSource, ifi, group, source)
+	return c.memberSource(usrreq.McastJoinSource, ifi, group, source)
 }
 
 // LeaveSourceSpecificGroup undoes JoinSourceSpecificGroup. EADDRNOTAVAIL: not a
@@ -156,7 +156,7 @@ func (c *dgramOpt) LeaveSourceSpecificGroup(ifi *net.Interface, group, source ne
 	if c.valid() && c.k != nil {
 		return c.k.LeaveSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(vnet.McastLeaveSource, ifi, group, source)
+	return c.memberSource(usrreq.McastLeaveSource, ifi, group, source)
 }
 
 // ExcludeSourceSpecificGroup makes the socket deaf to a source of a group that
@@ -166,7 +166,7 @@ func (c *dgramOpt) ExcludeSourceSpecificGroup(ifi *net.Interface, group, source 
 	if c.valid() && c.k != nil {
 		return c.k.ExcludeSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(vnet.McastBlock, ifi, group, source)
+	return c.memberSource(usrreq.McastBlock, ifi, group, source)
 }
 
 // IncludeSourceSpecificGroup undoes ExcludeSourceSpecificGroup. EADDRNOTAVAIL:
@@ -175,10 +175,10 @@ func (c *dgramOpt) IncludeSourceSpecificGroup(ifi *net.Interface, group, source 
 	if c.valid() && c.k != nil {
 		return c.k.IncludeSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(vnet.McastUnblock, ifi, group, source)
+	return c.memberSource(usrreq.McastUnblock, ifi, group, source)
 }
 
-func (c *dgramOpt) member(op vnet.McastOp, ifi *net.Interface, group net.Addr) error {
+func (c *dgramOpt) member(op usrreq.McastOp, ifi *net.Interface, group net.Addr) error {
 	if !c.valid() {
 		return errInvalidConn
 	}
@@ -189,7 +189,7 @@ func (c *dgramOpt) member(op vnet.McastOp, ifi *net.Interface, group net.Addr) e
 	return c.err(c.s.Mcast(op, index(ifi), g, netip.Addr{}))
 }
 
-func (c *dgramOpt) memberSource(op vnet.McastOp, ifi *net.Interface, group, source net.Addr) error {
+func (c *dgramOpt) memberSource(op usrreq.McastOp, ifi *net.Interface, group, source net.Addr) error {
 	if !c.valid() {
 		return errInvalidConn
 	}

@@ -5,13 +5,13 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // genericOpt holds the options that every socket has.
 type genericOpt struct {
 	conn interface{ LocalAddr() net.Addr }
-	s    *vnet.Sock    // nil for a kernel socket
+	s    usrreq.Sock   // nil for a kernel socket
 	k    kernelGeneric // nil for a vimage socket
 }
 
@@ -35,7 +35,7 @@ func (c *genericOpt) wrap(op, call string, e syscall.Errno) error {
 	local := c.conn.LocalAddr()
 	oe := &net.OpError{Op: op, Net: local.Network(), Source: local}
 	switch {
-	case c.s != nil && c.s.Closed():
+	case c.s.Sock != nil && c.s.Closed():
 		oe.Err = net.ErrClosed
 	case e == 0:
 		return nil

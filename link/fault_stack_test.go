@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -53,9 +54,9 @@ func (p *pair) plug(t *testing.T, a, b link.Port) {
 	}
 }
 
-func (p *pair) listen(t *testing.T, st *vnet.Stack, addr string) *vnet.Sock {
+func (p *pair) listen(t *testing.T, st *vnet.Stack, addr string) usrreq.Sock {
 	t.Helper()
-	s, e := st.ListenUDP(netip.MustParseAddrPort(addr), 0, 0)
+	s, e := usrreq.ListenUDP(st, netip.MustParseAddrPort(addr), 0, 0)
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -76,7 +77,7 @@ func (p *pair) close(t *testing.T) {
 }
 
 // drain reads what a socket has and returns when nothing is left.
-func drain(t *testing.T, s *vnet.Sock, got func(data string)) {
+func drain(t *testing.T, s usrreq.Sock, got func(data string)) {
 	t.Helper()
 	buf := make([]byte, 65535)
 	for {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -72,7 +73,7 @@ func TestStacksOverDevices(t *testing.T) {
 		a, b := newPipe(info)
 		var worlds []*vnet.World
 		var wires []*link.Wire
-		var socks []*vnet.Sock
+		var socks []usrreq.Sock
 		for i, dev := range []*pipe{a, b} {
 			w := vnet.NewWorld(vnet.Config{Seed: uint64(i)})
 			wire, err := link.NewWire(w.Sched(), dev)
@@ -90,7 +91,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if e != 0 {
 				t.Fatal(e)
 			}
-			s, e := st.ListenUDP(netip.MustParseAddrPort("0.0.0.0:7"), 0, 0)
+			s, e := usrreq.ListenUDP(st, netip.MustParseAddrPort("0.0.0.0:7"), 0, 0)
 			if e != 0 {
 				t.Fatal(e)
 			}

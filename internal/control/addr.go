@@ -5,6 +5,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -37,7 +38,7 @@ func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
 func canHave(a netip.Prefix) bool {
 	ip := a.Addr()
 	return a.IsValid() && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() &&
-		ip != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && ip != vnet.BroadcastOf(a)
+		ip != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && ip != ifaddr.Broadcast(a)
 }
 
 func has(c *vnet.IfaceInfo, ip netip.Addr) bool {

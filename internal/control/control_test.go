@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -50,9 +51,9 @@ func TestDownAndUp(t *testing.T) {
 	must(t, e)
 	_, e = control.AddInterface(b, control.IfaceConfig{Name: "e0", Port: wire.B(), Addrs: []netip.Prefix{prefix("10.0.0.2/24")}})
 	must(t, e)
-	sa, e := a.ListenUDP(netip.MustParseAddrPort("0.0.0.0:9"), 0, 0)
+	sa, e := usrreq.ListenUDP(a, netip.MustParseAddrPort("0.0.0.0:9"), 0, 0)
 	must(t, e)
-	sb, e := b.ListenUDP(netip.MustParseAddrPort("0.0.0.0:7"), 0, 0)
+	sb, e := usrreq.ListenUDP(b, netip.MustParseAddrPort("0.0.0.0:7"), 0, 0)
 	must(t, e)
 	to := netip.MustParseAddrPort("10.0.0.2:7")
 	must(t, control.SetUp(a, anIf, false))

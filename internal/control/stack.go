@@ -3,6 +3,7 @@ package control
 import (
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -37,9 +38,10 @@ func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 // net.ErrClosed, its interfaces are unplugged, its modules' destructors run in
 // reverse order. Closing twice is harmless.
 func Close(st *vnet.Stack) {
-	if !st.Shut() { // calls users: without the control lock
+	if !st.Shut() {
 		return
 	}
+	usrreq.CloseAll(st) // calls users: without the control lock
 	st.Lock()
 	for c := range st.Interfaces() {
 		if c.Flags&vnet.FlagLoopback == 0 {

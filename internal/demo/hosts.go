@@ -9,7 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -128,7 +128,7 @@ func (r *receiver) read() {
 
 // join makes the node's first interface a member of (source, group).
 func join(c *vimage.UDPConn, h *lab.Node, source, group netip.Addr) error {
-	e := c.Internal().Mcast(vnet.McastJoinSource, uint32(h.Eth(0).Index()), group, source)
+	e := c.Internal().Mcast(usrreq.McastJoinSource, uint32(h.Eth(0).Index()), group, source)
 	if e != 0 {
 		return fmt.Errorf("%s: join (%v, %v): %w", h.Name(), source, group, e)
 	}

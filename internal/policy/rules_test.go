@@ -27,8 +27,8 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
-	core   = below + " internal/vnet internal/control internal/jail ."
+	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
+	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
 
@@ -44,6 +44,8 @@ var rules = []rule{
 		why: "a leaf: names for the fields of plain structs, of any package"},
 	{pkg: "internal/vvar",
 		why: "a leaf: variables that modules declare and every stack has its own of"},
+	{pkg: "internal/ifaddr",
+		why: "a leaf: which of several addresses suits; knows no interface"},
 	{pkg: "internal/pkt", may: leaves,
 		why: "buffers know the layout of packets, nothing of who handles them"},
 	{pkg: "internal/netisr", may: leaves + " internal/pkt", goFiles: 1,
@@ -51,8 +53,8 @@ var rules = []rule{
 
 	{pkg: "internal/sockbuf", may: leaves + " internal/pkt",
 		why: "the receive queue of a socket: where packets wait for goroutines"},
-	{pkg: "internal/socket", may: leaves + " internal/pkt internal/sockbuf internal/netisr",
-		why: "a socket as its user sees it; knows no stack"},
+	{pkg: "internal/socket", may: leaves + " internal/pkt internal/sockbuf internal/netisr internal/proto/pcb internal/proto/tcp",
+		why: "a socket as its user sees it: options, queue, ports; knows no stack"},
 	{pkg: "internal/pfil", may: leaves + " internal/pkt internal/netisr",
 		why: "what a packet filter sees and may decide: filters need no stack"},
 	{pkg: "internal/vars", may: leaves + " internal/pkt internal/proto/...",
@@ -85,11 +87,13 @@ var rules = []rule{
 		why: "real devices: one operating system or dependency each, one reader goroutine each"},
 	{pkg: "internal/vnet", may: below, mods: xmods,
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
-	{pkg: "internal/control", may: below + " internal/vnet", mods: xmods,
+	{pkg: "internal/usrreq", may: below + " internal/vnet", mods: xmods,
+		why: "what users of sockets ask for: packets run below it"},
+	{pkg: "internal/control", may: below + " internal/vnet internal/usrreq", mods: xmods,
 		why: "changes stacks: packets run below it"},
-	{pkg: "internal/jail", may: below + " internal/vnet internal/control", mods: xmods,
+	{pkg: "internal/jail", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
 		why: "owns stacks"},
-	{pkg: ".", may: below + " internal/vnet internal/control internal/jail", mods: xmods, goFiles: many,
+	{pkg: ".", may: below + " internal/vnet internal/usrreq internal/control internal/jail", mods: xmods, goFiles: many,
 		why: "the front door: what users import"},
 	{pkg: "ipv4", may: core, mods: xmods, goFiles: many,
 		why: "drop-in for golang.org/x/net/ipv4"},

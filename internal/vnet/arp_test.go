@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -161,7 +162,7 @@ func TestHeldPacketsFlushOnce(t *testing.T) {
 		const n = 20
 		hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
 		must(t, e)
-		var socks []*vnet.Sock
+		var socks []usrreq.Sock
 		for i := range n {
 			ep := link.NewEpair(0)
 			plug(t, hub, fmt.Sprint("e", i), ep.A(), subnet(i, 1).String())

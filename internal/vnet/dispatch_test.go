@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -22,7 +23,7 @@ func TestDispatchPolicies(t *testing.T) {
 				ch.w.Sched().SetPolicy(policy)
 				ch.a.SetFilter(nil)
 				const flows, each = 5, 100
-				var from, to []*vnet.Sock
+				var from, to []usrreq.Sock
 				for i := range flows {
 					from = append(from, listen(t, ch.a, fmt.Sprint("10.0.0.1:", 100+i)))
 					to = append(to, listen(t, ch.b, fmt.Sprint("0.0.0.0:", 200+i)))
@@ -84,7 +85,7 @@ func TestSimulatedIsRepeatable(t *testing.T) {
 		tp.owns = func(netip.Addr) bool { return true }
 		for i := range 20 {
 			s := listen(t, st, "0.0.0.0:0")
-			s.Mcast(vnet.McastJoin, anIf, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
+			s.Mcast(usrreq.McastJoin, anIf, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
 			send(t, s, "x", fmt.Sprint("10.0.0.", 2+i%7, ":7"))
 			c.RunUntil(c.Now().Add(1e9))
 		}

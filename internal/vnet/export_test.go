@@ -8,7 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/vars"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // The tests configure stacks by package control, which imports this one: they
@@ -35,12 +35,8 @@ func (st *Stack) Neighbor(index uint32, ip netip.Addr) *Neighbor {
 // Sink is where an interface's link puts its frames.
 func (st *Stack) Sink(index uint32) *Iface { return st.view.Load().conf(index).Iface }
 
-func (st *Stack) View() *View                                           { return st.view.Load() }
-func (v *View) Tunables() *vars.Tunables                                { return v.tun }
 func (v *View) Filter() pfil.Filter                                     { return v.filter }
-func (v *View) IsOurs(a netip.Addr) bool                                { return v.isOurs(a) }
 func (w *World) TunableNames() []string                                 { return w.names.All() }
-func (st *Stack) Newest() *Sock                                         { return st.socks }
 func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
 
 // LookupUDP finds the socket of a datagram.
@@ -50,10 +46,13 @@ func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
 
 // SendBy sends as if the sender had loaded v before others changed it.
 func (s *Sock) SendBy(v *View, data []byte, to netip.AddrPort) syscall.Errno {
-	if s.Raw {
-		return s.outRaw(v, s.Addrs.Load(), data, to.Addr(), nil)
-	}
-	return s.outUDP(v, s.Addrs.Load(), data, to, nil)
+	r := s.st.world.sched.Get()
+	defer r.Done()
+	b := r.Cache.Get(wire.IPv4Len + wire.UDPLen + len(data))
+	copy(b.Extend(wire.UDPLen + len(data))[wire.UDPLen:], data)
+	wire.PutUDP(b.Bytes(), s.LocalAddr().Port(), to.Port(), len(data))
+	b.Sum = pkt.SumPartial
+	return s.Output(r, v, b, &wire.IPv4Header{TTL: 64, Proto: s.Protocol, Src: s.LocalAddr().Addr(), Dst: to.Addr()}, s.Opts.Load())
 }
 
 // Requeue puts n copies of a packet into the stack's own queue, as one batch.
@@ -82,13 +81,13 @@ func (st *Stack) Check() error {
 		}
 	}
 	for _, l := range v.local {
-		c := v.conf(l.ifIndex)
-		found := c != nil && l.broadcast
+		c := v.conf(l.Index)
+		found := c != nil && l.Broadcast
 		for i := 0; c != nil && i < len(c.addrs); i++ {
-			found = found || c.addrs[i].Addr() == l.addr
+			found = found || c.addrs[i].Addr() == l.Addr
 		}
 		if !found {
-			return fmt.Errorf("%v is local without an interface", l.addr)
+			return fmt.Errorf("%v is local without an interface", l.Addr)
 		}
 	}
 	return nil

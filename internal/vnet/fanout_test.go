@@ -6,7 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // TestFanoutCopiesNothing sends one datagram to a thousand member sockets: one
@@ -15,11 +15,11 @@ func TestFanoutCopiesNothing(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		n := newNet2(t, clock.NewSim(), shards)
 		group, source := addr("232.1.1.1"), addr("10.0.0.1")
-		socks := make([]*vnet.Sock, 1000)
+		socks := make([]usrreq.Sock, 1000)
 		for i := range socks {
-			s, e := n.b.ListenUDP(addrPort("0.0.0.0:5000"), 0, pcb.ReusePort)
+			s, e := usrreq.ListenUDP(n.b, addrPort("0.0.0.0:5000"), 0, pcb.ReusePort)
 			must(t, e)
-			must(t, s.Mcast(vnet.McastJoinSource, anIf, group, source))
+			must(t, s.Mcast(usrreq.McastJoinSource, anIf, group, source))
 			socks[i] = s
 		}
 		sa := listen(t, n.a, "0.0.0.0:9")

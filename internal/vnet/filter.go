@@ -117,7 +117,7 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf,
 	if next.IsMulticast() || h.out.port == nil {
 		return b, ip, 0 // the interface is fixed
 	}
-	if p.v.isOurs(next) {
+	if p.v.IsOurs(next) {
 		sh.claim(p, b, h)
 		return nil, nil, 0
 	}
@@ -211,7 +211,7 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 		sh.drop(p, b, pkt.BadHeader)
 		return
 	}
-	if p.v.isOurs(ip.Dst()) {
+	if p.v.IsOurs(ip.Dst()) {
 		sh.outLocal(p, b, ip)
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -73,7 +73,7 @@ func (c *catcher) check(t testing.TB, i int) {
 }
 
 // filtered is a router with a socket, and a filter.
-func filtered(t testing.TB, shards int) (*router, *rules, *vnet.Sock) {
+func filtered(t testing.TB, shards int) (*router, *rules, usrreq.Sock) {
 	r := newRouter(t, shards)
 	f := new(rules)
 	r.st.SetFilter(f)

@@ -11,6 +11,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -246,7 +247,7 @@ func TestForwardByArrivalFIB(t *testing.T) {
 			}
 		}
 		// Rule 1: a socket's table is its own; rule 0: a plain socket has table 0.
-		s, e := st.ListenUDP(addrPort("0.0.0.0:5"), 2, 0)
+		s, e := usrreq.ListenUDP(st, addrPort("0.0.0.0:5"), 2, 0)
 		must(t, e)
 		send(t, s, "x", "192.0.2.1:7")
 		if got := taps[4].takeIP(t); len(got) != 1 || got[0].Src() != addr("10.0.4.1") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -46,7 +47,7 @@ func TestBigDatagrams(t *testing.T) {
 }
 
 // addrFrom is the socket's port at the stack's first address.
-func addrFrom(s *vnet.Sock, st *vnet.Stack) fmt.Stringer {
+func addrFrom(s usrreq.Sock, st *vnet.Stack) fmt.Stringer {
 	i, _ := st.Interface(anIf)
 	return addrPort(fmt.Sprint(i.Addrs[0].Addr(), ":", s.LocalAddr().Port()))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -101,7 +102,7 @@ func FuzzInput(f *testing.F) {
 // fuzzed is a stack under FuzzInput.
 type fuzzed struct {
 	*router
-	socks []*vnet.Sock
+	socks []usrreq.Sock
 	buf   [65536]byte
 }
 
@@ -115,11 +116,11 @@ func newFuzzed(t testing.TB, shards int) *fuzzed {
 	must(t, z.socks[2].Connect(addrPort("10.0.1.2:9")))
 	for i, s := range z.socks {
 		group := netip.AddrFrom4([4]byte{232, 1, 1, byte(i)})
-		must(t, s.Mcast(vnet.McastJoinSource, z.ifs[1], group, addr("10.0.1.2")))
-		must(t, s.Mcast(vnet.McastJoin, z.ifs[3], netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoinSource, z.ifs[1], group, addr("10.0.1.2")))
+		must(t, s.Mcast(usrreq.McastJoin, z.ifs[3], netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
 	}
 	for _, proto := range []uint8{0, wire.ProtoICMP, wire.ProtoIGMP, wire.ProtoUDP, wire.ProtoTCP} {
-		s, e := z.st.ListenRaw(proto, addr("0.0.0.0"), 0)
+		s, e := usrreq.ListenRaw(z.st, proto, addr("0.0.0.0"), 0)
 		must(t, e)
 		z.socks = append(z.socks, s)
 	}
@@ -225,7 +226,7 @@ type operator struct {
 	rest   []byte
 	shards int
 	wires  [6]*link.Epair // wire i joins stacks i%3 and (i+1)%3
-	socks  []*vnet.Sock
+	socks  []usrreq.Sock
 }
 
 func (o *operator) n(limit int) int {
@@ -324,9 +325,9 @@ func (o *operator) routing(t *testing.T) {
 func (o *operator) sockets(t *testing.T) {
 	if len(o.socks) == 0 || o.n(5) == 0 {
 		st := o.stack(t)
-		s, e := st.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(o.n(3))), uint32(o.n(2)), 3)
+		s, e := usrreq.ListenUDP(st, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(o.n(3))), uint32(o.n(2)), 3)
 		if o.n(4) == 0 {
-			s, e = st.ListenRaw(uint8(o.n(20)), netip.IPv4Unspecified(), 0)
+			s, e = usrreq.ListenRaw(st, uint8(o.n(20)), netip.IPv4Unspecified(), 0)
 		}
 		if e == 0 {
 			s.SetBroadcast(true)
@@ -343,7 +344,7 @@ func (o *operator) sockets(t *testing.T) {
 	case 1:
 		s.Connect(netip.AddrPortFrom(o.addr(), uint16(o.n(3))))
 	case 2, 3:
-		s.Mcast(vnet.McastOp(o.n(6)), uint32(o.n(6)), o.group(), o.addr())
+		s.Mcast(usrreq.McastOp(o.n(6)), uint32(o.n(6)), o.group(), o.addr())
 	case 4:
 		s.SetSourceFilter(uint32(o.n(6)), o.group(), mcast.Mode(o.n(3)), []netip.Addr{o.addr(), o.addr()})
 	case 5:

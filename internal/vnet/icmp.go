@@ -38,8 +38,8 @@ func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 }
 
 func (sh *shard) fromMany(p *pass, src netip.Addr) bool {
-	l := p.v.localOf(src)
-	return l != nil && l.broadcast
+	l := p.v.local.Find(src)
+	return l != nil && l.Broadcast
 }
 
 // replyICMP turns a request into its reply and sends it by the table the
@@ -62,14 +62,14 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *ic
 // choice to the route.
 func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
 	var h hop
-	local := p.v.isOurs(dst)
+	local := p.v.IsOurs(dst)
 	if !local {
 		if why := sh.st.route(p.v, p.m.FIB, dst, &h); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
 	}
-	if !src.IsValid() || !p.v.isOurs(src) {
+	if !src.IsValid() || !p.v.IsOurs(src) {
 		if src = dst; !local {
 			src = h.source()
 		}
@@ -109,7 +109,7 @@ func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
 	e.Sum = pkt.SumValid
 	src := ip.Dst()
 	if p.v.tun.ICMP.ReplyFromInterface != 0 {
-		src = p.in.primary()
+		src = p.in.addrs.First()
 	}
 	sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
 }

@@ -15,7 +15,7 @@ import (
 // at its first use.
 func (sh *shard) igmpHost(p *pass, c *ifConf) *igmp.Host {
 	if c.igmp == nil {
-		h := igmp.NewHost(&p.v.tun.IGMP, sh.st.rand(), c.flags&FlagLoopback != 0 || c.flags&FlagMulticast == 0)
+		h := igmp.NewHost(&p.v.tun.IGMP, sh.st.Rand(), c.flags&FlagLoopback != 0 || c.flags&FlagMulticast == 0)
 		c.Iface.igmp = &h
 	}
 	return c.igmp
@@ -39,7 +39,7 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	}
 	m := igmp.Packet{
 		Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), RouterAlert: ip.HasRouterAlert(),
-		Own: p.v.isOurs(ip.Src()), SumOK: b.Sum != pkt.SumUnknown, Payload: ip.Payload(),
+		Own: p.v.IsOurs(ip.Src()), SumOK: b.Sum != pkt.SumUnknown, Payload: ip.Payload(),
 	}
 	v := sh.igmpHost(p, p.in).Input(p.r.Now(), sh.igmpEnv(p), &m)
 	sh.pullIGMP(p, p.in)
@@ -92,7 +92,7 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 	switch {
 	case c == nil || c.port == nil:
 		return syscall.ENXIO
-	case on && !c.primary().IsValid():
+	case on && !c.addrs.First().IsValid():
 		return syscall.EADDRNOTAVAIL
 	case on == (c.query != nil):
 		return 0
@@ -101,7 +101,7 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 		c.port.SetPromisc(on || c.watch) // reports go to many groups
 		c.Iface.query = nil
 		if on {
-			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.primary(), false)
+			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.addrs.First(), false)
 			sh.pullQuery(p, c)
 		}
 		return 0
@@ -159,7 +159,7 @@ func (sh *shard) sendIGMP(p *pass, c *ifConf, b *pkt.Buf, o *igmp.Out) {
 		sh.drop(p, b, pkt.InterfaceDown)
 		return
 	}
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.primary(), Dst: o.Dst}
+	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.addrs.First(), Dst: o.Dst}
 	if !hd.Src.IsValid() {
 		hd.Src = netip.IPv4Unspecified()
 	}

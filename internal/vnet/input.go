@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -90,7 +91,7 @@ func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
 	if dst[0] == 127 || dst[0] == 0 {
 		return pkt.BadDest
 	}
-	if p.v.tun.IP.SourceCheck != 0 && p.v.isOurs(ip.Src()) {
+	if p.v.tun.IP.SourceCheck != 0 && p.v.IsOurs(ip.Src()) {
 		return pkt.BadSource
 	}
 	return pkt.NoReason
@@ -115,7 +116,7 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	dst := ip.Dst4()
 	switch {
-	case p.m.NextHop.IsValid() && p.v.isOurs(p.m.NextHop):
+	case p.m.NextHop.IsValid() && p.v.IsOurs(p.m.NextHop):
 		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
@@ -124,13 +125,13 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	case dst == [4]byte{255, 255, 255, 255}:
 		sh.deliver(p, b, ip, destBroadcast)
 	default:
-		l := p.v.localOf(ip.Dst())
+		l := p.v.local.Find(ip.Dst())
 		switch {
-		case l == nil || !l.broadcast && sh.elsewhere(p, l):
+		case l == nil || !l.Broadcast && sh.elsewhere(p, l):
 			sh.forward(p, b, ip)
 		case sh.elsewhere(p, l): // another subnet's broadcast (RFC 2644 §4)
 			sh.drop(p, b, pkt.BadDest)
-		case l.broadcast:
+		case l.Broadcast:
 			sh.deliver(p, b, ip, destBroadcast)
 		default:
 			sh.deliver(p, b, ip, destUnicast)
@@ -141,9 +142,9 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 // elsewhere tells whether a local address does not count here: a subnet's
 // broadcast that came by another interface, or any in the strong model
 // (RFC 1122 §3.3.4.2).
-func (sh *shard) elsewhere(p *pass, l *localAddr) bool {
-	if p.in == nil || l.ifIndex == p.in.index {
+func (sh *shard) elsewhere(p *pass, l *ifaddr.Local) bool {
+	if p.in == nil || l.Index == p.in.index {
 		return false
 	}
-	return l.broadcast && !p.in.broadcasts(l.addr) || !l.broadcast && p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
+	return l.Broadcast && !p.in.broadcasts(l.Addr) || !l.Broadcast && p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
 }

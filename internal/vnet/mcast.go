@@ -12,9 +12,9 @@ import (
 
 // wayMulticast finds the interface for a multicast packet: the one the socket
 // or the sender named, else that of the route, which never has a gateway.
-func (s *Sock) wayMulticast(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
+func (st *Stack) wayMulticast(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
 	if o.McastIf == 0 {
-		if why := s.st.route(v, o.FIB, dst, h); why != pkt.NoReason {
+		if why := st.route(v, o.FIB, dst, h); why != pkt.NoReason {
 			return routeErrno(why)
 		}
 	} else {
@@ -53,7 +53,7 @@ func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bo
 
 // listens tells whether anybody here may want what is sent to a group.
 func (sh *shard) listens(v *View, group netip.Addr, c *ifConf) bool {
-	return sh.st.groups.Lookup(group, int32(c.index)) != nil || sh.st.raws.any()
+	return sh.st.groups.Lookup(group, int32(c.index)) != nil || len(sh.st.raws.All()) != 0
 }
 
 // inUDPMulticast gives a datagram to every member socket it suits: membership
@@ -102,54 +102,18 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
 	}
 }
 
-// McastOp is a request of the delta API of RFC 3678.
-type McastOp uint8
+// Groups is who is a member of which group.
+type Groups = mcast.Groups[*Sock]
 
-// Requests.
-const (
-	McastJoin McastOp = iota
-	McastLeave
-	McastJoinSource
-	McastLeaveSource
-	McastBlock
-	McastUnblock
-)
+// Members is the memberships of a socket.
+type Members = mcast.Memberships[*Sock]
 
-// Mcast changes one membership of s. ifIndex 0 lets the stack choose: the
-// interface of the route to the group in the socket's table, else the first
-// multicast interface with an address. The errors are those of behaviour
-// table 6.3.
-func (s *Sock) Mcast(op McastOp, ifIndex uint32, group, source netip.Addr) syscall.Errno {
-	return s.member(ifIndex, group, op == McastLeave, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
-		switch op {
-		case McastJoin:
-			return g.Join(&s.members, group, index, tun)
-		case McastLeave:
-			return g.Leave(&s.members, group, index, tun)
-		case McastJoinSource:
-			return g.JoinSource(&s.members, group, index, source, tun)
-		case McastLeaveSource:
-			return g.LeaveSource(&s.members, group, index, source, tun)
-		case McastBlock:
-			return g.Block(&s.members, group, index, source, tun)
-		default:
-			return g.Unblock(&s.members, group, index, source, tun)
-		}
-	})
-}
+// McastRequest proposes a change of a membership on an interface.
+type McastRequest func(g *Groups, m *Members, ifIndex int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error)
 
-// SetSourceFilter replaces the whole filter of a membership (RFC 3678 §4.2).
-func (s *Sock) SetSourceFilter(ifIndex uint32, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
-	return s.member(ifIndex, group, true, func(g *groups, index int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error) {
-		return g.SetFilter(&s.members, group, index, mode, sources, tun)
-	})
-}
-
-type groups = mcast.Groups[*Sock]
-
-// member runs one transaction on a membership of s. The interface is chosen if
-// need be, unless it is to be taken as given.
-func (s *Sock) member(ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+// Member makes one change of a membership of s. The interface is chosen if need
+// be, unless it is to be taken as given.
+func (s *Sock) Member(ifIndex uint32, group netip.Addr, given bool, request McastRequest) syscall.Errno {
 	st := s.st
 	r := st.world.sched.Get()
 	p := pass{r: r}
@@ -160,7 +124,7 @@ func (s *Sock) member(ifIndex uint32, group netip.Addr, given bool, request func
 	return e
 }
 
-func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request func(*groups, int32, *mcast.Tunables) (mcast.Txn[*Sock], error)) syscall.Errno {
+func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request McastRequest) syscall.Errno {
 	if s.Addrs.Load().Closed {
 		return syscall.EBADF
 	}
@@ -173,12 +137,11 @@ func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, give
 	if !group.Is4() {
 		return syscall.EINVAL
 	}
-	txn, err := request(&sh.st.groups, int32(ifIndex), &p.v.tun.Mcast)
+	txn, err := request(&sh.st.groups, &s.members, int32(ifIndex), &p.v.tun.Mcast)
 	if err != nil {
 		return err.(syscall.Errno)
 	}
 	sh.commit(p, &txn)
-	s.multicast(func(*socket.Options) {})
 	return 0
 }
 
@@ -195,6 +158,13 @@ func (s *Sock) memberIf(v *View, ifIndex uint32, group netip.Addr) (uint32, sysc
 		return 0, syscall.EADDRNOTAVAIL
 	}
 	return h.out.index, 0
+}
+
+// Memberships shows f the memberships of s, which it must not change.
+func (s *Sock) Memberships(f func(g *Groups, m *Members)) {
+	s.st.sh.mu.Lock()
+	defer s.st.sh.mu.Unlock()
+	f(&s.st.groups, &s.members)
 }
 
 // firstMulticast returns the first multicast interface with an address that is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -80,7 +81,7 @@ func TestModuleWhileRunning(t *testing.T) {
 			m.Destruct = func(st *vnet.Stack) { *dead.In(st.Vars()) = true }
 			var stop atomic.Bool
 			var wg sync.WaitGroup
-			raw, e := n.a.ListenRaw(253, addr("0.0.0.0"), 0)
+			raw, e := usrreq.ListenRaw(n.a, 253, addr("0.0.0.0"), 0)
 			must(t, e)
 			for range 2 {
 				wg.Go(func() {

@@ -43,7 +43,7 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	// Most broadcasts are about others: the answer to those must not make a table.
-	if p.in.arp == nil && p.v.tun.ARP.ProxyAll == 0 && !p.v.isOurs(a.TargetIP()) && !p.v.isOurs(a.SenderIP()) {
+	if p.in.arp == nil && p.v.tun.ARP.ProxyAll == 0 && !p.v.IsOurs(a.TargetIP()) && !p.v.IsOurs(a.SenderIP()) {
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
@@ -68,7 +68,7 @@ func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
 	sender := a.SenderIP()
 	var h hop
 	direct := sh.st.route(p.v, p.in.fib, sender, &h) == pkt.NoReason && !h.gw && h.out.index == p.in.index
-	f.OffLink = !direct && !p.in.covers(sender)
+	f.OffLink = !direct && !p.in.addrs.Covers(sender)
 	for _, o := range p.v.ifs {
 		if o != nil && o.index != p.in.index && o.fib == p.in.fib { // other tables, other networks
 			nb := o.neighbor(sender)
@@ -80,16 +80,6 @@ func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
 		f.Proxy = sh.st.route(p.v, p.in.fib, a.TargetIP(), &h) == pkt.NoReason && h.out.index != p.in.index
 	}
 	return f
-}
-
-// covers tells whether an address is in a subnet of the interface.
-func (c *ifConf) covers(ip netip.Addr) bool {
-	for _, a := range c.addrs {
-		if a.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 func (sh *shard) sendARP(p *pass, out *ifConf, m *arp.Message) {
@@ -176,8 +166,8 @@ func (sh *shard) isBroadcast(v *View, h *hop) bool {
 	if h.next == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return true
 	}
-	l := v.localOf(h.next)
-	return l != nil && l.broadcast && h.out.broadcasts(h.next)
+	l := v.local.Find(h.next)
+	return l != nil && l.Broadcast && h.out.broadcasts(h.next)
 }
 
 // resolveHere takes a packet that another shard could not resolve.

@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -30,7 +31,7 @@ func TestHostDown(t *testing.T) {
 			st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 			must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.7")}))
 			// As many ports as it takes to meet every shard.
-			var socks []*vnet.Sock
+			var socks []usrreq.Sock
 			for i := range 8 {
 				socks = append(socks, listen(t, st, fmt.Sprint("10.0.0.1:", 100+i)))
 			}
@@ -150,7 +151,7 @@ func TestConnectClosed(t *testing.T) {
 	if o := n.a.LookupUDP(addrPort("10.0.0.1:9"), addrPort("10.0.0.2:8")); o != nil {
 		t.Error("the socket is found by a connection it made after it was closed")
 	}
-	raw, e := n.a.ListenRaw(1, addr("0.0.0.0"), 0)
+	raw, e := usrreq.ListenRaw(n.a, 1, addr("0.0.0.0"), 0)
 	must(t, e)
 	raw.Close()
 	if e := raw.Connect(addrPort("10.0.0.2:0")); e != syscall.EBADF {
@@ -189,7 +190,7 @@ func TestReadyOnClose(t *testing.T) {
 // fragments made by hand would never meet.
 func TestHeaderIncludedID(t *testing.T) {
 	n := newNet2(t, clock.NewSim(), 1)
-	raw, e := n.a.ListenRaw(wire.ProtoUDP, addr("0.0.0.0"), 0)
+	raw, e := usrreq.ListenRaw(n.a, wire.ProtoUDP, addr("0.0.0.0"), 0)
 	must(t, e)
 	raw.SetHeaderIncluded(true)
 	s := listen(t, n.b, "10.0.0.2:7")
@@ -292,7 +293,7 @@ func TestSendAcrossRemoval(t *testing.T) {
 		w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "10.0.0.1:9")
-		raw, e := st.ListenRaw(253, addr("0.0.0.0"), 0)
+		raw, e := usrreq.ListenRaw(st, 253, addr("0.0.0.0"), 0)
 		must(t, e)
 		s.SetBroadcast(true)
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))

@@ -17,6 +17,7 @@ import (
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -31,7 +32,7 @@ func TestRemoveInterface(t *testing.T) {
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
 		group := addr("232.1.2.3")
-		must(t, s.Mcast(vnet.McastJoin, anIf, group, netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoin, anIf, group, netip.Addr{}))
 		must(t, s.SetMulticastIf(anIf))
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.0.9")}))
 		for i := range 5 {
@@ -56,7 +57,7 @@ func TestRemoveInterface(t *testing.T) {
 		if r := control.Routes(st, 0); len(r) != 0 {
 			t.Errorf("routes stay: %v", r)
 		}
-		if e := s.Mcast(vnet.McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
+		if e := s.Mcast(usrreq.McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("leave of a membership that is gone: %v", e)
 		}
 		if s.MulticastIf() != 0 {
@@ -107,16 +108,16 @@ func TestCloseHolding(t *testing.T) {
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
 		s.SetReadDeadline(c.Wall(c.Now().Add(time.Hour)))
-		raw, e := st.ListenRaw(0, addr("0.0.0.0"), 0)
+		raw, e := usrreq.ListenRaw(st, 0, addr("0.0.0.0"), 0)
 		must(t, e)
-		must(t, s.Mcast(vnet.McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
 		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "queued twice"))
 		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
 		send(t, s, "held", "10.0.0.9:7")
 		control.Close(st)
 		control.Close(st)
 		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "too late"))
-		for _, o := range []*vnet.Sock{s, raw} {
+		for _, o := range []usrreq.Sock{s, raw} {
 			if _, err := o.ReadFrom(nil, nil, false); err != net.ErrClosed {
 				t.Errorf("read: %v", err)
 			}
@@ -124,16 +125,16 @@ func TestCloseHolding(t *testing.T) {
 				t.Errorf("close: %v", err)
 			}
 		}
-		if _, e := st.ListenUDP(addrPort("0.0.0.0:0"), 0, 0); e != syscall.ENETDOWN {
+		if _, e := usrreq.ListenUDP(st, addrPort("0.0.0.0:0"), 0, 0); e != syscall.ENETDOWN {
 			t.Errorf("listen: %v", e)
 		}
-		if _, e := st.ListenRaw(1, addr("0.0.0.0"), 0); e != syscall.ENETDOWN {
+		if _, e := usrreq.ListenRaw(st, 1, addr("0.0.0.0"), 0); e != syscall.ENETDOWN {
 			t.Errorf("listen raw: %v", e)
 		}
 		if _, e := control.AddInterface(st, control.IfaceConfig{Name: "e1", Port: link.NewEpair(0).A()}); e != syscall.ENXIO {
 			t.Errorf("add an interface: %v", e)
 		}
-		if e := s.Mcast(vnet.McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
+		if e := s.Mcast(usrreq.McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
 			t.Errorf("join: %v", e)
 		}
 		empty(t, w)
@@ -189,12 +190,12 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 // churnSend opens a socket, sends a few datagrams to hosts that may be there
 // or not, some in fragments, and closes it.
 func churnSend(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
-	s, e := hub.ListenUDP(addrPort("0.0.0.0:0"), 0, 0)
+	s, e := usrreq.ListenUDP(hub, addrPort("0.0.0.0:0"), 0, 0)
 	if e != 0 {
 		t.Error(e)
 		return
 	}
-	s.Mcast(vnet.McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
+	s.Mcast(usrreq.McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
 	for range 10 {
 		to := netip.AddrPortFrom(subnet(rnd.IntN(4), 2+rnd.IntN(2)).Addr(), 7)
 		if rnd.IntN(8) == 0 {
@@ -223,7 +224,7 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
 		hosts, ifs = append(hosts, st), append(ifs, idx)
 		s := listen(t, st, "0.0.0.0:7")
-		s.Mcast(vnet.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
+		s.Mcast(usrreq.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
 		wg.Go(func() {
 			for b := make([]byte, 20000); ; {
 				var info socket.Recv

@@ -1,15 +1,19 @@
 package vnet
 
 import (
+	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Sock is a datagram socket: UDP or raw IP.
+// Sock is a datagram socket, UDP or raw IP, as packets find it. What its user
+// may ask of it is package usrreq's.
 type Sock struct {
 	pcb.Block // shard 0's
 	socket.Datagram
@@ -25,10 +29,109 @@ func (s *Sock) PCB() *pcb.Block { return &s.Block }
 // Stack returns the stack the socket belongs to.
 func (s *Sock) Stack() *Stack { return s.st }
 
-func (s *Sock) init(st *Stack, proto uint8) {
-	s.st = st
+// NewSock returns a socket that no packet finds before Bind.
+func (st *Stack) NewSock(proto uint8, raw bool) *Sock {
+	s := &Sock{st: st}
+	s.Raw = raw
 	s.Init(st.world.sched, proto, &st.world.opts)
 	s.members.Socket = s
+	return s
+}
+
+// Bind lets packets to local find the socket; port 0 means any for UDP. It
+// returns ENETDOWN where the stack is closed, EADDRINUSE for a conflict.
+func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
+	st := s.st
+	st.sh.mu.Lock()
+	defer st.sh.mu.Unlock()
+	if st.closed.Load() {
+		return syscall.ENETDOWN
+	}
+	tun := &st.view.Load().tun.IP
+	var e syscall.Errno
+	switch {
+	case s.Raw:
+		s.Local = local
+		st.raws.Add(s)
+	case local.Port() != 0:
+		e = st.udp.Bind(st.world.seed, s, local)
+	default:
+		e = st.udp.BindAny(st.world.seed, s, local.Addr(), uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
+	}
+	if e == 0 {
+		s.Addrs.Store(&socket.Addrs{Local: s.Local})
+		st.register(s)
+	}
+	return e
+}
+
+// Pair lets only packets from remote to src find the socket. It returns EISCONN
+// where a UDP socket has a peer already, EBADF where it is closed.
+func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort) syscall.Errno {
+	st := s.st
+	st.sh.mu.Lock()
+	defer st.sh.mu.Unlock()
+	switch a := s.Addrs.Load(); {
+	case a.Closed:
+		return syscall.EBADF
+	case a.Remote.IsValid() && !s.Raw:
+		return syscall.EISCONN
+	}
+	if s.Raw {
+		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote})
+		return 0
+	}
+	e := st.udp.Connect(st.world.seed, s, src, remote)
+	if e == 0 {
+		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote})
+	}
+	return e
+}
+
+// Detach takes the socket away from packets, for good, and out of its groups.
+func (s *Sock) Detach(r *netisr.Runner) {
+	st := s.st
+	p := pass{r: r}
+	st.sh.lock(&p)
+	last := *s.Addrs.Load()
+	last.Closed = true
+	s.Addrs.Store(&last)
+	st.sh.leaveAll(&p, s)
+	if s.Raw {
+		st.raws.Remove(s)
+	} else {
+		st.udp.Delete(st.world.seed, s)
+	}
+	st.unregister(s)
+	st.sh.unlock(&p)
+}
+
+// register and unregister keep the list of the stack's sockets. Shard 0 is
+// locked.
+func (st *Stack) register(s *Sock) {
+	if s.next = st.socks; s.next != nil {
+		s.next.prev = s
+	}
+	st.socks = s
+}
+
+func (st *Stack) unregister(s *Sock) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else if st.socks == s {
+		st.socks = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}
+
+// Newest returns the socket that was bound last, nil where there is none.
+func (st *Stack) Newest() *Sock {
+	st.sh.mu.Lock()
+	defer st.sh.mu.Unlock()
+	return st.socks
 }
 
 // enqueue appends a packet whose payload is data. It borrows b and keeps a
@@ -50,4 +153,44 @@ func (s *Sock) report(p *pass, e syscall.Errno) {
 	if s.Queue.Fail(e) {
 		p.r.Wake(&s.Queue)
 	}
+}
+
+// Output takes what a socket sends, a transport message, and sends it to hd.Dst
+// behind the header hd, by the way that o says: from hd.Src, or where that is no
+// address of one host from the one that suits the way. v is the stack's view.
+// The errors are those of sendto(2).
+func (s *Sock) Output(r *netisr.Runner, v *View, b *pkt.Buf, hd *wire.IPv4Header, o *socket.Options) syscall.Errno {
+	st := s.st
+	var h hop
+	local := v.IsOurs(hd.Dst)
+	e := syscall.Errno(0)
+	if !local {
+		if e = st.way(v, o, hd.Src, hd.Dst, &h); e != 0 || h.out == nil { // or a blackhole route
+			r.Cache.Free(b)
+			return e
+		}
+	}
+	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
+		if hd.Src = hd.Dst; !local {
+			hd.Src = h.source()
+		}
+	}
+	if !hd.Src.IsValid() {
+		r.Cache.Free(b)
+		return syscall.EADDRNOTAVAIL
+	}
+	sh := st.shardAt(0)
+	if st.more != nil && !s.Raw {
+		u := wire.UDP(b.Bytes())
+		sh = st.shardAt(int(wire.FlowHash(hd.Src.As4(), hd.Dst.As4(), u.SrcPort(), u.DstPort(), wire.ProtoUDP)) % (1 + len(st.more)))
+	}
+	p := pass{r: r}
+	sh.lock(&p)
+	if !s.Raw {
+		sh.hot.UDPOut++
+	}
+	p.m.FIB = o.FIB
+	e = sh.outIPv4(&p, b, hd, &h, local, o.Loops(v.tun.Mcast.Loop))
+	sh.unlock(&p)
+	return e
 }

@@ -6,8 +6,10 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/link"
 )
@@ -15,16 +17,16 @@ import (
 // Stack is one network stack. At rest it is one allocation with what its
 // configuration needs: no goroutine, no timer, no buffer.
 type Stack struct {
-	world      *World
-	name       string
-	prev, next *Stack // in the world's list
-	view       atomic.Pointer[View]
-	fibs       fib.Set[*Neighbor]
-	more       []shard // beyond the first
-	udp        pcb.Table[Sock, *Sock]
-	tcp        atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
-	groups     groups
-	raws       rawSocks
+	world  *World
+	name   string
+	nth    uint64 // in order of becoming visible; the world's
+	view   atomic.Pointer[View]
+	fibs   fib.Set[*Neighbor]
+	more   []shard // beyond the first
+	udp    pcb.Table[Sock, *Sock]
+	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
+	groups Groups
+	raws   table.List[*Sock]
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
@@ -42,7 +44,7 @@ type Stack struct {
 	conf0, confl ifConf
 	ifs0         [2]*ifConf
 	addrs0       [1]netip.Prefix
-	local0       [2]localAddr
+	local0       [2]ifaddr.Local
 }
 
 // StackConfig says how a stack is made.
@@ -104,21 +106,20 @@ func (st *Stack) Closed() bool { return st.closed.Load() }
 // World returns the world the stack is in.
 func (st *Stack) World() *World { return st.world }
 
-// rand returns a random number. It may be called from anywhere.
-func (st *Stack) rand() uint64 {
+// Rand returns a random number. It may be called from anywhere.
+func (st *Stack) Rand() uint64 {
 	s := st.random.Add(0x9e3779b97f4a7c15) - 0x9e3779b97f4a7c15
 	return splitmix(&s)
 }
 
-// Shut is the first part of removing a stack: it becomes invisible and its
-// sockets report net.ErrClosed. It returns false where that was done before.
+// Shut is the first part of removing a stack: it becomes invisible, and no socket
+// can be made in it any more. It returns false where that was done before.
 func (st *Stack) Shut() bool {
 	if !st.world.hide(st) {
 		return false
 	}
 	st.closed.Store(true)
-	st.closeTCP()
-	st.closeSocks()
+	st.TCPPorts().Close()
 	return true
 }
 
@@ -131,38 +132,4 @@ func (st *Stack) Free() {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()
-}
-
-// register and unregister keep the list of the stack's sockets. Shard 0 is
-// locked.
-func (st *Stack) register(s *Sock) {
-	if s.next = st.socks; s.next != nil {
-		s.next.prev = s
-	}
-	st.socks = s
-}
-
-func (st *Stack) unregister(s *Sock) {
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else if st.socks == s {
-		st.socks = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
-}
-
-// closeSocks closes every socket.
-func (st *Stack) closeSocks() {
-	for {
-		st.sh.mu.Lock()
-		s := st.socks
-		st.sh.mu.Unlock()
-		if s == nil {
-			return
-		}
-		s.Close()
-	}
 }

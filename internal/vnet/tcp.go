@@ -123,7 +123,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	if t.waits.Len() > 0 && sh.inWait(p, &k, b, data) {
 		return
 	}
-	if l := sh.st.tcpHost().lookup(k.Local); l != nil {
+	if l := sh.st.tcpHost().ports.Listener(k.Local); l != nil {
 		sh.inListen(p, l, &k, b, data, ecn)
 		return
 	}
@@ -215,10 +215,10 @@ func (sh *shard) changed(p *pass, s *TCPSock, ev *tcp.Event) {
 		sh.established(p, s)
 	}
 	if ev.Has(tcp.Cookie) {
-		sh.st.tcpHost().cookies.put(s.Remote.Addr(), sh.rooms.tcp.hdr.Options.FastOpenCookie())
+		sh.st.tcpHost().keepCookie(s.Remote.Addr(), sh.rooms.tcp.hdr.Options.FastOpenCookie())
 	}
 	if ev.Has(tcp.Soft) {
-		s.soft = ev.Err
+		s.Soft = ev.Err
 	}
 	if ev.Has(tcp.PeerClosed) && s.in.End(io.EOF) {
 		p.r.Wake(&s.in)
@@ -299,7 +299,10 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 		s.ooo = nil
 	}
 	s.route = cachedRoute{}
-	sh.st.tcpHost().release(s)
+	if s.bound != nil {
+		sh.st.tcpHost().ports.Unbind(s.bound)
+		s.bound = nil
+	}
 }
 
 // tellTCP passes an ICMP error about a segment of ours to its connection, or to

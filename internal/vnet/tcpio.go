@@ -1,17 +1,12 @@
 package vnet
 
 import (
-	"io"
 	"net"
 	"syscall"
-	"time"
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 )
-
-// errEOF is how a stream ends in order.
-var errEOF error = io.EOF
 
 // piecesPerRead is how many frames one Read takes bytes from at most.
 const piecesPerRead = 8
@@ -98,7 +93,7 @@ func (s *TCPSock) push(data []byte) (int, error) {
 // append appends data, which b has already if it is not nil, to what is to be
 // sent. It takes b.
 func (s *TCPSock) append(p *pass, b *pkt.Buf, data []byte) error {
-	if s.buried || s.shut {
+	if s.buried || s.Shut {
 		if b != nil {
 			p.r.Cache.Free(b)
 		}
@@ -127,20 +122,6 @@ func (s *TCPSock) writeError() error {
 	return syscall.EPIPE
 }
 
-// ReadyToRead and ReadyToWrite have f called, with no lock held, whenever the
-// socket may have become readable, or writable, and now: the way to use it in
-// simulated time. f must not block.
-func (s *TCPSock) ReadyToRead(f func()) { s.in.SetReady(f) }
-
-// ReadyToWrite is ReadyToRead for writing; a connect that has ended counts too.
-func (s *TCPSock) ReadyToWrite(f func()) { s.out.SetReady(f) }
-
-// SetReadDeadline makes reads after t fail; the zero Time means never.
-func (s *TCPSock) SetReadDeadline(t time.Time) error { return s.in.SetDeadline(t) }
-
-// SetWriteDeadline makes writes after t fail; the zero Time means never.
-func (s *TCPSock) SetWriteDeadline(t time.Time) error { return s.out.SetDeadline(t) }
-
 // ReadPieces gives the bytes that have come to f, in place, waiting for the first
 // if wait, and returns how many f took. f must not keep them. The errors are
 // Read's, or f's: the bytes it was given are then lost.
@@ -166,8 +147,6 @@ func (s *TCPSock) ReadPieces(f func([]byte) (int, error), wait bool) (int, error
 // tellRead lets the connection know how much has been read, if it wants to.
 func (s *TCPSock) tellRead() {
 	if s.in.MustTell() {
-		s.with(func(*pass, *tcpRoom) {
-			s.sh.touch(s)
-		})
+		s.Update(func(*TCPCall) {})
 	}
 }

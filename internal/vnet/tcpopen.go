@@ -8,108 +8,25 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
-// ConnectTCP begins to open a connection from local, whose address may be
-// unspecified and whose port may be 0, and returns at once: Connected tells how it
-// went. The errors are those of connect(2) that are known before anything is
-// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EAFNOSUPPORT, EINVAL, ENETDOWN.
-func (st *Stack) ConnectTCP(local, remote netip.AddrPort, o *TCPOptions) (*TCPSock, syscall.Errno) {
-	src, e := st.sourceTCP(local.Addr(), remote, o.FIB)
-	if e != 0 {
-		return nil, e
-	}
-	k := tcpKey{netip.AddrPortFrom(src, local.Port()), remote}
-	if k.Local.Port() == 0 {
-		return st.connectAny(k, o)
-	}
-	b, e := st.tcpHost().bind(st, local, o)
-	if e != 0 {
-		return nil, e
-	}
-	s, e := st.open(k, o, b)
-	if e != 0 {
-		st.tcpHost().unbind(st, b)
-	}
-	return s, e
-}
-
-// sourceTCP checks the ends of a connection and returns its own address.
-func (st *Stack) sourceTCP(local netip.Addr, remote netip.AddrPort, table uint32) (netip.Addr, syscall.Errno) {
-	v := st.view.Load()
-	dst := remote.Addr()
-	switch l := v.localOf(dst); {
-	case st.closed.Load():
-		return local, syscall.ENETDOWN
-	case !dst.Is4() || !local.Is4():
-		return local, syscall.EAFNOSUPPORT
-	case int(table) >= st.fibs.Len():
-		return local, syscall.EINVAL
-	case remote.Port() == 0 || dst.IsUnspecified():
-		return local, syscall.EADDRNOTAVAIL
-	case dst.IsMulticast(), dst.As4() == [4]byte{255, 255, 255, 255}, l != nil && l.broadcast: // RFC 9293 §3.9.2.3
-		return local, syscall.EACCES
-	case !local.IsUnspecified() && !v.isOurs(local):
-		return local, syscall.EADDRNOTAVAIL
-	}
-	var c cachedRoute
-	c.wayTo(st, v, table, dst)
-	switch {
-	case c.why == pkt.Blackhole:
-		return local, syscall.ENETUNREACH
-	case c.why != pkt.NoReason:
-		if e := routeErrno(c.why); e != syscall.EHOSTUNREACH {
-			return local, e
-		}
-		return local, syscall.ENETUNREACH
-	case !local.IsUnspecified():
-		return local, 0
-	case c.local:
-		return dst, 0
-	}
-	src := c.source()
-	if !src.IsValid() {
-		return local, syscall.EADDRNOTAVAIL
-	}
-	return src, 0
-}
-
-// connectAny chooses the local port: those to one destination follow each other
-// from a place that only the stack knows (RFC 6056 §3.3.3).
-func (st *Stack) connectAny(k tcpKey, o *TCPOptions) (*TCPSock, syscall.Errno) {
-	tun := &st.view.Load().tun.IP
-	first, last := uint16(tun.PortFirst), uint16(tun.PortLast)
-	if first > last {
-		first, last = last, first
-	}
-	n := uint32(last-first) + 1
-	at := st.tcpHost().portOffset(&k)
-	for i := range n {
-		k.Local = netip.AddrPortFrom(k.Local.Addr(), first+uint16((at+i)%n))
-		if k.Local == k.Remote || st.tcpHost().taken(k.Local) {
-			continue
-		}
-		if s, e := st.open(k, o, nil); e != syscall.EADDRINUSE {
-			return s, e
-		}
-	}
-	return nil, syscall.EADDRNOTAVAIL
-}
-
-// open makes a connection with these ends and sends its SYN. EADDRINUSE where
-// there is one.
-func (st *Stack) open(k tcpKey, o *TCPOptions, b *tcpBind) (*TCPSock, syscall.Errno) {
+// OpenTCP makes a connection with these ends and sends its SYN. c is what its user
+// has claimed, if he has: it is given back when the connection is over. EADDRINUSE
+// where there is such a connection, ENETDOWN where the stack is closed.
+func (st *Stack) OpenTCP(local, remote netip.AddrPort, o *socket.TCPOptions, c *TCPClaim) (*TCPSock, syscall.Errno) {
+	k := tcpKey{local, remote}
 	sh := st.tcpShard(&k)
 	r := st.world.sched.Get()
 	p := pass{r: r}
 	sh.lock(&p)
-	s, e := sh.open(&p, k, o, b)
+	s, e := sh.open(&p, k, o, c)
 	sh.unlock(&p)
 	r.Done()
 	return s, e
 }
 
-func (sh *shard) open(p *pass, k tcpKey, o *TCPOptions, b *tcpBind) (*TCPSock, syscall.Errno) {
+func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TCPSock, syscall.Errno) {
 	if sh.st.closed.Load() {
 		return nil, syscall.ENETDOWN
 	}
@@ -119,7 +36,7 @@ func (sh *shard) open(p *pass, k tcpKey, o *TCPOptions, b *tcpBind) (*TCPSock, s
 		return nil, syscall.EADDRINUSE
 	}
 	var g tcp.Config
-	o.config(&g)
+	o.Config(&g)
 	g.ISS, g.TSOffset = st.tcpHost().secret.Pair(now, k.Local, k.Remote)
 	if wk := wait.Key(k); t.waits.Has(now, wk) {
 		floor, ok := t.waits.CanReuse(sh.waitEnv(p), now, wk)
@@ -130,10 +47,10 @@ func (sh *shard) open(p *pass, k tcpKey, o *TCPOptions, b *tcpBind) (*TCPSock, s
 		g.ISS = syn.Above(g.ISS, floor)
 	}
 	s := st.newTCP(sh, k, o)
-	s.bound = b
+	s.bound = c
 	s.configure(p, &g)
 	if g.FastOpen {
-		g.Cookie = st.tcpHost().cookies.get(k.Remote.Addr())
+		g.Cookie = st.tcpHost().cookie(k.Remote.Addr())
 	}
 	t.conns.Put(k.hash(seed), s)
 	s.conn.Connect(sh.tcpEnv(p), now, &g)
@@ -145,10 +62,6 @@ func (sh *shard) open(p *pass, k tcpKey, o *TCPOptions, b *tcpBind) (*TCPSock, s
 	return s, 0
 }
 
-// Connected returns 0 once the connection is open, waiting for that if wait, or
-// why it is not.
-func (s *TCPSock) Connected(wait bool) error { return s.out.Ready(wait) }
-
 // inListen takes a segment for a listener that is of no connection.
 func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN) {
 	sh.request(p, l, k, b, data, ecn, nil)
@@ -158,7 +71,7 @@ func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data [
 // sequence numbers must be above, if there is such a number.
 func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN, floor *wait.Reply) {
 	t := sh.rooms.tcp
-	o := l.options()
+	o := l.Opts.Load()
 	var c cachedRoute
 	c.wayTo(sh.st, p.v, o.FIB, k.Remote.Addr())
 	if c.why != pkt.NoReason {
@@ -169,7 +82,7 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 	par := syn.Listen{
 		MSS: uint16(max(c.mtu-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
 		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
-		SACK: p.v.tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.queue.Full(),
+		SACK: p.v.tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.Queue.Full(),
 	}
 	top := int(tun.RcvMax)
 	if o.RcvBuf != 0 {
@@ -177,7 +90,7 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 	}
 	par.Scale = tcp.ScaleFor(top)
 	if o.FastOpen {
-		par.FastLimit, par.FastPending = l.queue.Limit(), int(l.pending.Load())
+		par.FastLimit, par.FastPending = l.Queue.Limit(), int(l.pending.Load())
 	}
 	if floor != nil {
 		par.HasFloor, par.Floor = true, floor.Floor
@@ -194,12 +107,12 @@ func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []
 
 // accept makes a connection of a handshake. Connections take the listener's
 // options as they are now (behaviour 4.3, rule 4).
-func (sh *shard) accept(p *pass, l *TCPListener, o *TCPOptions, k *tcpKey, par *syn.Listen, hs *syn.Handshake, b *pkt.Buf, data []byte, ecn tcp.ECN) {
+func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey, par *syn.Listen, hs *syn.Handshake, b *pkt.Buf, data []byte, ecn tcp.ECN) {
 	t, st := sh.rooms.tcp, sh.st
 	s := st.newTCP(sh, *k, o)
-	s.lst, s.fib = l, o.FIB
+	s.lst, s.FIB = l, o.FIB
 	var g tcp.Config
-	o.config(&g)
+	o.Config(&g)
 	s.configure(p, &g)
 	t.conns.Put(k.hash(st.world.seed), s)
 	was := handshake(hs, par.Window)
@@ -237,7 +150,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 	case wait.Answer:
 		sh.sendControl(p, k, &r.Hdr, r.FIB)
 	case wait.Reopen:
-		l := sh.st.tcpHost().lookup(k.Local)
+		l := sh.st.tcpHost().ports.Listener(k.Local)
 		if l == nil {
 			return false
 		}
@@ -254,7 +167,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 func (sh *shard) remember(p *pass, s *TCPSock) {
 	t, r := sh.rooms.tcp, s.conn.Remains()
 	w := wait.State{
-		Key: wait.Key(s.tcpKey), SndNxt: r.SndNxt, RcvNxt: r.RcvNxt, Window: r.Window, FIB: s.fib,
+		Key: wait.Key(s.tcpKey), SndNxt: r.SndNxt, RcvNxt: r.RcvNxt, Window: r.Window, FIB: s.FIB,
 		Timestamps: r.HasTime, TSOffset: r.TSOffset, TSRecent: r.TSRecent, Local: s.route.local || !s.route.gw,
 	}
 	t.waits.Add(sh.waitEnv(p), p.r.Now(), &w)

@@ -27,7 +27,7 @@ func (c *cachedRoute) wayTo(st *Stack, v *View, table uint32, dst netip.Addr) (f
 	if c.v == v && c.fib == table && c.gen == gen {
 		return false
 	}
-	*c = cachedRoute{v: v, fib: table, gen: gen, local: v.isOurs(dst)}
+	*c = cachedRoute{v: v, fib: table, gen: gen, local: v.IsOurs(dst)}
 	if c.local {
 		c.hop = hop{out: v.conf(loIndex), next: dst, mtu: v.conf(loIndex).mtu}
 		return true
@@ -42,10 +42,10 @@ const maxSuper = 65160
 
 // outTCP sends what a connection has to send.
 func (sh *shard) outTCP(p *pass, s *TCPSock) {
-	if s.route.wayTo(sh.st, p.v, s.fib, s.Remote.Addr()) && s.route.why == pkt.NoReason {
+	if s.route.wayTo(sh.st, p.v, s.FIB, s.Remote.Addr()) && s.route.why == pkt.NoReason {
 		s.conn.SetMSS(s.route.mtu - ipTCPLen)
 	}
-	p.in, p.m = nil, pkt.Meta{FIB: s.fib}
+	p.in, p.m = nil, pkt.Meta{FIB: s.FIB}
 	for {
 		s.hear()
 		sh.pull(p, s)
@@ -111,12 +111,12 @@ func (sh *shard) sendPart(p *pass, s *TCPSock, o *tcp.Out, n int, flags wire.TCP
 	if n > o.Seg {
 		b.GSO, b.GSOSize = pkt.GSOTCP4, uint16(o.Seg)
 	}
-	tos := s.tos &^ 3
+	tos := s.TOS &^ 3
 	if o.ECT {
 		tos |= uint8(tcp.ECT0)
 	}
 	h := s.route.hop
-	sh.putTCP(p, b, &s.tcpKey, &hd, &h, s.route.local, tos, s.ttl)
+	sh.putTCP(p, b, &s.tcpKey, &hd, &h, s.route.local, tos, s.TTL)
 }
 
 // putTCP takes a payload and sends it behind the given header.

@@ -4,14 +4,16 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
-// TCPSock is one end of a TCP connection.
+// TCPSock is one end of a TCP connection, as segments find it. What its user may
+// ask of it, beyond reading and writing, is package usrreq's.
 type TCPSock struct {
 	tcpKey
 	st    *Stack
@@ -22,57 +24,34 @@ type TCPSock struct {
 	route cachedRoute
 	next  *TCPSock // in the shard's list of those to be asked for segments
 	lst   *TCPListener
-	bound *tcpBind // of a local port the user chose
+	bound *TCPClaim // of a local port the user chose
 	ooo   *sockbuf.Reorder
 
+	// What its user sets, by Update.
+	FIB      uint32        // the table that routes what is sent
+	TOS, TTL uint8         // TTL 0: the stack's
+	Shut     bool          // nothing more may be written
+	Soft     syscall.Errno // the last passing failure
+
 	timer    clock.Timer
-	armed    clock.Time // what timer is armed for, or was
-	readable uint64     // offset up to which in has been given the stream
-	acked    uint64     // offset up to which out has been acknowledged
-	mark     uint64     // offset behind urgent data
-	told     uint64     // what conn knows to have been read
-	fib      uint32
+	armed    clock.Time   // what timer is armed for, or was
+	readable uint64       // offset up to which in has been given the stream
+	acked    uint64       // offset up to which out has been acknowledged
+	mark     uint64       // offset behind urgent data
+	told     uint64       // what conn knows to have been read
 	chunk    atomic.Int32 // most bytes of one chunk of out
-	soft     syscall.Errno
-	over     tcp.What // Closed or TimeWait
-	tos, ttl uint8
+	over     tcp.What     // Closed or TimeWait
 	dirty    bool
 	buried   bool
-	deaf     bool // CloseRead: what comes is thrown away
-	shut     bool // CloseWrite: nothing more may be written
 	urgent   bool // mark has a meaning
 }
 
 // Key makes a connection an entry of a table.
 func (s *TCPSock) Key() tcpKey { return s.tcpKey }
 
-// TCPOptions are what a connection may be made with. The zero value is a
-// connection as the stack's tunables have it.
-type TCPOptions struct {
-	FIB            uint32
-	RcvBuf, SndBuf int // bytes; 0: as the tunables say, growing as needed
-	NoDelay        bool
-	KeepAlive      bool
-	KeepIdle       time.Duration // 0: the tunables', as the next two
-	KeepIntvl      time.Duration
-	KeepCount      int
-	UserTimeout    time.Duration
-	CC             string
-	FastOpen       bool
-	TOS, TTL       uint8 // 0: none, and the stack's
-	ReuseAddr      bool
-	ReusePort      bool
-}
-
-func (o *TCPOptions) config(g *tcp.Config) {
-	g.RcvBuf, g.SndBuf, g.CC = o.RcvBuf, o.SndBuf, o.CC
-	g.NoDelay, g.KeepAlive, g.UserTimeout, g.FastOpen = o.NoDelay, o.KeepAlive, o.UserTimeout, o.FastOpen
-	g.KeepIdle, g.KeepIntvl, g.KeepCount = o.KeepIdle, o.KeepIntvl, o.KeepCount
-}
-
 // newTCP returns a socket that is in no table yet.
-func (st *Stack) newTCP(sh *shard, k tcpKey, o *TCPOptions) *TCPSock {
-	s := &TCPSock{tcpKey: k, st: st, sh: sh, fib: o.FIB, tos: o.TOS &^ 3, ttl: o.TTL, armed: never}
+func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
+	s := &TCPSock{tcpKey: k, st: st, sh: sh, FIB: o.FIB, TOS: o.TOS &^ 3, TTL: o.TTL, armed: never}
 	s.timer.F = s
 	s.chunk.Store(maxSuper)
 	s.in.Init(st.world.Clock())
@@ -82,7 +61,7 @@ func (st *Stack) newTCP(sh *shard, k tcpKey, o *TCPOptions) *TCPSock {
 
 // configure fills in what the path decides. The shard is locked.
 func (s *TCPSock) configure(p *pass, g *tcp.Config) {
-	s.route.wayTo(s.st, p.v, s.fib, s.Remote.Addr())
+	s.route.wayTo(s.st, p.v, s.FIB, s.Remote.Addr())
 	mtu, link := s.route.mtu, s.route.mtu
 	if s.route.out != nil {
 		link = s.route.out.mtu
@@ -102,9 +81,9 @@ func (sh *shard) established(p *pass, s *TCPSock) {
 	}
 	l := s.lst
 	s.lst = nil
-	ok, wake := l.queue.Put(s)
+	ok, wake := l.Queue.Put(s)
 	if wake {
-		p.r.Wake(&l.queue)
+		p.r.Wake(&l.Queue)
 	}
 	if !ok { // the listener has been closed
 		s.conn.Abort(sh.tcpEnv(p), p.r.Now(), &sh.rooms.tcp.ev)
@@ -136,102 +115,58 @@ func (s *TCPSock) LocalAddr() netip.AddrPort { return s.Local }
 // RemoteAddr returns the peer's address and port.
 func (s *TCPSock) RemoteAddr() netip.AddrPort { return s.Remote }
 
-// Closed tells whether the user has closed the socket.
-func (s *TCPSock) Closed() bool { return s.out.Closed() }
+// Stack returns the stack the connection belongs to.
+func (s *TCPSock) Stack() *Stack { return s.st }
 
-// FIB returns the table that routes the connection.
-func (s *TCPSock) FIB() uint32 { return s.fib }
+// In returns what has come for the user.
+func (s *TCPSock) In() *sockbuf.Stream { return &s.in }
 
-// with runs f under the lock of the connection's shard, and sends what there
-// is to send then.
-func (s *TCPSock) with(f func(p *pass, t *tcpRoom)) {
+// Out returns what the user has written.
+func (s *TCPSock) Out() *sockbuf.Send { return &s.out }
+
+// TCPCall is what a request has to itself: a connection, under its shard's lock.
+type TCPCall struct {
+	*netisr.Runner
+	Conn  *tcp.Conn
+	Env   *tcp.Env
+	Event *tcp.Event
+}
+
+// Inspect runs f on the connection, sends nothing, and tells whether that is not
+// over yet.
+func (s *TCPSock) Inspect(f func(c *TCPCall)) (alive bool) {
+	s.locked(func(p *pass) {
+		f(s.call(p))
+		alive = !s.buried
+	})
+	return alive
+}
+
+// Update runs f on a connection that is not over and knows how much was read, does
+// what the event that f fills in asks for, and sends what there is to send then.
+// It returns false where the connection is over.
+func (s *TCPSock) Update(f func(c *TCPCall)) (alive bool) {
+	s.locked(func(p *pass) {
+		if alive = !s.buried; alive {
+			s.hear()
+			f(s.call(p))
+			s.sh.happened(p, s)
+		}
+	})
+	return alive
+}
+
+func (s *TCPSock) locked(f func(p *pass)) {
 	r := s.st.world.sched.Get()
 	p := pass{r: r}
 	s.sh.lock(&p)
-	if !s.buried {
-		f(&p, s.sh.rooms.tcp)
-	}
+	f(&p)
 	s.sh.unlock(&p)
 	r.Done()
 }
 
-// Close closes the socket: what was written is still sent, the peer is told
-// that nothing more comes. Calls that block fail with net.ErrClosed. It returns
-// false where it was closed already.
-func (s *TCPSock) Close() bool {
-	if !s.in.Close() {
-		return false
-	}
-	s.out.Close()
-	s.with(func(p *pass, t *tcpRoom) {
-		s.hear()
-		s.conn.Close(s.sh.tcpEnv(p), p.r.Now(), &t.ev)
-		s.sh.happened(p, s)
-	})
-	s.dropUnread()
-	s.in.Wake()
-	s.out.Wake()
-	return true
-}
-
-// Abort closes the socket with a reset: what was written and not yet
-// acknowledged may be lost.
-func (s *TCPSock) Abort() bool {
-	if !s.in.Close() {
-		return false
-	}
-	s.out.Close()
-	s.abort()
-	s.dropUnread()
-	s.in.Wake()
-	s.out.Wake()
-	return true
-}
-
-func (s *TCPSock) abort() {
-	s.with(func(p *pass, t *tcpRoom) {
-		s.conn.Abort(s.sh.tcpEnv(p), p.r.Now(), &t.ev)
-		s.sh.happened(p, s)
-	})
-}
-
-func (s *TCPSock) dropUnread() {
-	r := s.st.world.sched.Get()
-	s.in.Drop(r.Cache.Free)
-	r.Done()
-}
-
-// CloseWrite says that nothing more will be written: the peer reads EOF after
-// what was. It returns ENOTCONN where the connection is over.
-func (s *TCPSock) CloseWrite() syscall.Errno {
-	e := syscall.ENOTCONN
-	s.with(func(p *pass, t *tcpRoom) {
-		e = 0
-		if s.shut {
-			return
-		}
-		s.shut = true
-		s.conn.Shutdown()
-		s.sh.touch(s)
-	})
-	if e == 0 && s.out.End(syscall.EPIPE) {
-		s.out.Wake()
-	}
-	return e
-}
-
-// CloseRead says that nothing more will be read: reads return EOF, and what
-// still comes is thrown away.
-func (s *TCPSock) CloseRead() syscall.Errno {
-	e := syscall.ENOTCONN
-	s.with(func(p *pass, t *tcpRoom) {
-		e, s.deaf = 0, true
-		s.in.Drop(p.r.Cache.Free)
-		s.conn.Read(s.readable)
-		s.sh.touch(s)
-	})
-	if e == 0 && s.in.End(errEOF) {
-		s.in.Wake()
-	}
-	return e
+func (s *TCPSock) call(p *pass) *TCPCall {
+	ev := &s.sh.rooms.tcp.ev
+	*ev = tcp.Event{}
+	return &TCPCall{p.r, &s.conn, s.sh.tcpEnv(p), ev}
 }

@@ -1,7 +1,6 @@
 package vnet
 
 import (
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -87,97 +86,21 @@ func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort) bool {
 	return o.Addr == dst || o.Addr.IsUnspecified() && o.Addr.Is4() == dst.Is4()
 }
 
-// ListenUDP returns a UDP socket bound to local; port 0 means any.
-// It returns EADDRNOTAVAIL for an address that is not the stack's,
-// EADDRINUSE for a conflict.
-func (st *Stack) ListenUDP(local netip.AddrPort, fib uint32, reuse pcb.Reuse) (*Sock, syscall.Errno) {
-	s := new(Sock)
-	s.init(st, wire.ProtoUDP)
-	s.Reuse = reuse
-	if fib != 0 {
-		if int(fib) >= st.fibs.Len() {
-			return nil, syscall.EINVAL
-		}
-		s.Option(func(o *socket.Options) { o.FIB = fib })
-	}
-	if e := st.bindUDP(s, local); e != 0 {
-		return nil, e
-	}
-	return s, 0
-}
-
-func (st *Stack) bindUDP(s *Sock, local netip.AddrPort) syscall.Errno {
-	a := local.Addr()
-	if !a.Is4() {
-		return syscall.EAFNOSUPPORT
-	}
-	if !a.IsUnspecified() && !a.IsMulticast() && st.view.Load().localOf(a) == nil {
-		return syscall.EADDRNOTAVAIL
-	}
-	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
-	if st.closed.Load() {
-		return syscall.ENETDOWN
-	}
-	tun := &st.view.Load().tun.IP
-	var e syscall.Errno
-	if local.Port() != 0 {
-		e = st.udp.Bind(st.world.seed, s, local)
-	} else {
-		e = st.udp.BindAny(st.world.seed, s, a, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.rand()))
-	}
-	if e == 0 {
-		s.Addrs.Store(&socket.Addrs{Local: s.Local})
-		st.register(s)
-	}
-	return e
-}
-
-// Connect makes s send to and receive from remote only. The local address is
-// chosen by the route to it if it is not yet. EISCONN where a UDP socket is
-// connected already, EBADF where it is closed.
-func (s *Sock) Connect(remote netip.AddrPort) syscall.Errno {
-	st := s.st
+// SourceTo returns the address that packets with these options to dst come
+// from: from, if it is one, else that which suits their way. It returns
+// ENETUNREACH where there is no way, EADDRNOTAVAIL where there is no address, and
+// what else sendto(2) does.
+func (st *Stack) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, syscall.Errno) {
+	chosen := from.IsValid() && !from.IsUnspecified()
 	v := st.view.Load()
-	if !remote.Addr().Is4() {
-		return syscall.EAFNOSUPPORT
-	}
-	if remote.Port() == 0 && !s.Raw {
-		return syscall.EADDRNOTAVAIL
-	}
-	src := s.Addrs.Load().Local.Addr()
-	if src.IsUnspecified() || !src.IsValid() {
-		var e syscall.Errno
-		if src, e = s.sourceTo(v, remote.Addr()); e != 0 {
-			return e
+	if v.IsOurs(dst) {
+		if chosen {
+			return from, 0
 		}
-	}
-	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
-	switch a := s.Addrs.Load(); {
-	case a.Closed:
-		return syscall.EBADF
-	case a.Remote.IsValid() && !s.Raw:
-		return syscall.EISCONN
-	}
-	if s.Raw {
-		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote})
-		return 0
-	}
-	e := st.udp.Connect(st.world.seed, s, src, remote)
-	if e == 0 {
-		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote})
-	}
-	return e
-}
-
-// sourceTo chooses the source address of packets to dst.
-func (s *Sock) sourceTo(v *View, dst netip.Addr) (netip.Addr, syscall.Errno) {
-	if v.isOurs(dst) {
 		return dst, 0
 	}
 	var h hop
-	if e := s.way(v, s.Opts.Load(), dst, &h); e != 0 {
+	if e := st.way(v, o, from, dst, &h); e != 0 {
 		if e == syscall.EHOSTUNREACH {
 			e = syscall.ENETUNREACH
 		}
@@ -185,6 +108,9 @@ func (s *Sock) sourceTo(v *View, dst netip.Addr) (netip.Addr, syscall.Errno) {
 	}
 	if h.out == nil {
 		return netip.Addr{}, syscall.ENETUNREACH // a blackhole has no interface
+	}
+	if chosen {
+		return from, 0
 	}
 	src := h.source()
 	if !src.IsValid() {
@@ -198,31 +124,5 @@ func (h *hop) source() netip.Addr {
 	if h.src.IsValid() {
 		return h.src
 	}
-	return h.out.sourceFor(h.next)
-}
-
-// Close closes the socket and leaves its groups. It returns net.ErrClosed
-// where it was closed already.
-func (s *Sock) Close() error {
-	st := s.st
-	r := st.world.sched.Get()
-	defer r.Done()
-	if !s.Queue.Close(r.Cache.Free) {
-		return net.ErrClosed
-	}
-	p := pass{r: r}
-	st.sh.lock(&p)
-	last := *s.Addrs.Load()
-	last.Closed = true
-	s.Addrs.Store(&last)
-	st.sh.leaveAll(&p, s)
-	if s.Raw {
-		st.raws.remove(s)
-	} else {
-		st.udp.Delete(st.world.seed, s)
-	}
-	st.unregister(s)
-	st.sh.unlock(&p)
-	r.Wake(&s.Queue)
-	return nil
+	return h.out.addrs.SourceFor(h.next)
 }

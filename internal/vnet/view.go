@@ -2,8 +2,8 @@ package vnet
 
 import (
 	"net/netip"
-	"slices"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -15,7 +15,7 @@ import (
 type View struct {
 	tun    *vars.Tunables
 	ifs    []*ifConf // by index-1; nil where there is none
-	local  []localAddr
+	local  ifaddr.Locals
 	filter pfil.Filter
 	divert []divertPort
 }
@@ -41,7 +41,7 @@ type ifConf struct {
 	fib   uint32
 	mtu   int
 	mac   wire.MAC
-	addrs []netip.Prefix // in the order they were added
+	addrs ifaddr.List
 	props link.Props
 	mute  bool // IGMP reports nothing: to show that reports matter
 }
@@ -49,67 +49,26 @@ type ifConf struct {
 // up tells whether packets may pass.
 func (c *ifConf) up() bool { return c.flags&FlagUp != 0 }
 
-// primary returns the first address of the interface, invalid if it has none.
-func (c *ifConf) primary() netip.Addr {
-	if len(c.addrs) == 0 {
-		return netip.Addr{}
-	}
-	return c.addrs[0].Addr()
-}
-
 // broadcasts tells whether a is the broadcast address of one of the interface's
-// subnets. Several interfaces may be in one subnet.
+// subnets.
 func (c *ifConf) broadcasts(a netip.Addr) bool {
-	for _, p := range c.addrs {
-		if c.flags&FlagBroadcast != 0 && BroadcastOf(p) == a {
-			return true
-		}
-	}
-	return false
+	return c.flags&FlagBroadcast != 0 && c.addrs.Broadcasts(a)
 }
 
-// sourceFor returns the address to send from to dst: the one on dst's subnet,
-// else the first.
-func (c *ifConf) sourceFor(dst netip.Addr) netip.Addr {
-	for _, p := range c.addrs {
-		if p.Contains(dst) {
-			return p.Addr()
-		}
-	}
-	return c.primary()
-}
+// View returns the stack as the path sees it now.
+func (st *Stack) View() *View { return st.view.Load() }
 
-// localAddr is an address that packets to this stack may have.
-type localAddr struct {
-	addr      netip.Addr
-	ifIndex   uint32
-	broadcast bool
-}
+// Tunables returns the stack's page.
+func (v *View) Tunables() *vars.Tunables { return v.tun }
 
-// linear is how many local addresses are searched one by one.
-const linear = 8
+// Hears tells whether packets to this stack may have the destination a, which
+// is no group.
+func (v *View) Hears(a netip.Addr) bool { return v.local.Find(a) != nil }
 
-// localOf returns the entry of a, or nil. local is sorted by address.
-func (v *View) localOf(a netip.Addr) *localAddr {
-	if len(v.local) <= linear {
-		for i := range v.local {
-			if v.local[i].addr == a {
-				return &v.local[i]
-			}
-		}
-		return nil
-	}
-	i, ok := slices.BinarySearchFunc(v.local, a, func(l localAddr, a netip.Addr) int { return l.addr.Compare(a) })
-	if !ok {
-		return nil
-	}
-	return &v.local[i]
-}
-
-// isOurs tells whether a is a unicast address of this stack.
-func (v *View) isOurs(a netip.Addr) bool {
-	l := v.localOf(a)
-	return l != nil && !l.broadcast
+// IsOurs tells whether a is a unicast address of this stack.
+func (v *View) IsOurs(a netip.Addr) bool {
+	l := v.local.Find(a)
+	return l != nil && !l.Broadcast
 }
 
 // conf returns the interface with the index, or nil.
@@ -147,7 +106,7 @@ func (st *Stack) change(edit func(v *View)) {
 func (v *View) setConf(index uint32, c *ifConf) {
 	n := max(len(v.ifs), int(index))
 	var ifs []*ifConf
-	var local []localAddr
+	var local ifaddr.Locals
 	if index == 2 && len(v.ifs) == 1 && c != nil && v == &c.st.views[1] {
 		ifs, local = c.st.ifs0[:2], c.st.local0[:0] // the usual first change
 	} else {
@@ -161,7 +120,7 @@ func (v *View) setConf(index uint32, c *ifConf) {
 
 // relocal makes the list of local addresses from the interfaces', in the array
 // of local if that is large enough.
-func (v *View) relocal(local []localAddr) {
+func (v *View) relocal(local ifaddr.Locals) {
 	n := 0
 	for _, c := range v.ifs {
 		if c != nil {
@@ -169,34 +128,12 @@ func (v *View) relocal(local []localAddr) {
 		}
 	}
 	if n > cap(local) {
-		local = make([]localAddr, 0, n)
+		local = make(ifaddr.Locals, 0, n)
 	}
 	for _, c := range v.ifs {
-		if c == nil {
-			continue
-		}
-		for _, p := range c.addrs {
-			local = append(local, localAddr{p.Addr(), c.index, false})
-			if b := BroadcastOf(p); b.IsValid() && c.flags&FlagBroadcast != 0 {
-				local = append(local, localAddr{b, c.index, true})
-			}
+		if c != nil {
+			local = local.Add(c.addrs, c.index, c.flags&FlagBroadcast != 0)
 		}
 	}
-	slices.SortStableFunc(local, func(a, b localAddr) int { return a.addr.Compare(b.addr) })
-	v.local = slices.CompactFunc(local, func(a, b localAddr) bool { return a.addr == b.addr && a.broadcast == b.broadcast })
-}
-
-// BroadcastOf returns the broadcast address of an IPv4 subnet, invalid where
-// it has none (RFC 3021 for /31).
-func BroadcastOf(p netip.Prefix) netip.Addr {
-	if !p.Addr().Is4() || p.Bits() > 30 {
-		return netip.Addr{}
-	}
-	b := p.Addr().As4()
-	for i := range b {
-		if host := 32 - p.Bits() - 8*(3-i); host > 0 {
-			b[i] |= byte(1<<min(host, 8) - 1)
-		}
-	}
-	return netip.AddrFrom4(b)
+	v.local = local.Sort()
 }

@@ -1,7 +1,10 @@
 package vnet
 
 import (
+	"cmp"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,13 +28,12 @@ type World struct {
 	trace atomic.Pointer[Tracer]
 	opts  socket.Options // every socket's until it changes one
 
-	mu     sync.Mutex // control: taken before any Stack's
-	random uint64     // state of a SplitMix64 generator
-	oui    [2]byte    // of the hardware addresses given out
-	macs   uint64     // hardware addresses given out
-	first  *Stack     // visible stacks, linked in order of creation
-	last   *Stack
-	byName map[string]*Stack
+	mu     sync.Mutex        // control: taken before any Stack's
+	random uint64            // state of a SplitMix64 generator
+	oui    [2]byte           // of the hardware addresses given out
+	macs   uint64            // hardware addresses given out
+	byName map[string]*Stack // visible stacks
+	shown  uint64            // stacks that have been visible
 	mods   Modules
 	names  sysctl.Names[vars.Tunables]
 }
@@ -110,10 +112,8 @@ func (w *World) Stack(name string) *Stack {
 func (w *World) Stacks() []*Stack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all := make([]*Stack, 0, len(w.byName))
-	for st := w.first; st != nil; st = st.next {
-		all = append(all, st)
-	}
+	all := slices.Collect(maps.Values(w.byName))
+	slices.SortFunc(all, func(a, b *Stack) int { return cmp.Compare(a.nth, b.nth) })
 	return all
 }
 
@@ -125,12 +125,8 @@ func (w *World) Publish(st *Stack) syscall.Errno {
 		return syscall.EEXIST
 	}
 	w.byName[st.name] = st
-	if st.prev = w.last; st.prev != nil {
-		st.prev.next = st
-	} else {
-		w.first = st
-	}
-	w.last = st
+	w.shown++
+	st.nth = w.shown
 	return 0
 }
 
@@ -142,17 +138,6 @@ func (w *World) hide(st *Stack) bool {
 		return false
 	}
 	delete(w.byName, st.name)
-	if st.prev != nil {
-		st.prev.next = st.next
-	} else {
-		w.first = st.next
-	}
-	if st.next != nil {
-		st.next.prev = st.prev
-	} else {
-		w.last = st.prev
-	}
-	st.prev, st.next = nil, nil
 	return true
 }
 

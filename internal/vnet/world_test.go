@@ -14,6 +14,7 @@ import (
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -62,16 +63,16 @@ func plug(t testing.TB, st *vnet.Stack, name string, p link.Port, a string) uint
 	return i
 }
 
-func listen(t testing.TB, st *vnet.Stack, a string) *vnet.Sock {
+func listen(t testing.TB, st *vnet.Stack, a string) usrreq.Sock {
 	t.Helper()
-	s, e := st.ListenUDP(addrPort(a), 0, 0)
+	s, e := usrreq.ListenUDP(st, addrPort(a), 0, 0)
 	if e != 0 {
 		t.Fatal(a, e)
 	}
 	return s
 }
 
-func send(t testing.TB, s *vnet.Sock, data, to string) {
+func send(t testing.TB, s usrreq.Sock, data, to string) {
 	t.Helper()
 	if _, err := s.WriteTo([]byte(data), addrPort(to), nil); err != nil {
 		t.Fatalf("send to %s: %v", to, err)
@@ -79,7 +80,7 @@ func send(t testing.TB, s *vnet.Sock, data, to string) {
 }
 
 // expect reads one packet without waiting.
-func expect(t testing.TB, s *vnet.Sock, want string) socket.Recv {
+func expect(t testing.TB, s usrreq.Sock, want string) socket.Recv {
 	t.Helper()
 	var info socket.Recv
 	buf := make([]byte, 65535)
@@ -93,7 +94,7 @@ func expect(t testing.TB, s *vnet.Sock, want string) socket.Recv {
 	return info
 }
 
-func expectNone(t testing.TB, s *vnet.Sock) {
+func expectNone(t testing.TB, s usrreq.Sock) {
 	t.Helper()
 	if n, err := s.ReadFrom(make([]byte, 2048), nil, false); err != syscall.EAGAIN {
 		t.Fatalf("got %d bytes, %v; want nothing", n, err)
@@ -227,7 +228,7 @@ func TestSendErrors(t *testing.T) {
 			t.Errorf("%d bytes to %v: %v, want %v", c.size, c.to, err, c.want)
 		}
 	}
-	if _, e := n.a.ListenUDP(addrPort("10.0.0.2:7"), 0, 0); e != syscall.EADDRNOTAVAIL {
+	if _, e := usrreq.ListenUDP(n.a, addrPort("10.0.0.2:7"), 0, 0); e != syscall.EADDRNOTAVAIL {
 		t.Errorf("bind to another's address: %v", e)
 	}
 	n.quiet(t)

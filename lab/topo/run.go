@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -146,14 +146,14 @@ func (r *sinkRun) enter() {
 	s.SetIgnoreSourceFilters(j.unfiltered)
 	var e syscall.Errno
 	if len(j.sources) == 0 {
-		e = s.Mcast(vnet.McastJoin, ifi, j.group.ip, netip.Addr{})
+		e = s.Mcast(usrreq.McastJoin, ifi, j.group.ip, netip.Addr{})
 		if e == 0 && len(j.addrs) > 0 {
 			e = s.SetSourceFilter(ifi, j.group.ip, mcast.Exclude, j.addrs)
 		}
 	}
 	for _, source := range j.addrs {
 		if len(j.sources) > 0 && e == 0 {
-			e = s.Mcast(vnet.McastJoinSource, ifi, j.group.ip, source)
+			e = s.Mcast(usrreq.McastJoinSource, ifi, j.group.ip, source)
 		}
 	}
 	r.failed("join", e)
@@ -161,7 +161,7 @@ func (r *sinkRun) enter() {
 
 func (r *sinkRun) leave() {
 	ifi := uint32(r.net.nodes[r.node].Eth(r.join.port.eth).Index())
-	r.failed("leave", r.conn.Internal().Mcast(vnet.McastLeave, ifi, r.join.group.ip, netip.Addr{}))
+	r.failed("leave", r.conn.Internal().Mcast(usrreq.McastLeave, ifi, r.join.group.ip, netip.Addr{}))
 }
 
 func (r *sinkRun) failed(what string, e syscall.Errno) {

@@ -1,0 +1,32 @@
+package socket
+
+import (
+	"time"
+
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+)
+
+// TCPOptions are what a connection may be made with. The zero value is a
+// connection as the stack's tunables have it.
+type TCPOptions struct {
+	FIB            uint32
+	RcvBuf, SndBuf int // bytes; 0: as the tunables say, growing as needed
+	NoDelay        bool
+	KeepAlive      bool
+	KeepIdle       time.Duration // 0: the tunables', as the next two
+	KeepIntvl      time.Duration
+	KeepCount      int
+	UserTimeout    time.Duration
+	CC             string
+	FastOpen       bool
+	TOS, TTL       uint8 // 0: none, and the stack's
+	ReuseAddr      bool
+	ReusePort      bool
+}
+
+// Config fills in what the options say.
+func (o *TCPOptions) Config(g *tcp.Config) {
+	g.RcvBuf, g.SndBuf, g.CC = o.RcvBuf, o.SndBuf, o.CC
+	g.NoDelay, g.KeepAlive, g.UserTimeout, g.FastOpen = o.NoDelay, o.KeepAlive, o.UserTimeout, o.FastOpen
+	g.KeepIdle, g.KeepIntvl, g.KeepCount = o.KeepIdle, o.KeepIntvl, o.KeepCount
+}

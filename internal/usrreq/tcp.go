@@ -1,0 +1,119 @@
+package usrreq
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
+)
+
+// TCPSock is one end of a TCP connection, as its user holds it.
+type TCPSock struct{ *vnet.TCPSock }
+
+// ConnectTCP begins to open a connection from local, whose address may be
+// unspecified and whose port may be 0, and returns at once: Connected tells how it
+// went. The errors are those of connect(2) that are known before anything is
+// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EAFNOSUPPORT, EINVAL, ENETDOWN.
+func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptions) (TCPSock, syscall.Errno) {
+	src, e := sourceTCP(st, local.Addr(), remote, o.FIB)
+	if e != 0 {
+		return TCPSock{}, e
+	}
+	if local.Port() == 0 {
+		return connectAny(st, src, remote, o)
+	}
+	c := new(vnet.TCPClaim)
+	if e := bindTCP(st, c, local, o); e != 0 {
+		return TCPSock{}, e
+	}
+	s, e := st.OpenTCP(netip.AddrPortFrom(src, local.Port()), remote, o, c)
+	if e != 0 {
+		st.TCPPorts().Unbind(c)
+	}
+	return TCPSock{s}, e
+}
+
+// sourceTCP checks the ends of a connection and returns its own address.
+func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, table uint32) (netip.Addr, syscall.Errno) {
+	v := st.View()
+	dst := remote.Addr()
+	switch {
+	case st.Closed():
+		return local, syscall.ENETDOWN
+	case !dst.Is4() || !local.Is4():
+		return local, syscall.EAFNOSUPPORT
+	case int(table) >= st.FIBs():
+		return local, syscall.EINVAL
+	case remote.Port() == 0 || dst.IsUnspecified():
+		return local, syscall.EADDRNOTAVAIL
+	case dst.IsMulticast(), dst.As4() == [4]byte{255, 255, 255, 255}, v.Hears(dst) && !v.IsOurs(dst): // RFC 9293 §3.9.2.3
+		return local, syscall.EACCES
+	case !local.IsUnspecified() && !v.IsOurs(local):
+		return local, syscall.EADDRNOTAVAIL
+	}
+	return st.SourceTo(&socket.Options{FIB: table}, local, dst)
+}
+
+// connectAny chooses the local port: those to one destination follow each other
+// from a place that only the stack knows (RFC 6056 §3.3.3).
+func connectAny(st *vnet.Stack, src netip.Addr, remote netip.AddrPort, o *socket.TCPOptions) (TCPSock, syscall.Errno) {
+	tun := &st.View().Tunables().IP
+	first, last := uint16(tun.PortFirst), uint16(tun.PortLast)
+	if first > last {
+		first, last = last, first
+	}
+	n := uint32(last-first) + 1
+	at := st.PortOffset(src, remote)
+	for i := range n {
+		local := netip.AddrPortFrom(src, first+uint16((at+i)%n))
+		if local == remote || st.TCPPorts().Taken(local) {
+			continue
+		}
+		if s, e := st.OpenTCP(local, remote, o, nil); e != syscall.EADDRINUSE {
+			return TCPSock{s}, e
+		}
+	}
+	return TCPSock{}, syscall.EADDRNOTAVAIL
+}
+
+// bindTCP binds a local address and port. EADDRNOTAVAIL where the address is not
+// the stack's, EADDRINUSE for a conflict: with another binding, or, without
+// SO_REUSEADDR, with a connection.
+func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.TCPOptions) syscall.Errno {
+	v := st.View()
+	switch a := local.Addr(); {
+	case !a.Is4():
+		return syscall.EAFNOSUPPORT
+	case !a.IsUnspecified() && !v.IsOurs(a):
+		return syscall.EADDRNOTAVAIL
+	case int(o.FIB) >= st.FIBs():
+		return syscall.EINVAL
+	case local.Port() != 0 && !o.ReuseAddr && !o.ReusePort && portBusy(st, local):
+		return syscall.EADDRINUSE
+	}
+	if o.ReuseAddr {
+		c.Reuse |= pcb.ReuseAddr
+	}
+	if o.ReusePort {
+		c.Reuse |= pcb.ReusePort
+	}
+	tun := &v.Tunables().IP
+	return st.TCPPorts().Bind(c, local, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
+}
+
+// portBusy tells whether a connection uses a local address.
+func portBusy(st *vnet.Stack, local netip.AddrPort) bool {
+	for e := range st.TCPEntries() {
+		if e.State != tcp.TIMEWAIT && (e.Local == local || local.Addr().IsUnspecified() && e.Local.Port() == local.Port()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Connected returns 0 once the connection is open, waiting for that if wait, or
+// why it is not.
+func (s TCPSock) Connected(wait bool) error { return s.Out().Ready(wait) }
