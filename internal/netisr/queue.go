@@ -31,8 +31,10 @@ type Lender interface {
 }
 
 const (
-	// QueueLimit is how many packets wait for one node at most.
-	QueueLimit = 1024
+	// QueueLimit is how much waits for one node at most: as many small packets, or
+	// a quarter as many large ones, whose memory is what counts.
+	QueueLimit = 4096
+	largeCosts = 4
 	// batchLimit is how many packets a node is given per lock.
 	batchLimit = 64
 )
@@ -55,11 +57,12 @@ type Queue struct {
 
 	mu    sync.Mutex // a leaf; guards what follows
 	in    pkt.Batch
+	load  int  // what in counts towards the limit
 	busy  bool // on a work list, or being drained
 	stats Stats
 }
 
-// Init says whose queue q is. It holds QueueLimit packets.
+// Init says whose queue q is. It holds what QueueLimit says.
 func (q *Queue) Init(n Node) { q.InitLimit(n, QueueLimit) }
 
 // InitLimit is Init for a node that many send to at once, such as a switch.
@@ -69,12 +72,13 @@ func (q *Queue) InitLimit(n Node, limit int) { q.node, q.limit = n, limit }
 // is then still the caller's. If the node was at rest r will run it.
 func (q *Queue) Put(r *Runner, b *pkt.Buf) bool {
 	q.mu.Lock()
-	n := q.in.Len()
-	if n >= q.limit {
+	if q.load >= q.limit {
 		q.stats.Drops++
 		q.mu.Unlock()
 		return false
 	}
+	n := q.in.Len()
+	q.load += cost(b)
 	q.in.Push(b)
 	q.stats.Queued++
 	if uint32(n) >= q.stats.Watermark {
@@ -128,5 +132,20 @@ func (q *Queue) Stats() Stats {
 func (q *Queue) take(in *pkt.Batch) {
 	q.mu.Lock()
 	in.Move(&q.in, batchLimit)
+	if q.in.Len() == 0 {
+		q.load = 0
+	} else {
+		for b := in.First(); b != nil; b = b.Next() {
+			q.load -= cost(b)
+		}
+	}
 	q.mu.Unlock()
+}
+
+// cost is what a packet counts towards a queue's limit.
+func cost(b *pkt.Buf) int {
+	if b.Large() {
+		return largeCosts
+	}
+	return 1
 }

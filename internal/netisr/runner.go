@@ -34,6 +34,10 @@ func (r *Runner) Now() clock.Time {
 	return r.now
 }
 
+// Tick has the time read again when it is asked for next. Who takes a node's lock
+// does so: time must not run backwards for what the lock guards.
+func (r *Runner) Tick() { r.now = 0 }
+
 // At tells r a time its caller has just read.
 func (r *Runner) At(now clock.Time) { r.now = now }
 

@@ -139,6 +139,9 @@ func (b *Buf) Trim(n int) {
 	b.end = b.off + uint32(n)
 }
 
+// Large tells whether b's frame lies in a Block.
+func (b *Buf) Large() bool { return b.blk != nil }
+
 // Mem returns how much memory b keeps, in bytes.
 func (b *Buf) Mem() int {
 	if b.blk != nil {

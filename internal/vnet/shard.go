@@ -58,6 +58,7 @@ const (
 // lock locks the shard and gives p the view it holds for.
 func (sh *shard) lock(p *pass) {
 	sh.mu.Lock()
+	p.r.Tick()
 	p.v = sh.st.view.Load()
 }
 
@@ -66,6 +67,7 @@ func (sh *shard) tryLock(p *pass) bool {
 	if !sh.mu.TryLock() {
 		return false
 	}
+	p.r.Tick()
 	p.v = sh.st.view.Load()
 	return true
 }

@@ -332,14 +332,13 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 const ipTCPLen = wire.IPv4Len + wire.TCPLen
 
 // Fire implements clock.Firer for a connection.
-func (s *TCPSock) Fire(now clock.Time) {
+func (s *TCPSock) Fire(clock.Time) {
 	r := s.st.world.sched.Carry()
-	r.At(now)
 	p := pass{r: r}
 	s.sh.lock(&p)
 	s.armed = never
 	if !s.buried {
-		if s.conn.Deadline() <= now {
+		if now := r.Now(); s.conn.Deadline() <= now {
 			s.conn.Expire(s.sh.tcpEnv(&p), now, &s.sh.rooms.tcp.ev)
 			s.sh.happened(&p, s)
 		} else {

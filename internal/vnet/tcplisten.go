@@ -102,14 +102,13 @@ type tcpTimer struct {
 func (t *tcpTimer) init(sh *shard) { t.sh, t.F, t.armed = sh, t, never }
 
 // Fire implements clock.Firer.
-func (t *tcpTimer) Fire(now clock.Time) {
+func (t *tcpTimer) Fire(clock.Time) {
 	r := t.sh.st.world.sched.Carry()
-	r.At(now)
 	p := pass{r: r}
 	t.sh.lock(&p)
 	t.armed = never
 	room := t.sh.rooms.tcp
-	room.waits.Expire(t.sh.waitEnv(&p), now)
+	room.waits.Expire(t.sh.waitEnv(&p), r.Now())
 	room.stale = true
 	t.sh.unlock(&p)
 	r.Done()

@@ -8,9 +8,8 @@ const (
 )
 
 // Fire implements clock.Firer for shard 0: some room's deadline has come.
-func (sh *shard) Fire(now clock.Time) {
+func (sh *shard) Fire(clock.Time) {
 	r := sh.st.world.sched.Carry()
-	r.At(now)
 	p := pass{r: r}
 	sh.lock(&p)
 	sh.wake, sh.stale = unknown, true // another may have armed it again meanwhile
