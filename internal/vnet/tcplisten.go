@@ -8,11 +8,13 @@ import (
 	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // TCPListener is where connections to an address are queued for its user. What he
@@ -128,6 +130,9 @@ func (sh *shard) settleOpening(p *pass) {
 	t.stale = false
 	var o syn.Out[*TCPListener]
 	for t.syns.Next(sh.synEnv(p), p.r.Now(), &o) {
+		if o.Hdr.Flags.Has(wire.RST) && !sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetOpen) {
+			continue
+		}
 		k := tcpKey(o.Key)
 		sh.sendControl(p, &k, &o.Hdr, o.FIB)
 	}
