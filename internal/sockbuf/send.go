@@ -14,18 +14,19 @@ import (
 // acknowledged, in chunks that lie in frames of their own. A chunk in a large
 // frame is as long as a super-segment, which can then be sent where it lies.
 //
-// What Put, Small, Ack, Copy, Share and Clear touch belongs to the owner of
+// What Put, Collect, Small, Ack, Copy, Share and Clear touch belongs to the owner of
 // the connection and is used under his lock; the rest may be called by anyone.
 type Send struct {
 	half
 	ring    []chunk
 	head, n int
-	first   uint64 // offset in the stream of the first chunk
+	put     uint64 // offset behind the last chunk
 	acked   atomic.Uint64
-	end     atomic.Uint64 // offset behind the last byte written
+	end     atomic.Uint64 // offset behind the last byte written, posted ones included
 	limit   atomic.Int64
 	asleep  atomic.Bool // somebody waits for space
 	writing bool        // somebody is between Enter and Leave; under mu
+	posted  pkt.Batch   // chunks for Collect; under mu
 }
 
 // chunk is bytes as they were written: they begin at pkt.Headroom of the frame.
@@ -76,7 +77,7 @@ func (s *Send) Enter(want int, wait bool) (int, error) {
 		case !s.writing && n > 0 && (!wait || n >= want || int64(n)*3 >= s.limit.Load()):
 			s.writing = true
 			return n, nil
-		case s.asleep.Swap(true) == false:
+		case !s.asleep.Swap(true):
 			// Who makes room looks at asleep after he has made it: look again.
 			continue
 		case !wait:
@@ -136,18 +137,53 @@ func (s *Send) roomy() bool {
 	return s.rouse()
 }
 
-// Put appends b's frame, which it takes.
+// Put appends b's frame, which it takes. What was posted has been collected.
 func (s *Send) Put(b *pkt.Buf) {
+	s.end.Add(uint64(b.Len()))
+	s.append(b)
+}
+
+func (s *Send) append(b *pkt.Buf) {
 	if s.n == len(s.ring) {
 		s.grow()
 	}
-	end := s.end.Load()
-	if s.n == 0 {
-		s.first = end
-	}
-	s.ring[(s.head+s.n)&(len(s.ring)-1)] = chunk{buf: b, at: end, n: uint32(b.Len())}
+	s.ring[(s.head+s.n)&(len(s.ring)-1)] = chunk{buf: b, at: s.put, n: uint32(b.Len())}
 	s.n++
-	s.end.Store(end + uint64(b.Len()))
+	s.put += uint64(b.Len())
+}
+
+// Post is Put by one who does not own the connection: b's frame, which it takes,
+// waits for Collect.
+func (s *Send) Post(b *pkt.Buf) {
+	s.end.Add(uint64(b.Len()))
+	s.mu.Lock()
+	s.posted.Push(b)
+	s.mu.Unlock()
+}
+
+// Collect appends what was posted and returns how many bytes that is.
+func (s *Send) Collect() int {
+	s.mu.Lock()
+	all := s.posted
+	s.posted = pkt.Batch{}
+	s.mu.Unlock()
+	n := 0
+	for b := all.Pop(); b != nil; b = all.Pop() {
+		n += b.Len()
+		s.append(b)
+	}
+	return n
+}
+
+// Discard frees what was posted.
+func (s *Send) Discard(free func(*pkt.Buf)) {
+	s.mu.Lock()
+	all := s.posted
+	s.posted = pkt.Batch{}
+	s.mu.Unlock()
+	for b := all.Pop(); b != nil; b = all.Pop() {
+		free(b)
+	}
 }
 
 // Small appends data to the last chunk, if that has room.
@@ -161,6 +197,7 @@ func (s *Send) Small(data []byte) bool {
 	}
 	copy(c.buf.Extend(len(data)), data)
 	c.n += uint32(len(data))
+	s.put += uint64(len(data))
 	s.end.Add(uint64(len(data)))
 	return true
 }
@@ -183,7 +220,6 @@ func (s *Send) Ack(offset uint64, free func(*pkt.Buf)) (wake bool) {
 		c.buf = nil
 		s.head = (s.head + 1) & (len(s.ring) - 1)
 		s.n--
-		s.first = c.end()
 	}
 	s.acked.Store(offset)
 	if s.n == 0 && len(s.ring) > keepRing {
@@ -245,6 +281,7 @@ func (s *Send) Share(r *pkt.Cache, offset uint64, n int) *pkt.Buf {
 
 // Clear frees everything.
 func (s *Send) Clear(free func(*pkt.Buf)) {
+	s.Discard(free)
 	for i := range s.n {
 		free(s.chunk(i).buf)
 	}

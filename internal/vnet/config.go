@@ -182,7 +182,7 @@ func (st *Stack) Barrier() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		//lint:ignore SA2001 taking the lock is the purpose
-		sh.mu.Unlock()
+		sh.release()
 	}
 }
 
@@ -293,7 +293,7 @@ func (st *Stack) FIBs() int { return st.fibs.Len() }
 func (st *Stack) Pin(index uint32, gateway netip.Addr) *Neighbor {
 	c := st.view.Load().conf(index)
 	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
+	defer st.sh.release()
 	n := c.needNeighbor(gateway)
 	n.pins++
 	return n
@@ -306,7 +306,7 @@ func (st *Stack) Unpin(index uint32, n *Neighbor) {
 		return
 	}
 	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
+	defer st.sh.release()
 	n.pins--
 	c := st.view.Load().conf(index)
 	if n.pins == 0 && n.hdr.Load() == nil && c != nil {

@@ -20,7 +20,7 @@ func (st *Stack) IfaceStats(index uint32) (IfaceStats, bool) {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		n := c.count[i]
-		sh.mu.Unlock()
+		sh.release()
 		s.InPackets += n.InPackets
 		s.OutPackets += n.OutPackets
 		s.InBytes += n.InBytes

@@ -163,7 +163,7 @@ func (s *Sock) memberIf(v *View, ifIndex uint32, group netip.Addr) (uint32, sysc
 // Memberships shows f the memberships of s, which it must not change.
 func (s *Sock) Memberships(f func(g *Groups, m *Members)) {
 	s.st.sh.mu.Lock()
-	defer s.st.sh.mu.Unlock()
+	defer s.st.sh.release()
 	f(&s.st.groups, &s.members)
 }
 

@@ -141,6 +141,6 @@ func (sh *shard) clear(r *netisr.Runner) {
 	}
 	sh.clearTCP(&p)
 	sh.stale = false
-	sh.mu.Unlock()
+	sh.release()
 	r.Flush()
 }

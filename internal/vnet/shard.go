@@ -20,7 +20,8 @@ type shard struct {
 	timer clock.Timer // shard 0's only: fires for the whole stack
 	id    uint32
 
-	handed atomic.Int32 // packets that shard 0 is still to resolve for this one
+	handed atomic.Int32             // packets that shard 0 is still to resolve for this one
+	posted atomic.Pointer[TCPSock] // see post
 
 	mu    sync.Mutex // guards what follows
 	wake  clock.Time // what timer is armed for
@@ -60,16 +61,44 @@ func (sh *shard) lock(p *pass) {
 	p.v = sh.st.view.Load()
 }
 
-// unlock sends what connections have to send, arms the stack's timer if a room
-// has asked for it, and unlocks.
+// tryLock is lock where nobody else holds it.
+func (sh *shard) tryLock(p *pass) bool {
+	if !sh.mu.TryLock() {
+		return false
+	}
+	p.v = sh.st.view.Load()
+	return true
+}
+
+// unlock does what was posted meanwhile, sends what connections have to send,
+// arms the stack's timer if a room has asked for it, and unlocks.
 func (sh *shard) unlock(p *pass) {
-	if t := sh.rooms.tcp; t != nil && (t.first != nil || t.stale) {
-		sh.settleTCP(p)
+	for {
+		if sh.posted.Load() != nil {
+			sh.serve(p)
+		}
+		if t := sh.rooms.tcp; t != nil && (t.first != nil || t.stale) {
+			sh.settleTCP(p)
+		}
+		if sh.stale {
+			sh.rearm(p)
+		}
+		sh.mu.Unlock()
+		// Whoever posted before that and could not lock relies on us.
+		if sh.posted.Load() == nil || !sh.tryLock(p) {
+			return
+		}
 	}
-	if sh.stale {
-		sh.rearm(p)
-	}
+}
+
+// release unlocks after a change that no packet made. What was posted is left to
+// a timer: the caller may hold the control lock.
+func (sh *shard) release() {
+	t := sh.rooms.tcp
 	sh.mu.Unlock()
+	if sh.posted.Load() != nil {
+		sh.st.world.Clock().Arm(&t.timer.Timer, 0)
+	}
 }
 
 // Drain implements netisr.Node.

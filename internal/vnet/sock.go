@@ -42,7 +42,7 @@ func (st *Stack) NewSock(proto uint8, raw bool) *Sock {
 func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 	st := s.st
 	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
+	defer st.sh.release()
 	if st.closed.Load() {
 		return syscall.ENETDOWN
 	}
@@ -69,7 +69,7 @@ func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort) syscall.Errno {
 	st := s.st
 	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
+	defer st.sh.release()
 	switch a := s.Addrs.Load(); {
 	case a.Closed:
 		return syscall.EBADF
@@ -129,7 +129,7 @@ func (st *Stack) unregister(s *Sock) {
 // Newest returns the socket that was bound last, nil where there is none.
 func (st *Stack) Newest() *Sock {
 	st.sh.mu.Lock()
-	defer st.sh.mu.Unlock()
+	defer st.sh.release()
 	return st.socks
 }
 

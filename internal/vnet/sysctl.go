@@ -28,7 +28,7 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		p := pass{v: st.view.Load()}
 		sh.mu.Lock()
 		sh.rebind(&p)
-		sh.mu.Unlock()
+		sh.release()
 	}
 	return 0
 }
@@ -62,7 +62,7 @@ func (st *Stack) Counters() map[string]uint64 {
 			}
 		}
 		sh.rooms.gather(all)
-		sh.mu.Unlock()
+		sh.release()
 		if n := sh.Queue.Stats().Drops; n != 0 {
 			all["drop."+pkt.QueueFull.String()] += n
 		}

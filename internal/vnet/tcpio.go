@@ -26,12 +26,7 @@ func (s *TCPSock) Read(to []byte, wait bool) (int, error) {
 		r.Cache.Free(pieces[i].Buf)
 	}
 	if s.in.MustTell() {
-		p := pass{r: r}
-		s.sh.lock(&p)
-		if !s.buried {
-			s.sh.touch(s)
-		}
-		s.sh.unlock(&p)
+		s.post(&pass{r: r})
 	}
 	r.Done()
 	return n, nil
@@ -80,9 +75,18 @@ func (s *TCPSock) push(data []byte) (int, error) {
 		copy(b.Extend(len(data)), data)
 	}
 	p := pass{r: r}
-	s.sh.lock(&p)
-	err := s.append(&p, b, data)
-	s.sh.unlock(&p)
+	var err error
+	if s.sh.tryLock(&p) {
+		err = s.append(&p, b, data)
+		s.sh.unlock(&p)
+	} else {
+		if b == nil {
+			b = r.Cache.Get(len(data))
+			copy(b.Extend(len(data)), data)
+		}
+		s.out.Post(b)
+		s.post(&p)
+	}
 	r.Done()
 	if err != nil {
 		return 0, err
@@ -99,6 +103,7 @@ func (s *TCPSock) append(p *pass, b *pkt.Buf, data []byte) error {
 		}
 		return s.writeError()
 	}
+	s.collect(p)
 	if b == nil && !s.out.Small(data) {
 		b = p.r.Cache.Get(len(data))
 		copy(b.Extend(len(data)), data)

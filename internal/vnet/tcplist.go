@@ -30,7 +30,7 @@ func (st *Stack) TCPEntries() iter.Seq[TCPEntry] {
 
 func (sh *shard) tcpEntries() (all []TCPEntry) {
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
+	defer sh.release()
 	t := sh.rooms.tcp
 	if t == nil {
 		return nil

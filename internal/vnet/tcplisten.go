@@ -51,7 +51,7 @@ func (l *TCPListener) Forget() {
 		if sh.rooms.tcp != nil {
 			sh.rooms.tcp.syns.Drop(l)
 		}
-		sh.mu.Unlock()
+		sh.release()
 	}
 }
 

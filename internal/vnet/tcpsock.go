@@ -16,16 +16,17 @@ import (
 // ask of it, beyond reading and writing, is package usrreq's.
 type TCPSock struct {
 	tcpKey
-	st    *Stack
-	sh    *shard
-	conn  tcp.Conn
-	in    sockbuf.Stream
-	out   sockbuf.Send
-	route cachedRoute
-	next  *TCPSock // in the shard's list of those to be asked for segments
-	lst   *TCPListener
-	bound *TCPClaim // of a local port the user chose
-	ooo   *sockbuf.Reorder
+	st         *Stack
+	sh         *shard
+	conn       tcp.Conn
+	in         sockbuf.Stream
+	out        sockbuf.Send
+	route      cachedRoute
+	next       *TCPSock // in the shard's list of those to be asked for segments
+	nextPosted *TCPSock // in shard.posted
+	lst        *TCPListener
+	bound      *TCPClaim // of a local port the user chose
+	ooo        *sockbuf.Reorder
 
 	// What its user sets, by Update.
 	FIB      uint32        // the table that routes what is sent
@@ -37,13 +38,12 @@ type TCPSock struct {
 	armed    clock.Time   // what timer is armed for, or was
 	readable uint64       // offset up to which in has been given the stream
 	acked    uint64       // offset up to which out has been acknowledged
-	mark     uint64       // offset behind urgent data
 	told     uint64       // what conn knows to have been read
 	chunk    atomic.Int32 // most bytes of one chunk of out
 	over     tcp.What     // Closed or TimeWait
+	wanted   atomic.Bool  // posted and not yet served
 	dirty    bool
 	buried   bool
-	urgent   bool // mark has a meaning
 }
 
 // Key makes a connection an entry of a table.
@@ -148,6 +148,7 @@ func (s *TCPSock) Inspect(f func(c *TCPCall)) (alive bool) {
 func (s *TCPSock) Update(f func(c *TCPCall)) (alive bool) {
 	s.locked(func(p *pass) {
 		if alive = !s.buried; alive {
+			s.collect(p)
 			s.hear()
 			f(s.call(p))
 			s.sh.happened(p, s)
