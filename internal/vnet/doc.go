@@ -6,10 +6,11 @@
 //
 //	in   Iface.Put ▸ shard.Drain ▸ inEther ▸ inIPv4 ▸ filter ▸ deliver ▸ inUDP ▸ Sock.enqueue
 //	                                                      └▸ forward ▸ send ▸ …
-//	out  Sock.WriteTo ▸ outUDP ▸ outIPv4 ▸ send ▸ filter ▸ resolve ▸ outEther ▸ Port.Put
+//	out  Sock.Output ▸ outIPv4 ▸ send ▸ filter ▸ resolve ▸ outEther ▸ Port.Put
 //
 // What the path meets is changed by package control, through the functions of
-// config.go; what the user of a socket sees without a stack is package socket.
+// config.go. What users of sockets ask for comes through package usrreq; what
+// they see without a stack is package socket.
 //
 // A function that takes a *pkt.Buf owns it; it passes it on or gives it to
 // drop, the only place where a packet is lost. A function that borrows one

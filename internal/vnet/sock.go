@@ -9,7 +9,6 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
-	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Sock is a datagram socket, UDP or raw IP, as packets find it. What its user
@@ -153,44 +152,4 @@ func (s *Sock) report(p *pass, e syscall.Errno) {
 	if s.Queue.Fail(e) {
 		p.r.Wake(&s.Queue)
 	}
-}
-
-// Output takes what a socket sends, a transport message, and sends it to hd.Dst
-// behind the header hd, by the way that o says: from hd.Src, or where that is no
-// address of one host from the one that suits the way. v is the stack's view.
-// The errors are those of sendto(2).
-func (s *Sock) Output(r *netisr.Runner, v *View, b *pkt.Buf, hd *wire.IPv4Header, o *socket.Options) syscall.Errno {
-	st := s.st
-	var h hop
-	local := v.IsOurs(hd.Dst)
-	e := syscall.Errno(0)
-	if !local {
-		if e = st.way(v, o, hd.Src, hd.Dst, &h); e != 0 || h.out == nil { // or a blackhole route
-			r.Cache.Free(b)
-			return e
-		}
-	}
-	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
-		if hd.Src = hd.Dst; !local {
-			hd.Src = h.source()
-		}
-	}
-	if !hd.Src.IsValid() {
-		r.Cache.Free(b)
-		return syscall.EADDRNOTAVAIL
-	}
-	sh := st.shardAt(0)
-	if st.more != nil && !s.Raw {
-		u := wire.UDP(b.Bytes())
-		sh = st.shardAt(int(wire.FlowHash(hd.Src.As4(), hd.Dst.As4(), u.SrcPort(), u.DstPort(), wire.ProtoUDP)) % (1 + len(st.more)))
-	}
-	p := pass{r: r}
-	sh.lock(&p)
-	if !s.Raw {
-		sh.hot.UDPOut++
-	}
-	p.m.FIB = o.FIB
-	e = sh.outIPv4(&p, b, hd, &h, local, o.Loops(v.tun.Mcast.Loop))
-	sh.unlock(&p)
-	return e
 }

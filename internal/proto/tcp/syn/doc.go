@@ -8,7 +8,7 @@
 // complete the handshake (RFC 9293 §3.10.7, RFC 5961), and hands out a
 // Handshake, of which the hall makes a connection. A Secret makes initial
 // sequence numbers (RFC 6528) and timestamp offsets, for active opens too, and
-// Fast Open cookies (RFC 7413, the server's side).
+// Fast Open cookies (RFC 7413, the server's side); a Jar keeps those of servers.
 //
 // The engine is pure: it is told the time, is handed segments, and is asked for
 // segments until there is none. All that is random comes out of the Secret.
