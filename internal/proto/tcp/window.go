@@ -59,9 +59,11 @@ func (c *Conn) Read(total uint64) bool {
 // trip (dynamic right-sizing): a sender in slow start doubles in each.
 //
 // A trip so short that the buffer is worth more than a gigabyte per second
-// asks for nothing: a larger one would only leave the processor's cache.
+// asks for nothing: a larger one would only leave the processor's cache. Nor does
+// one that was short in the handshake: what has made it longer is waiting for a
+// processor, and larger windows would only wait longer.
 func (c *Conn) followRate(e *Env, now clock.Time) {
-	if c.tsRTT > 1 { // the least of this round; its clock ticks once a millisecond
+	if c.tsRTT > 1 && (c.baseRTT == 0 || c.baseRTT >= 1000) { // the least of this round; its clock ticks once a millisecond
 		c.rcvRTT = max(c.baseRTT, (c.tsRTT-2)*1000)
 	}
 	us := int64(now.Sub(c.autoAt) / time.Microsecond)
