@@ -291,3 +291,18 @@ func (b *board) unsack() {
 		b.pushLost(p.id)
 	}
 }
+
+// joinSacked makes neighbouring SACKed records, of order[i:j] and at its edges,
+// one.
+func (b *board) joinSacked(i, j int) {
+	is := func(k int) bool { return b.recs[b.order[k].id].state&sacked != 0 }
+	if i > b.head && is(i-1) {
+		i--
+	}
+	if j < len(b.order) && is(j) {
+		j++
+	}
+	if i < j && is(i) && is(j-1) {
+		b.merge(i, j)
+	}
+}

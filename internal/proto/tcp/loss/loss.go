@@ -142,7 +142,8 @@ func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
 // Sample adds a round-trip time that the connection measured itself, that of
 // the SYN-ACK of a SYN cache.
 func (s *Sender) Sample(e *Env, now clock.Time, rtt time.Duration) {
-	s.sample(e, now, rtt, 1)
+	s.least.add(now, max(rtt, 1))
+	s.sample(e, rtt, 1)
 }
 
 // SetMSS changes the segment size from now on: the path's MTU or the options'

@@ -11,9 +11,8 @@ const granularity = time.Millisecond
 
 // sample takes in a round-trip time, one of so many per round trip that weigh as
 // much as one (RFC 6298 §2, RFC 7323 appendix G).
-func (s *Sender) sample(e *Env, now clock.Time, rtt time.Duration, many int) {
+func (s *Sender) sample(e *Env, rtt time.Duration, many int) {
 	rtt = max(rtt, 1)
-	s.least.add(now, rtt)
 	e.S.RTTUpdated++
 	if s.srtt == 0 {
 		s.srtt, s.rttvar = rtt, rtt/2
