@@ -297,12 +297,13 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 		return
 	}
 	if !s.sack && d.Bytes > 0 { // what duplicates stood for is now acknowledged itself
-		known := min(q.dupBytes, d.Bytes)
+		known := min(q.dupBytes, max(d.Bytes-s.win.MSS, 0)) // a segment is the hole itself
 		q.dupBytes -= known
 		d.Delivered -= min(known, d.Delivered)
 	}
 	s.probeAcked(e, now, a, d)
 	d.Spurious = s.spurious(e, now, a, d)
+	reduced := q.state == CWR || q.state == Recovering
 	if q.state >= CWR && s.recover.AtMost(s.una) {
 		s.recovered()
 	}
@@ -312,10 +313,13 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 	if q.lostBytes > 0 && q.state < Recovering {
 		s.enterRecovery(e, now, d)
 	}
-	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.AtMost(s.una)) {
+	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.Less(s.una)) { // CWR has arrived
+
 		s.marked(e, now, d)
 	}
-	s.grow(e, now, d)
+	if q.state > Disorder || !reduced { // the end of a recovery leaves the window at its threshold
+		s.grow(e, now, d)
+	}
 	if q.state <= Disorder {
 		q.state = Open
 		if q.sackedBytes > 0 || q.dups > 0 {

@@ -44,9 +44,11 @@ func (s *Sender) marked(e *Env, now clock.Time, d *delivery) {
 // cause delivered: it was in flight, too.
 func (s *Sender) reduce(now clock.Time, why cc.Cause, d *delivery) {
 	q := s.q
-	out := s.nxt.Sub(s.una)
-	s.cc.Congestion(&s.win, now, out+d.Bytes, why)
-	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(out-q.sackedBytes+d.Delivered, 1)
+	pipe := s.pipe()
+	// What limited transmit has sent beyond the window does not count (RFC 5681 §3.2).
+	flight := min(s.nxt.Sub(s.una)+d.Bytes, max(s.win.Cwnd, pipe+d.Delivered))
+	s.cc.Congestion(&s.win, now, flight, why)
+	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(pipe+q.lostBytes+d.Delivered, 1)
 	s.recover, s.reduced = s.nxt, true
 	s.cwr = s.ecn // RFC 3168 §6.1.2: for every reduction
 }
@@ -185,7 +187,7 @@ func (s *Sender) probeAcked(e *Env, now clock.Time, a *Ack, d *delivery) {
 			s.reduce(now, cc.Loss, d)
 			q.state, q.undo = CWR, false
 		}
-	case a.Dup && len(a.Blocks) == 0:
+	case d.Bytes == 0 && a.Dup && len(a.Blocks) == 0:
 		q.probing = false
 	}
 }

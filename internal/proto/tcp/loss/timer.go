@@ -11,7 +11,7 @@ import (
 func (s *Sender) timers(e *Env, now clock.Time, d *delivery) {
 	q := s.q
 	if s.una == s.nxt {
-		q.tailAt, q.reoAt, q.tail, q.probing = clock.Never, clock.Never, false, false
+		q.tailAt, q.reoAt, q.tail = clock.Never, clock.Never, false
 		q.rtoAt = now.Add(s.RTO(e)) // when the memory is given back
 		return
 	}
