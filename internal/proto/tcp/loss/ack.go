@@ -313,8 +313,8 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 	if q.lostBytes > 0 && q.state < Recovering {
 		s.enterRecovery(e, now, d)
 	}
-	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.Less(s.una)) { // CWR has arrived
-
+	// Once CWR has arrived, an echo is of another mark (RFC 3168 §6.1.2).
+	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.Less(s.una)) {
 		s.marked(e, now, d)
 	}
 	if q.state > Disorder || !reduced { // the end of a recovery leaves the window at its threshold

@@ -2,6 +2,7 @@ package loss
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 	"unsafe"
@@ -199,6 +200,39 @@ func BenchmarkLossy(b *testing.B) {
 			b.ReportMetric(float64(took.Nanoseconds())/float64(max(acks, 1)), "ns/ack")
 			b.ReportMetric(float64(l.s.q.len()), "records")
 			b.ReportMetric(float64(l.s.Outstanding()/1448), "segments")
+		})
+	}
+}
+
+// BenchmarkHostile is an acknowledgement of a peer that SACKs single segments
+// anywhere, by segments in flight, until all are and it begins anew.
+func BenchmarkHostile(b *testing.B) {
+	for _, flight := range []int{1000, 10000} {
+		b.Run(fmt.Sprintf("flight=%d", flight), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 4))
+			var k *bulk
+			blocks := make([]wire.SACKBlock, 3)
+			left := 0
+			for range b.N {
+				if left == 0 {
+					b.StopTimer()
+					k = newBulk(1448)
+					for range flight {
+						k.send()
+					}
+					left = flight / 3
+					b.StartTimer()
+				}
+				left--
+				for i := range blocks {
+					at := wire.Seq(0).Add(rng.IntN(flight-1)*1448 + 700)
+					blocks[i] = wire.SACKBlock{Start: at, End: at.Add(900)}
+				}
+				k.now += 1000
+				a := Ack{Blocks: blocks, Dup: true}
+				k.s.Ack(&k.e, k.now, &a)
+			}
+			b.ReportMetric(float64(k.s.q.len()), "records")
 		})
 	}
 }

@@ -37,7 +37,8 @@ type Sender struct {
 	resent       uint32 // segments
 	reordering   int32  // furthest, bytes
 
-	backoffs    uint8
+	backoffs    uint8 // timeouts since una last moved
+	shift       uint8 // doublings of the timeout, until a round trip is measured (RFC 6298 §5.7)
 	reoMult     uint8 // RACK.reo_wnd_mult (RFC 8985 §6.2)
 	reoPersist  uint8
 	synResent   uint8
@@ -127,7 +128,7 @@ func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 // SYN and not acknowledged (RFC 7413) is then sent again.
 func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
 	s.established, s.sack, s.time, s.ecn = true, c.SACK, c.Time, c.ECN
-	s.win.MSS = max(c.MSS, 1)
+	s.win.MSS, s.shift = max(c.MSS, 1), 0
 	n, mss := int(e.T.InitialWindow), s.win.MSS
 	s.win.Cwnd = min(n*mss, max(2*mss, n*1460))
 	s.synResent = uint8(min(int(s.synResent)+c.Rexmits, 255))

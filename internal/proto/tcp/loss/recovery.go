@@ -144,7 +144,7 @@ func (s *Sender) takeBack(e *Env, now clock.Time) {
 	s.reordered = s.reordered || q.state == Recovering
 	q.state, q.frto, q.undo, q.force = Open, 0, false, false
 	q.dups, q.dupBytes = 0, 0
-	s.reduced = false
+	s.reduced, s.backoffs, s.shift = false, 0, 0
 	q.rtoAt = now.Add(s.RTO(e))
 }
 

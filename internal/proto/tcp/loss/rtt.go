@@ -14,6 +14,7 @@ const granularity = time.Millisecond
 func (s *Sender) sample(e *Env, rtt time.Duration, many int) {
 	rtt = max(rtt, 1)
 	e.S.RTTUpdated++
+	s.shift = 0
 	if s.srtt == 0 {
 		s.srtt, s.rttvar = rtt, rtt/2
 		return
@@ -47,7 +48,7 @@ func (s *Sender) base(e *Env) time.Duration {
 func (s *Sender) RTO(e *Env) time.Duration {
 	limit := millis(e.T.RexmitMax)
 	rto := min(s.base(e), limit)
-	for range s.backoffs {
+	for range s.shift {
 		if rto *= 2; rto >= limit {
 			return limit
 		}

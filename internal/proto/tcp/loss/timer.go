@@ -116,6 +116,7 @@ func (s *Sender) timeout(e *Env, now clock.Time) {
 	e.S.Timeouts++
 	if s.backoffs < 255 {
 		s.backoffs++
+		s.shift = min(s.shift+1, 30)
 	}
 	q.tail, q.tailAt, q.probing = false, clock.Never, false
 	q.rtoAt = now.Add(s.RTO(e))
