@@ -26,6 +26,9 @@ func (s *Sender) detect(e *Env, now clock.Time, d *delivery) {
 // rack finds what must be lost because something sent later has arrived, a
 // reordering window ago (RFC 8985 §6.2, step 5). flight is ordered by the time
 // of sending, so the walk ends at the first that is not due.
+//
+// Deviation: the RFC sets the timer for the last that could be due; this one is
+// for the first, so that none waits for others.
 func (s *Sender) rack(now clock.Time) {
 	q := s.q
 	q.reoAt = clock.Never

@@ -41,8 +41,10 @@ func (s *Sender) armTail(e *Env, now clock.Time) {
 	q.tailAt = min(now.Add(wait), q.rtoAt)
 }
 
-// probeSlack is added to the probe's time, so that the jitter of a path with a
-// round trip of microseconds is not taken for a loss.
+// probeSlack is added to the probe's time.
+//
+// Deviation: RFC 8985 §7.2 has twice the round trip alone, which on a path with
+// one of microseconds would take the peer's scheduling for a loss.
 const probeSlack = 2 * time.Millisecond
 
 // Deadline returns when Expire wants to be called; clock.Never if nothing is
