@@ -111,9 +111,8 @@ type Config struct {
 
 // Open begins a sender whose first number will be first: the SYN, or, where a
 // SYN cache has sent the SYN-ACK, what follows it. name is the congestion
-// control's
-// (cc.New), empty for the stack's default. Until Establish only the first record is ever sent
-// again, and only by timeout.
+// control's (cc.New), empty for the stack's default. Until Establish only the
+// first record is ever sent again, and only by timeout.
 func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 	if name == "" {
 		name = cc.Name(int(e.T.Control))
