@@ -12,10 +12,11 @@ import (
 type delivery struct {
 	Acked
 	sent     clock.Time // of the segment sent last among those never sent again
-	once     bool       // there is such a one
-	original bool       // something held for lost, and not sent again, arrived after all
-	dsack    int        // bytes reported as arrived twice
-	covers   bool       // the report covers the tail loss probe
+	oldest   clock.Time // and of the one sent first
+	once     bool       // there are such
+	original bool       // something that was never sent again arrived after a timeout
+	dsack    int        // bytes reported as arrived twice, of this episode
+	covers   bool       // the tail loss probe is what arrived twice
 	sacked   bool       // SACK told of something new
 	rate     record     // the one that the delivery rate is measured by
 	rated    bool
@@ -25,10 +26,17 @@ type delivery struct {
 func (s *Sender) Ack(e *Env, now clock.Time, a *Ack) Acked {
 	s.lastAck = now
 	q := s.q
-	if q == nil || s.una == s.nxt {
+	if q == nil {
 		return Acked{}
 	}
 	d := delivery{}
+	if s.una == s.nxt { // a late report of a duplicate may still undo
+		if len(a.Blocks) > 0 && s.sack {
+			s.selective(e, now, a, &d)
+			d.Spurious = s.spurious(e, now, a, &d)
+		}
+		return d.Acked
+	}
 	una, flight := s.una, q.flightBytes
 	if una.Less(a.Seq) {
 		s.cumulative(now, a, &d)
@@ -45,7 +53,7 @@ func (s *Sender) Ack(e *Env, now clock.Time, a *Ack) Acked {
 
 // cumulative takes out what a.Seq acknowledges.
 func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
-	q := s.q
+	q, twice := s.q, false
 	for q.len() > 0 {
 		p := &q.order[q.head]
 		r := &q.recs[p.id]
@@ -55,6 +63,7 @@ func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
 		n := min(a.Seq.Sub(r.start), r.size())
 		if r.state&sacked == 0 {
 			s.deliver(now, a, d, r, n)
+			twice = twice || r.state&again != 0
 		}
 		q.count(r.state, -n)
 		if n == r.size() {
@@ -70,6 +79,9 @@ func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
 	if q.len() == 0 {
 		q.order, q.head = q.order[:0], 0
 	}
+	if twice { // Karn's algorithm (RFC 6298 §3): what this answers is not known
+		d.once = false
+	}
 	d.Bytes = a.Seq.Sub(s.una)
 	s.una, s.progress, s.backoffs = a.Seq, now, 0
 	q.fack = wire.MaxSeq(q.fack, a.Seq)
@@ -81,10 +93,11 @@ func (s *Sender) deliver(now clock.Time, a *Ack, d *delivery, r *record, n int) 
 	d.Delivered += n
 	end := r.start.Add(n)
 	if r.state&again == 0 {
-		if !d.once || d.sent < r.sent {
-			d.sent, d.once = r.sent, true
+		if !d.once {
+			d.sent, d.oldest, d.once = r.sent, r.sent, true
 		}
-		if r.state&lost != 0 || q.state == Loss && r.start.Less(s.recover) {
+		d.sent, d.oldest = max(d.sent, r.sent), min(d.oldest, r.sent)
+		if q.state == Loss && r.start.Less(s.recover) {
 			d.original = true
 		}
 		if end.Less(q.fack) { // RFC 8985 §6.2, step 3
@@ -93,7 +106,7 @@ func (s *Sender) deliver(now clock.Time, a *Ack, d *delivery, r *record, n int) 
 		}
 	}
 	q.fack = wire.MaxSeq(q.fack, end)
-	if !d.rated || d.rate.delivered <= r.delivered {
+	if !d.rated || int32(r.delivered-d.rate.delivered) >= 0 {
 		d.rate, d.rated = *r, true
 	}
 	// RFC 8985 §6.2, steps 1 and 2: what was sent again says nothing where it
@@ -107,7 +120,7 @@ func (s *Sender) deliver(now clock.Time, a *Ack, d *delivery, r *record, n int) 
 	}
 }
 
-// selective takes in SACK blocks (RFC 2018) and duplicate SACK (RFC 2883).
+// selective takes in SACK blocks (RFC 2018) and duplicate SACK (RFC 2883 §4).
 func (s *Sender) selective(e *Env, now clock.Time, a *Ack, d *delivery) {
 	e.S.SACKReceived++
 	blocks := a.Blocks
@@ -116,6 +129,10 @@ func (s *Sender) selective(e *Env, now clock.Time, a *Ack, d *delivery) {
 		s.dsack(e, a, d, first)
 		blocks = blocks[1:]
 	}
+	// In the order of sequence, so that blocks that an earlier acknowledgement
+	// told of in vain do not look like reordering.
+	var sorted [wire.MaxSACK]wire.SACKBlock
+	n := 0
 	for _, b := range blocks {
 		if !b.Start.Less(b.End) || s.nxt.Less(b.End) || b.Start.Less(s.una) {
 			if s.nxt.Less(b.End) || b.End.Less(b.Start) {
@@ -123,6 +140,17 @@ func (s *Sender) selective(e *Env, now clock.Time, a *Ack, d *delivery) {
 			}
 			continue
 		}
+		if n == len(sorted) {
+			break
+		}
+		k := n
+		for ; k > 0 && b.Start.Less(sorted[k-1].Start); k-- {
+			sorted[k] = sorted[k-1]
+		}
+		sorted[k] = b
+		n++
+	}
+	for _, b := range sorted[:n] {
 		s.block(now, a, d, b)
 	}
 }
@@ -132,9 +160,12 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 	q := s.q
 	i := q.find(b.Start)
 	if r := &q.recs[q.order[i].id]; r.start.Less(b.Start) {
-		if r.state&sacked == 0 {
+		switch {
+		case r.state&sacked == 0 && s.maySplit():
 			i = q.split(i, b.Start)
-		} else if i++; i == len(q.order) {
+		case !b.End.AtMost(r.end):
+			i++
+		default:
 			return
 		}
 	}
@@ -145,9 +176,11 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 			continue
 		}
 		if b.End.Less(q.recs[id].end) {
-			i = q.split(i, b.End) - 1
-			from = min(from, i)
-			id = q.order[i].id
+			if !s.maySplit() {
+				break
+			}
+			left := q.split(i, b.End) - 1
+			from, i = from+left-i, left
 		}
 		r := &q.recs[id]
 		s.deliver(now, a, d, r, r.size())
@@ -157,35 +190,39 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 		q.count(r.state, r.size())
 		d.sacked = true
 	}
-	s.joinSacked(from, i)
+	q.joinSacked(from, i)
 }
 
-// joinSacked makes neighbouring SACKed records, of order[i:j] and at its edges,
-// one.
-func (s *Sender) joinSacked(i, j int) {
-	q := s.q
-	is := func(k int) bool { return q.recs[q.order[k].id].state&sacked != 0 }
-	if i > q.head && is(i-1) {
-		i--
-	}
-	if j < len(q.order) && is(j) {
-		j++
-	}
-	if i < j && is(i) && is(j-1) {
-		q.merge(i, j)
-	}
+// maySplit tells whether SACK may take one more record apart. A peer that
+// reports every other byte would otherwise have us keep a record for each; what
+// it reports in vain is held for missing.
+func (s *Sender) maySplit() bool {
+	n := s.q.len()
+	return n < freelySplit || n < 4*(s.nxt.Sub(s.una)/s.win.MSS)
 }
+
+// freelySplit is up to how many records maySplit does not look.
+const freelySplit = 256
 
 // dsack deals with a report that something arrived twice: what was sent again
 // was not lost (RFC 3708), or it was reordered further than allowed for.
 func (s *Sender) dsack(e *Env, a *Ack, d *delivery, b wire.SACKBlock) {
+	q := s.q
+	if !b.Start.Less(b.End) || s.nxt.Less(b.End) {
+		e.S.SACKBad++
+		return
+	}
 	e.S.DSACK++
 	if e.T.DSACK == 0 {
 		return
 	}
-	d.dsack = max(b.End.Sub(b.Start), 0)
-	q := s.q
-	d.covers = q.probing && q.probeEnd.AtMost(b.End) && b.Start.Less(q.probeEnd)
+	if q.probing && q.probeAgain && b.End == q.probeEnd {
+		d.covers = true // a probe says nothing of how far segments are reordered
+		return
+	}
+	if !b.Start.Less(q.undoFrom) {
+		d.dsack = b.End.Sub(b.Start)
+	}
 	if !s.dsackSeen || s.dsackRound.AtMost(s.una) { // RFC 8985 §6.2, step 4: once per round trip
 		s.dsackSeen, s.dsackRound = true, s.nxt
 		s.reoMult = uint8(min(int(s.reoMult)+1, 255))
@@ -203,6 +240,9 @@ func (s *Sender) duplicates(e *Env, a *Ack, d *delivery) {
 	q := s.q
 	if d.Bytes > 0 {
 		q.dups = 0
+		if q.state < CWR {
+			q.dupBytes = 0
+		}
 		return
 	}
 	if !a.Dup || a.Seq != s.una || s.sack && !d.sacked {
@@ -229,10 +269,12 @@ func (s *Sender) measure(e *Env, now clock.Time, a *Ack, d *delivery, flight int
 	switch {
 	case d.once:
 		d.RTT = max(now.Sub(d.sent), 1)
-		s.sample(e, now, d.RTT, many)
+		s.least.add(now, d.RTT)
+		s.sample(e, now.Sub(d.oldest), many)
 	case a.HasTime && d.Bytes > 0 && int32(ms(now)-a.TSEcr) >= 0: // Karn's doubt does not arise (RFC 7323 §4.1)
 		d.RTT = max(time.Duration(ms(now)-a.TSEcr)*time.Millisecond, granularity)
-		s.sample(e, now, d.RTT, many)
+		s.least.add(now, d.RTT)
+		s.sample(e, d.RTT, many)
 	}
 	if d.rated {
 		r := &d.rate
@@ -255,30 +297,29 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 		return
 	}
 	if !s.sack && d.Bytes > 0 { // what duplicates stood for is now acknowledged itself
-		known := min(q.dupBytes, d.Bytes)
+		known := min(q.dupBytes, max(d.Bytes-s.win.MSS, 0)) // a segment is the hole itself
 		q.dupBytes -= known
 		d.Delivered -= min(known, d.Delivered)
 	}
 	s.probeAcked(e, now, a, d)
-	if s.spurious(e, now, a, d) {
-		d.Spurious = true
-	}
-	if q.state == Loss && q.frto > 0 {
-		s.frtoStep(d)
-	}
-	if (q.state == Recovering || q.state == Loss || q.state == CWR) && s.recover.AtMost(s.una) {
-		s.recovered(d)
+	d.Spurious = s.spurious(e, now, a, d)
+	reduced := q.state == CWR || q.state == Recovering
+	if q.state >= CWR && s.recover.AtMost(s.una) {
+		s.recovered()
 	}
 	before := q.lostBytes
 	s.detect(e, now, d)
 	d.Lost = q.lostBytes > before
 	if q.lostBytes > 0 && q.state < Recovering {
-		s.enterRecovery(e, now)
+		s.enterRecovery(e, now, d)
 	}
-	if a.ECE && s.ecn && q.state < Recovering && (!s.reduced || s.recover.AtMost(s.una)) {
-		s.marked(e, now)
+	// Once CWR has arrived, an echo is of another mark (RFC 3168 §6.1.2).
+	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.Less(s.una)) {
+		s.marked(e, now, d)
 	}
-	s.grow(e, now, a, d)
+	if q.state > Disorder || !reduced { // the end of a recovery leaves the window at its threshold
+		s.grow(e, now, d)
+	}
 	if q.state <= Disorder {
 		q.state = Open
 		if q.sackedBytes > 0 || q.dups > 0 {
@@ -289,17 +330,21 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 
 // grow lets the window follow the acknowledgement: by congestion control, or, in
 // recovery, by proportional rate reduction.
-func (s *Sender) grow(e *Env, now clock.Time, a *Ack, d *delivery) {
+func (s *Sender) grow(e *Env, now clock.Time, d *delivery) {
 	q := s.q
+	n := d.Bytes // RFC 5681 §3.2: duplicates do not open the window
+	if q.state == Loss {
+		n = d.Delivered
+	}
 	switch {
 	case q.state == CWR || q.state == Recovering:
 		s.prr(d)
-	case d.Delivered > 0 && s.usesWindow():
-		was := s.win.SlowStart()
+	case n > 0 && s.usesWindow():
+		was := s.win.Ssthresh
 		s.cc.Acked(&s.win, &cc.Ack{
-			Now: now, Bytes: d.Delivered, RTT: d.RTT, SRTT: s.srtt, Una: s.una, Nxt: s.nxt, HyStart: e.T.HyStart != 0,
+			Now: now, Bytes: n, RTT: d.RTT, SRTT: s.srtt, Una: s.una, Nxt: s.nxt, HyStart: e.T.HyStart != 0,
 		})
-		if was && !s.win.SlowStart() && q.state == Open {
+		if s.win.Ssthresh < was {
 			e.S.SlowStartEnds++
 		}
 	}

@@ -21,6 +21,7 @@
 // front, SACK blocks find theirs by binary search, RACK looks at the head of a
 // list ordered by time of sending.
 //
-// Not done: ECN with more feedback (RFC 9768), detection of application limits
+// Not done: the rescue retransmission of RFC 6675 §4 (4) (with RACK, a tail loss
+// probe does it better), ECN with more feedback (RFC 9768), detection of application limits
 // in the delivery rate, the RTO adaptation of RFC 4015 §3.3.
 package loss

@@ -48,7 +48,7 @@ func (s *Sender) Info(e *Env, now clock.Time, i *Info) {
 	}
 	i.Reordering = max(i.Reordering, int(s.reordering)/s.win.MSS)
 	if s.rateTime > 0 {
-		i.DeliveryRate = int(float64(s.rateBytes) / s.rateTime.Seconds())
+		i.DeliveryRate = s.rateBytes * int(time.Second) / int(s.rateTime)
 	}
 	if q := s.q; q != nil {
 		i.State, i.Pipe, i.Lost, i.Sacked = q.state, s.pipe(), q.lostBytes, q.sackedBytes

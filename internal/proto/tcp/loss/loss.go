@@ -37,7 +37,8 @@ type Sender struct {
 	resent       uint32 // segments
 	reordering   int32  // furthest, bytes
 
-	backoffs    uint8
+	backoffs    uint8 // timeouts since una last moved
+	shift       uint8 // doublings of the timeout, until a round trip is measured (RFC 6298 §5.7)
 	reoMult     uint8 // RACK.reo_wnd_mult (RFC 8985 §6.2)
 	reoPersist  uint8
 	synResent   uint8
@@ -110,9 +111,8 @@ type Config struct {
 
 // Open begins a sender whose first number will be first: the SYN, or, where a
 // SYN cache has sent the SYN-ACK, what follows it. name is the congestion
-// control's
-// (cc.New), empty for the stack's default. Until Establish only the first record is ever sent
-// again, and only by timeout.
+// control's (cc.New), empty for the stack's default. Until Establish only the
+// first record is ever sent again, and only by timeout.
 func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 	if name == "" {
 		name = cc.Name(int(e.T.Control))
@@ -127,7 +127,7 @@ func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 // SYN and not acknowledged (RFC 7413) is then sent again.
 func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
 	s.established, s.sack, s.time, s.ecn = true, c.SACK, c.Time, c.ECN
-	s.win.MSS = max(c.MSS, 1)
+	s.win.MSS, s.shift = max(c.MSS, 1), 0
 	n, mss := int(e.T.InitialWindow), s.win.MSS
 	s.win.Cwnd = min(n*mss, max(2*mss, n*1460))
 	s.synResent = uint8(min(int(s.synResent)+c.Rexmits, 255))
@@ -142,7 +142,8 @@ func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
 // Sample adds a round-trip time that the connection measured itself, that of
 // the SYN-ACK of a SYN cache.
 func (s *Sender) Sample(e *Env, now clock.Time, rtt time.Duration) {
-	s.sample(e, now, rtt, 1)
+	s.least.add(now, max(rtt, 1))
+	s.sample(e, rtt, 1)
 }
 
 // SetMSS changes the segment size from now on: the path's MTU or the options'

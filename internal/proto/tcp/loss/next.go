@@ -19,7 +19,7 @@ func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool {
 		return fresh == 0 && s.probe(e, now, limit, r)
 	}
 	id := q.lost.head
-	if id == none || q.frto == 2 && q.frtoSent < frtoNew*s.win.MSS && fresh > 0 {
+	if id == none || q.frto == 2 && (q.frtoSent > 0 || fresh > 0) {
 		return false
 	}
 	q.absorb(id, limit)
@@ -73,6 +73,8 @@ func (s *Sender) allowed(e *Env, now clock.Time, n int) int {
 		room = max(room, mss)
 	} else if s.held(e, now) {
 		return 0
+	} else {
+		room = min(room, s.quantum(e))
 	}
 	switch {
 	case n <= room:
@@ -133,7 +135,7 @@ func (s *Sender) probe(e *Env, now clock.Time, limit int, r *Range) bool {
 	s.again(e, now, id, Probe, r)
 	q.unproven, q.resentAny = undo, any // a probe is no part of a recovery
 	e.S.Probes++
-	q.probing, q.probeEnd, q.probeAgain = true, s.nxt, true
+	q.probing, q.probeEnd, q.probeAgain, q.probeMS = true, s.nxt, true, ms(now)
 	q.tailAt, q.rtoAt = clock.Never, now.Add(s.RTO(e))
 	return true
 }
@@ -147,26 +149,26 @@ func (s *Sender) Room(e *Env, now clock.Time) int {
 	if q == nil || s.una == s.nxt {
 		return s.firstRoom(e, now)
 	}
-	if q.tail {
-		return s.win.MSS
-	}
 	if q.frto == 2 {
-		if n := frtoNew*s.win.MSS - q.frtoSent; n > 0 {
-			return n
-		}
+		return max(frtoNew*s.win.MSS-q.frtoSent, 0)
+	}
+	least := 0
+	if q.tail {
+		least = s.win.MSS
 	}
 	if q.lostBytes > 0 || s.held(e, now) {
-		return 0
+		return least
 	}
 	pipe := s.pipe()
 	if q.state <= Disorder {
-		if e.T.Limited == 0 {
+		switch {
+		case e.T.Limited == 0:
 			pipe = q.flightBytes + q.sackedBytes
-		} else if q.dups > 0 { // RFC 3042 §2: two segments beyond the window
-			pipe = max(pipe, q.flightBytes+q.sackedBytes-2*s.win.MSS)
+		case !s.sack: // RFC 3042 §2: two segments beyond the window; with SACK, pipe limits (RFC 6675 §5 (3))
+			pipe = max(pipe, q.flightBytes-2*s.win.MSS)
 		}
 	}
-	return max(s.win.Cwnd-pipe, 0)
+	return max(min(s.win.Cwnd-pipe, s.quantum(e)), least)
 }
 
 // firstRoom is Room where nothing is in flight.
@@ -175,7 +177,7 @@ func (s *Sender) firstRoom(e *Env, now clock.Time) int {
 		s.begin().paced = true
 		return 0
 	}
-	return s.win.Cwnd
+	return min(s.win.Cwnd, s.quantum(e))
 }
 
 // held tells whether pacing holds back what could be sent now, and has Expire

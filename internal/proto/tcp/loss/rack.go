@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // dupThresh is DupThresh of RFC 5681 and RFC 6675.
@@ -17,7 +18,7 @@ func (s *Sender) detect(e *Env, now clock.Time, d *delivery) {
 		s.newReno(d)
 	case e.T.RACK != 0:
 		s.rack(now)
-	case d.Delivered > 0:
+	case d.sacked || d.Bytes > 0:
 		s.count()
 	}
 }
@@ -25,6 +26,9 @@ func (s *Sender) detect(e *Env, now clock.Time, d *delivery) {
 // rack finds what must be lost because something sent later has arrived, a
 // reordering window ago (RFC 8985 §6.2, step 5). flight is ordered by the time
 // of sending, so the walk ends at the first that is not due.
+//
+// Deviation: the RFC sets the timer for the last that could be due; this one is
+// for the first, so that none waits for others.
 func (s *Sender) rack(now clock.Time) {
 	q := s.q
 	q.reoAt = clock.Never
@@ -50,29 +54,43 @@ func (s *Sender) rack(now clock.Time) {
 // reoWindow returns the reordering window (RFC 8985 §6.2, step 4).
 func (s *Sender) reoWindow() time.Duration {
 	q := s.q
-	if !s.reordered && (q.state >= Recovering || q.sackedBytes >= dupThresh*s.win.MSS) {
+	if !s.reordered && (q.state >= Recovering || q.dups >= dupThresh || q.sackedBytes >= dupThresh*s.win.MSS) {
 		return 0
 	}
 	return min(time.Duration(s.reoMult)*s.least.get()/4, s.srtt)
 }
 
-// count finds what must be lost because enough behind it has arrived: IsLost of
-// RFC 6675 §4.
+// count finds what must be lost because enough behind it has arrived (RFC 6675
+// §5, steps 1 and 2, and IsLost of §4). What lies below counted has been looked
+// at: a retransmission is not found lost again by counting.
 func (s *Sender) count() {
 	q := s.q
-	above := q.sackedBytes
-	for _, p := range q.order[q.head:] {
-		r := &q.recs[p.id]
-		if !r.start.Less(q.fack) || above <= (dupThresh-1)*s.win.MSS {
-			return
+	if q.dups >= dupThresh && q.state < Recovering {
+		s.loseFirst()
+	}
+	until := s.una
+	for i, bytes, runs := len(q.order), 0, 0; i > q.head; {
+		i--
+		r := &q.recs[q.order[i].id]
+		if r.state&sacked == 0 {
+			continue
 		}
-		switch {
-		case r.state&sacked != 0:
-			above -= r.size()
-		case r.state == 0:
-			q.markLost(p.id)
+		bytes += r.size()
+		if runs++; runs >= dupThresh || bytes > (dupThresh-1)*s.win.MSS {
+			until = r.start
+			break
 		}
 	}
+	q.counted = wire.MaxSeq(q.counted, s.una)
+	if !q.counted.Less(until) {
+		return
+	}
+	for i := q.find(q.counted); i < len(q.order) && q.order[i].start.Less(until); i++ {
+		if id := q.order[i].id; q.recs[id].state == 0 {
+			q.markLost(id)
+		}
+	}
+	q.counted = until
 }
 
 // newReno finds losses by duplicate acknowledgements and, in recovery, by those
@@ -83,7 +101,7 @@ func (s *Sender) newReno(d *delivery) {
 	case q.state == Recovering && d.Bytes > 0:
 		s.loseFirst() // step 3, partial acknowledgement
 		q.force = true
-	case q.state < Recovering && q.dups >= dupThresh && (!s.reduced || s.recover.AtMost(s.una)):
+	case q.state < Recovering && q.dups >= dupThresh && (!s.reduced || s.recover.Less(s.una)):
 		s.loseFirst() // step 2
 	}
 }
@@ -92,7 +110,7 @@ func (s *Sender) newReno(d *delivery) {
 func (s *Sender) loseFirst() {
 	q := s.q
 	id := q.order[q.head].id
-	if q.recs[id].state&lost != 0 {
+	if q.recs[id].state&(lost|sacked) != 0 {
 		return
 	}
 	if r := &q.recs[id]; r.size() > s.win.MSS {

@@ -17,42 +17,40 @@ func (s *Sender) remember() {
 }
 
 // enterRecovery begins fast recovery (RFC 5681 §3.2, RFC 6675 §5 (4)).
-func (s *Sender) enterRecovery(e *Env, now clock.Time) {
+func (s *Sender) enterRecovery(e *Env, now clock.Time, d *delivery) {
 	q := s.q
 	e.S.Recoveries++
 	if q.state != CWR { // which has reduced already, for this window
 		s.remember()
-		s.reduce(now, cc.Loss)
+		s.reduce(now, cc.Loss, d)
 	}
 	q.state, q.why, q.force = Recovering, Recovery, true
-	q.tailAt = clock.Never
-	if s.reoPersist > 0 {
-		if s.reoPersist--; s.reoPersist == 0 {
-			s.reoMult = 1
-		}
-	}
+	q.tail, q.tailAt = false, clock.Never
 }
 
 // marked reacts to an ECN echo, once for each window (RFC 3168 §6.1.2).
-func (s *Sender) marked(e *Env, now clock.Time) {
+func (s *Sender) marked(e *Env, now clock.Time, d *delivery) {
 	q := s.q
 	e.S.ECNReduced++
 	s.remember()
 	q.undo = false // nothing was sent again that could prove it wrong
-	s.reduce(now, cc.Mark)
-	q.state, s.cwr = CWR, true
-	q.tailAt = clock.Never
+	s.reduce(now, cc.Mark, d)
+	q.state = CWR
+	q.tail, q.tailAt = false, clock.Never
 }
 
 // reduce has congestion control set a threshold, towards which proportional rate
-// reduction will bring the window.
-func (s *Sender) reduce(now clock.Time, why cc.Cause) {
+// reduction will bring the window. d is what the acknowledgement that is the
+// cause delivered: it was in flight, too.
+func (s *Sender) reduce(now clock.Time, why cc.Cause, d *delivery) {
 	q := s.q
-	out := s.nxt.Sub(s.una)
-	s.cc.Congestion(&s.win, now, min(out, max(s.win.Cwnd, s.pipe())), why)
-	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(out-q.sackedBytes, 1)
+	pipe := s.pipe()
+	// What limited transmit has sent beyond the window does not count (RFC 5681 §3.2).
+	flight := min(s.nxt.Sub(s.una)+d.Bytes, max(s.win.Cwnd, pipe+d.Delivered))
+	s.cc.Congestion(&s.win, now, flight, why)
+	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(pipe+q.lostBytes+d.Delivered, 1)
 	s.recover, s.reduced = s.nxt, true
-	s.cwr = s.cwr || s.ecn // RFC 3168 §6.1.2: for every reduction
+	s.cwr = s.ecn // RFC 3168 §6.1.2: for every reduction
 }
 
 // prr sets the window for one acknowledgement of a recovery (RFC 6937bis §5).
@@ -80,42 +78,40 @@ func (s *Sender) prr(d *delivery) {
 }
 
 // recovered ends a recovery, a reduction or what followed a timeout: everything
-// that was in flight when it began has been acknowledged.
-func (s *Sender) recovered(d *delivery) {
+// that was in flight when it began has been acknowledged. What was sent again
+// may yet turn out to have been sent for nothing.
+func (s *Sender) recovered() {
 	q := s.q
 	if q.state != Loss {
-		s.win.Cwnd = max(min(s.win.Cwnd, s.win.Ssthresh), s.win.MSS)
-		if s.pipe()+s.win.MSS >= s.win.Ssthresh || q.state == CWR || q.state == Recovering {
-			s.win.Cwnd = max(s.win.Ssthresh, s.win.MSS)
+		s.win.Cwnd = max(s.win.Ssthresh, s.win.MSS)
+	}
+	if q.state != CWR && s.reoPersist > 0 { // RFC 8985 §6.2, step 4
+		if s.reoPersist--; s.reoPersist == 0 {
+			s.reoMult = 1
 		}
 	}
-	q.state, q.frto, q.force, q.undo = Open, 0, false, false
+	q.state, q.frto, q.force = Open, 0, false
 	q.dups, q.dupBytes = 0, 0
 }
 
-// spurious tells whether the acknowledgement proves that what was sent again
-// need not have been, and takes the reduction back if so.
+// spurious tells whether the acknowledgement proves that the reduction was for
+// nothing, and takes it back if so.
 func (s *Sender) spurious(e *Env, now clock.Time, a *Ack, d *delivery) bool {
 	q := s.q
-	if !q.undo || q.state != Recovering && q.state != Loss {
+	if !q.undo || q.state == CWR {
 		return false
 	}
 	proof := false
-	if q.resentAny && d.dsack > 0 && e.T.DSACK != 0 { // RFC 3708 §2
+	if q.resentAny && d.dsack > 0 { // RFC 3708 §2
 		q.unproven -= d.dsack
 		proof = q.unproven <= 0
 	}
-	// RFC 3522 §3.2: the first acknowledgement of something new echoes the time
-	// of a segment sent before the first retransmission.
-	if d.Bytes > 0 && q.resentAny && !q.advanced && e.T.Eifel != 0 && a.HasTime && int32(a.TSEcr-q.resentMS) < 0 {
-		proof = true
+	if q.state >= Recovering && d.Bytes > 0 {
+		proof = proof || s.early(e, a)
+		q.advanced = q.advanced || q.resentAny
 	}
-	// RFC 5682 §3.1 (3b): what was never sent again has arrived.
-	if q.state == Loss && q.frto > 0 && d.original {
-		proof = true
-	}
-	if d.Bytes > 0 && q.resentAny {
-		q.advanced = true
+	if q.state == Loss && q.frto > 0 {
+		proof = s.frtoStep(d) || proof
 	}
 	if proof {
 		s.takeBack(e, now)
@@ -123,7 +119,21 @@ func (s *Sender) spurious(e *Env, now clock.Time, a *Ack, d *delivery) bool {
 	return proof
 }
 
+// early tells whether an acknowledgement of something new arrived for what was
+// sent first: before anything was sent again, or, as its timestamp says, in
+// answer to an earlier segment (RFC 3522 §3.2).
+func (s *Sender) early(e *Env, a *Ack) bool {
+	q := s.q
+	if !q.resentAny {
+		return s.recover.AtMost(s.una)
+	}
+	return !q.advanced && e.T.Eifel != 0 && a.HasTime && int32(a.TSEcr-q.resentMS) < 0
+}
+
 // takeBack undoes a reduction (RFC 4015 §3.2).
+//
+// Deviation: the window returns at once, not by slow start: what was held for
+// lost is in flight again, so no burst follows.
 func (s *Sender) takeBack(e *Env, now clock.Time) {
 	q := s.q
 	e.S.BadTimeouts++
@@ -131,25 +141,32 @@ func (s *Sender) takeBack(e *Env, now clock.Time) {
 	s.win.Cwnd = max(s.win.Cwnd, q.priorCwnd)
 	s.win.Ssthresh = max(s.win.Ssthresh, q.priorSsthresh)
 	s.cc.Undo()
+	s.reordered = s.reordered || q.state == Recovering
 	q.state, q.frto, q.undo, q.force = Open, 0, false, false
 	q.dups, q.dupBytes = 0, 0
-	s.reduced = false
+	s.reduced, s.backoffs, s.shift = false, 0, 0
 	q.rtoAt = now.Add(s.RTO(e))
 }
 
-// frtoStep goes on with RFC 5682 §3.1 after the first retransmission of a
-// timeout: an acknowledgement of something new lets new data test the network
-// (step 2b); one that acknowledges nothing new means that the timeout was right.
-func (s *Sender) frtoStep(d *delivery) {
+// frtoStep goes on with RFC 5682 after the first retransmission of a timeout,
+// and tells whether the timeout was spurious. An acknowledgement of something
+// new lets new data test the network (step 2); if the next one acknowledges
+// what was never sent again, the network has had it all the time (step 3).
+func (s *Sender) frtoStep(d *delivery) bool {
 	q := s.q
+	step := q.frto
 	switch {
-	case q.frto == 1 && d.Bytes > 0 && s.una.Less(s.recover):
+	case step == 1 && d.Bytes > 0:
 		q.frto, q.frtoSent = 2, 0
-	case d.Bytes == 0 && (q.dups > 0 || d.sacked):
+	case step == 1 && !s.sack && q.dups > 0: // §2.1, step 2a
 		q.frto = 0
-	case q.frto == 2 && d.Bytes > 0:
+	case step == 2 && s.sack && s.recover.Less(q.fack), step == 2 && !s.sack && q.dups > 0: // step 3a
 		q.frto = 0
+		s.win.Cwnd = min(s.win.Cwnd, 3*s.win.MSS)
+	case step == 2:
+		return d.original // step 3b
 	}
+	return false
 }
 
 // probeAcked ends a tail loss probe, and reacts where it repaired a loss (RFC
@@ -160,17 +177,17 @@ func (s *Sender) probeAcked(e *Env, now clock.Time, a *Ack, d *delivery) {
 		return
 	}
 	switch {
-	case !q.probeAgain, d.covers:
-		q.probing = false
+	case !q.probeAgain, d.covers, a.HasTime && int32(a.TSEcr-q.probeMS) < 0:
+		q.probing = false // the original has arrived, too
 	case q.probeEnd.Less(a.Seq):
 		q.probing = false
 		e.S.ProbesRepair++
 		if q.state < CWR {
 			s.remember()
-			s.reduce(now, cc.Loss)
+			s.reduce(now, cc.Loss, d)
 			q.state, q.undo = CWR, false
 		}
-	case a.Dup && len(a.Blocks) == 0:
+	case d.Bytes == 0 && a.Dup && len(a.Blocks) == 0:
 		q.probing = false
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -23,7 +24,7 @@ func (s *Sender) Sent(e *Env, now clock.Time, start, end wire.Seq) {
 	if s.una == s.nxt {
 		s.resumed(e, now)
 		q.rateFrom, q.rateAt, q.rtoAt = now, now, clock.Never
-		q.round, q.fack = end, start
+		q.round, q.fack, q.counted = end, start, start
 		q.dups, q.dupBytes = 0, 0
 		s.progress = now
 	}
@@ -58,7 +59,7 @@ func (s *Sender) sent(e *Env, now clock.Time, n int) {
 		q.prrOut += n
 	}
 	if rate := s.paceRate(e); rate > 0 {
-		s.paceAt = max(s.paceAt, now).Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+		s.paceAt = max(s.paceAt, now).Add(time.Duration(n * int(time.Second) / rate))
 	}
 }
 
@@ -106,14 +107,24 @@ const nonValidated = 5 * time.Minute
 
 // paceRate returns the rate of sending in bytes per second, 0 where nothing is
 // paced: somewhat more than the window asks for, so that pacing is not what
-// limits it.
+// limits it, and twice that while it may double.
 func (s *Sender) paceRate(e *Env) int {
 	if e.T.Pacing == 0 || s.srtt <= 0 {
 		return 0
 	}
-	gain := 1.2
+	rate := s.win.Cwnd * int(time.Second) / int(s.srtt)
 	if s.win.Cwnd < s.win.Ssthresh/2 {
-		gain = 2
+		return max(2*rate, 1)
 	}
-	return max(int(gain*float64(s.win.Cwnd)/s.srtt.Seconds()), 1)
+	return max(rate+rate/5, 1)
+}
+
+// quantum returns how much pacing lets go in one piece: what a millisecond is
+// worth, or two segments.
+func (s *Sender) quantum(e *Env) int {
+	rate := s.paceRate(e)
+	if rate == 0 {
+		return cc.Unlimited
+	}
+	return max(rate/int(time.Second/time.Millisecond), 2*s.win.MSS)
 }

@@ -11,7 +11,7 @@ import (
 func (s *Sender) timers(e *Env, now clock.Time, d *delivery) {
 	q := s.q
 	if s.una == s.nxt {
-		q.tailAt, q.reoAt, q.tail, q.probing = clock.Never, clock.Never, false, false
+		q.tailAt, q.reoAt, q.tail = clock.Never, clock.Never, false
 		q.rtoAt = now.Add(s.RTO(e)) // when the memory is given back
 		return
 	}
@@ -38,13 +38,13 @@ func (s *Sender) armTail(e *Env, now clock.Time) {
 			wait += millis(e.T.RexmitMin) - probeSlack
 		}
 	}
-	if at := now.Add(wait); at < q.rtoAt {
-		q.tailAt = at
-	}
+	q.tailAt = min(now.Add(wait), q.rtoAt)
 }
 
-// probeSlack is added to the probe's time, so that the jitter of a path with a
-// round trip of microseconds is not taken for a loss.
+// probeSlack is added to the probe's time.
+//
+// Deviation: RFC 8985 §7.2 has twice the round trip alone, which on a path with
+// one of microseconds would take the peer's scheduling for a loss.
 const probeSlack = 2 * time.Millisecond
 
 // Deadline returns when Expire wants to be called; clock.Never if nothing is
@@ -79,14 +79,15 @@ func (s *Sender) Expire(e *Env, now clock.Time) Event {
 		}
 	} else {
 		switch {
+		case q.reoAt <= now:
+			return s.reorderTimer(e, now)
+		case q.tailAt <= now: // even if the other is due as well: the probe goes first
+			q.tailAt, q.tail = clock.Never, true
+			q.rtoAt = now.Add(s.RTO(e)) // RFC 8985 §7.3
+			return Tail
 		case q.rtoAt <= now:
 			s.timeout(e, now)
 			return RTO
-		case q.reoAt <= now:
-			return s.reorderTimer(e, now)
-		case q.tailAt <= now:
-			q.tailAt, q.tail = clock.Never, true
-			return Tail
 		}
 	}
 	if paced {
@@ -104,8 +105,9 @@ func (s *Sender) reorderTimer(e *Env, now clock.Time) Event {
 		return Nothing
 	}
 	if q.state < Recovering {
-		s.enterRecovery(e, now)
-		s.prr(&delivery{})
+		d := delivery{}
+		s.enterRecovery(e, now, &d)
+		s.prr(&d)
 	}
 	return Reorder
 }
@@ -116,6 +118,7 @@ func (s *Sender) timeout(e *Env, now clock.Time) {
 	e.S.Timeouts++
 	if s.backoffs < 255 {
 		s.backoffs++
+		s.shift = min(s.shift+1, 30)
 	}
 	q.tail, q.tailAt, q.probing = false, clock.Never, false
 	q.rtoAt = now.Add(s.RTO(e))
@@ -132,21 +135,22 @@ func (s *Sender) timeout(e *Env, now clock.Time) {
 		e.S.SACKReneged++
 		q.unsack()
 	}
-	first := q.state != Loss
-	if first || s.recover.AtMost(s.una) {
+	fresh := q.state <= Disorder
+	if q.state != Loss || s.backoffs == 1 { // once per segment (RFC 5681 §3.1)
 		s.remember()
-		s.reduce(now, cc.Timeout)
-		// RFC 5682 §3.1, step 1: not while an earlier timeout is being repaired.
-		if first && e.T.FRTO != 0 {
-			q.frto = 1
-		}
-	} else {
+		q.undo = fresh
+		s.reduce(now, cc.Timeout, &delivery{})
+	}
+	switch { // RFC 5682 §2.1, step 1: not while something else is being repaired
+	case e.T.FRTO != 0 && (fresh || q.frto > 0):
+		q.frto = 1
+	default:
 		q.frto = 0
 	}
 	q.state, q.why, q.force = Loss, Timeout, true
-	s.win.Cwnd = s.win.MSS
 	q.dups, q.dupBytes = 0, 0
 	s.loseLate(e, now)
+	s.win.Cwnd = q.flightBytes + s.win.MSS // the loss window (RFC 5681 §3.1)
 }
 
 // loseLate holds for lost what a timeout says is: with RACK the first segment
