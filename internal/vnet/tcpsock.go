@@ -38,7 +38,6 @@ type TCPSock struct {
 	tos, ttl uint8
 	dirty    bool
 	buried   bool
-	deaf     bool // CloseRead: what comes is thrown away
 	shut     bool // CloseWrite: nothing more may be written
 	urgent   bool // mark has a meaning
 }
@@ -225,13 +224,11 @@ func (s *TCPSock) CloseWrite() syscall.Errno {
 func (s *TCPSock) CloseRead() syscall.Errno {
 	e := syscall.ENOTCONN
 	s.with(func(p *pass, t *tcpRoom) {
-		e, s.deaf = 0, true
-		s.in.Drop(p.r.Cache.Free)
-		s.conn.Read(s.readable)
+		e = 0
+		if s.in.Discard(errEOF, p.r.Cache.Free) {
+			p.r.Wake(&s.in)
+		}
 		s.sh.touch(s)
 	})
-	if e == 0 && s.in.End(errEOF) {
-		s.in.Wake()
-	}
 	return e
 }
