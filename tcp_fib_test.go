@@ -3,6 +3,7 @@ package vimage_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -346,4 +347,31 @@ func TestTCPMovedInterface(t *testing.T) {
 		}
 		talk(t, c, s, 20_000)
 	})
+}
+
+// TestTCPSettersMeanwhile: options are set and read while the connection works.
+func TestTCPSettersMeanwhile(t *testing.T) {
+	a, b := tcpHosts(t)
+	if err := a.SetFIBs(2); err != nil {
+		t.Fatal(err)
+	}
+	c, s := connected(t, a, b)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.Write(make([]byte, 4<<20)); c.CloseWrite() })
+	wg.Go(func() { io.Copy(io.Discard, s) })
+	for i := range 200 {
+		wg.Go(func() { c.SetFIB(0) })
+		wg.Go(func() { c.FIB() })
+		wg.Go(func() { c.SetNoDelay(i%2 == 0) })
+		wg.Go(func() { c.SetKeepAlivePeriod(time.Duration(i+1) * time.Second) })
+		wg.Go(func() { c.SetCongestion([]string{"cubic", "newreno"}[i%2]) })
+		wg.Go(func() { c.SetUserTimeout(time.Duration(i) * time.Second) })
+		wg.Go(func() { c.SetTOS(i); c.SetTTL(64); c.SetLinger(-1) })
+		wg.Go(func() { c.SetDeadline(time.Now().Add(time.Hour)) })
+		wg.Go(func() { c.Info() })
+		wg.Go(func() { a.Counters() })
+	}
+	wg.Wait()
+	c.Close()
+	s.Close()
 }

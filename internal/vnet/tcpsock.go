@@ -139,7 +139,11 @@ func (s *TCPSock) RemoteAddr() netip.AddrPort { return s.Remote }
 func (s *TCPSock) Closed() bool { return s.out.Closed() }
 
 // FIB returns the table that routes the connection.
-func (s *TCPSock) FIB() uint32 { return s.fib }
+func (s *TCPSock) FIB() uint32 {
+	s.sh.mu.Lock()
+	defer s.sh.mu.Unlock()
+	return s.fib
+}
 
 // with runs f under the lock of the connection's shard, and sends what there
 // is to send then.
