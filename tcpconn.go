@@ -47,8 +47,13 @@ func sysError(op string, err error) error {
 	return err
 }
 
+// set returns what an option's setting came to. A connection that its user has
+// closed may live on for what was written, but is no longer his.
 func (c *TCPConn) set(e syscall.Errno) error {
-	if e != 0 {
+	switch {
+	case c.s.Closed():
+		return c.err("set", net.ErrClosed)
+	case e != 0:
 		return c.err("set", e)
 	}
 	return nil
@@ -148,28 +153,22 @@ func (c *TCPConn) Close() error {
 }
 
 // CloseRead says that nothing more will be read: what comes is thrown away.
-func (c *TCPConn) CloseRead() error {
-	if e := c.s.CloseRead(); e != 0 {
-		return c.err("close", c.closedOr(e))
-	}
-	return nil
-}
+func (c *TCPConn) CloseRead() error { return c.half(c.s.CloseRead) }
 
 // CloseWrite says that nothing more will be written: the peer reads EOF after
 // what was.
-func (c *TCPConn) CloseWrite() error {
-	if e := c.s.CloseWrite(); e != 0 {
-		return c.err("close", c.closedOr(e))
+func (c *TCPConn) CloseWrite() error { return c.half(c.s.CloseWrite) }
+
+// half closes one direction. A connection that its user has closed may live on
+// for what was written, but is no longer his.
+func (c *TCPConn) half(end func() syscall.Errno) error {
+	if c.s.Closed() {
+		return c.err("close", net.ErrClosed)
+	}
+	if e := end(); e != 0 {
+		return c.err("close", e)
 	}
 	return nil
-}
-
-// closedOr returns net.ErrClosed for a connection that its user has closed.
-func (c *TCPConn) closedOr(e syscall.Errno) error {
-	if c.s.Closed() {
-		return net.ErrClosed
-	}
-	return e
 }
 
 // SetDeadline sets both deadlines.

@@ -17,9 +17,10 @@ type Stream struct {
 	half
 	ring    []Piece
 	head, n int
-	peak    int // longest the ring has been filled since it was last empty
-	bytes   int // that may be read
-	mem     int // bytes of memory that the pieces keep
+	peak    int  // longest the ring has been filled since it was last empty
+	bytes   int  // that may be read
+	mem     int  // bytes of memory that the pieces keep
+	deaf    bool // see Discard
 
 	taken atomic.Uint64 // bytes read since the stream began
 	tell  atomic.Uint64 // see TellAt
@@ -51,12 +52,17 @@ func (s *Stream) Init(c clock.Clock) {
 const never = 1<<64 - 1
 
 // Put appends a piece, which it takes: copied tells that its bytes were copied
-// instead and its Buf is the caller's again, as it is where the stream is closed.
+// instead and its Buf is the caller's again, as it is where the stream is closed
+// or nobody wants to hear it.
 // The caller calls Wake if told to.
 func (s *Stream) Put(p Piece) (copied, wake bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		return true, false
+	}
+	if s.deaf {
+		s.taken.Add(uint64(p.N))
 		return true, false
 	}
 	s.bytes += int(p.N)
@@ -197,8 +203,17 @@ func (s *Stream) Mem() int {
 	return s.mem
 }
 
-// Drop frees what was not read and returns how many bytes that were. Nothing
-// more is kept.
+// Discard ends the stream for its reader with err: what was not read, and what
+// still comes, counts as taken and is thrown away. It tells whether to call Wake.
+func (s *Stream) Discard(err error, free func(*pkt.Buf)) (wake bool) {
+	s.mu.Lock()
+	s.deaf = true
+	s.mu.Unlock()
+	s.taken.Add(uint64(s.Drop(free)))
+	return s.End(err)
+}
+
+// Drop frees what was not read and returns how many bytes that were.
 func (s *Stream) Drop(free func(*pkt.Buf)) int {
 	s.mu.Lock()
 	ring, head, n, bytes := s.ring, s.head, s.n, s.bytes

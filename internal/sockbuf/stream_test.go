@@ -297,3 +297,25 @@ func (h *half) sleeping() int {
 	defer h.mu.Unlock()
 	return int(h.sleepers)
 }
+
+// Who wants to hear no more has taken everything, what still comes included.
+func TestStreamDiscard(t *testing.T) {
+	w := newWorld(t)
+	var s Stream
+	s.Init(w.s.Clock())
+	s.Put(w.piece(make([]byte, 1000), 0))
+	if s.Discard(io.EOF, w.free) {
+		t.Error("nobody is to be woken")
+	}
+	late := w.piece(make([]byte, 2000), 1000)
+	if copied, wake := s.Put(late); !copied || wake {
+		t.Errorf("kept: %v, wake: %v", !copied, wake)
+	}
+	w.free(late.Buf)
+	if n := s.Taken(); n != 3000 {
+		t.Errorf("%d bytes taken of 3000", n)
+	}
+	if _, err := s.Take(9, make([]Piece, 1), false); err != io.EOF {
+		t.Error(err)
+	}
+}

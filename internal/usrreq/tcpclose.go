@@ -54,18 +54,17 @@ func (s TCPSock) CloseWrite() syscall.Errno {
 	return 0
 }
 
-// CloseRead says that nothing more will be read: reads return EOF, and what
-// came is thrown away. It returns ENOTCONN where the connection is over.
+// CloseRead says that nothing more will be read: reads return EOF, and what came
+// and what still comes is thrown away. It returns ENOTCONN where the connection is
+// over.
 func (s TCPSock) CloseRead() syscall.Errno {
-	ok := s.Update(func(c *vnet.TCPCall) {
-		n := s.In().Drop(c.Cache.Free)
-		c.Conn.Read(s.In().Taken() + uint64(n))
-	})
+	wake := false
+	ok := s.Update(func(c *vnet.TCPCall) { wake = s.In().Discard(io.EOF, c.Cache.Free) })
+	if wake {
+		s.In().Wake()
+	}
 	if !ok {
 		return syscall.ENOTCONN
-	}
-	if s.In().End(io.EOF) {
-		s.In().Wake()
 	}
 	return 0
 }

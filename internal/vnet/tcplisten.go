@@ -2,7 +2,6 @@ package vnet
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -151,12 +150,13 @@ func (sh *shard) clearTCP(p *pass) {
 	}
 	for s := range t.conns.All() {
 		s.over = tcp.Closed
-		if s.in.End(net.ErrClosed) {
+		if s.in.Close() {
 			p.r.Wake(&s.in)
 		}
-		if s.out.End(net.ErrClosed) {
+		if s.out.Close() {
 			p.r.Wake(&s.out)
 		}
+		s.in.Drop(p.r.Cache.Free)
 		sh.bury(p, s)
 	}
 	sh.st.world.Clock().Disarm(&t.timer.Timer)

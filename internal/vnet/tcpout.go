@@ -49,7 +49,7 @@ func (sh *shard) outTCP(p *pass, s *TCPSock) {
 	for {
 		s.hear()
 		sh.pull(p, s)
-		if s.tuned(p); !s.in.MustTell() {
+		if s.tuned(p); !s.in.MustTell() || s.in.Taken() == s.told {
 			return
 		}
 		// The user has read on meanwhile, and may have looked at what TellAt said

@@ -106,7 +106,7 @@ func (s *TCPSock) tuned(p *pass) {
 		}
 	}
 	limit := s.conn.RcvLimit()
-	s.in.TellAt(s.told + uint64(min(max(2*mss, limit/4), limit/2)))
+	s.in.TellAt(s.told + uint64(max(min(max(2*mss, limit/4), limit/2), 1)))
 }
 
 // LocalAddr returns the socket's own address and port.
