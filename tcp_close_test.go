@@ -140,15 +140,6 @@ func TestTCPLinger(t *testing.T) {
 	})
 }
 
-// noBuffers checks that a world at rest holds no buffer.
-func noBuffers(t testing.TB, w *vimage.World) {
-	t.Helper()
-	w.Settle()
-	if c := w.Internal().Sched().Pool().Counts(); c.Bufs != 0 || c.Blocks != 0 {
-		t.Errorf("%d buffers and %d blocks outstanding", c.Bufs, c.Blocks)
-	}
-}
-
 // TestTCPStackClosedWithEverything closes a stack that has connections in every
 // condition: nothing is left, and users are told.
 func TestTCPStackClosedWithEverything(t *testing.T) {
@@ -255,5 +246,5 @@ func closedUnderTraffic(t *testing.T, shards, round int, end func(b *lab.Node)) 
 	b.Close()
 	n.Close()
 	wg.Wait()
-	noBuffers(t, n.World)
+	wantNoBuffers(t, n.World)
 }

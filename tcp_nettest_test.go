@@ -44,9 +44,7 @@ func tcpPipe(t *testing.T, local bool, c lab.LinkConfig) nettest.MakePipe {
 			x.Close()
 			y.Close()
 			n.Close()
-			if p := n.World.Pool(); p.Buffers != 0 {
-				t.Errorf("%d buffers outstanding", p.Buffers)
-			}
+			wantNoBuffers(t, n.World)
 		}, nil
 	}
 }
