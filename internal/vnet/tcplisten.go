@@ -174,8 +174,12 @@ func (th *tcpHost) release(s *TCPSock) {
 // ListenTCP waits for connections to local; port 0 means any. backlog is how
 // many may wait to be accepted, 0 as many as the tunable says: when there are more,
 // the peer's last segment of the handshake is ignored and comes again. The errors
-// are EADDRNOTAVAIL, EADDRINUSE, EINVAL (no such table), EAFNOSUPPORT, ENETDOWN.
+// are EADDRNOTAVAIL, EADDRINUSE, EINVAL (no such table), ENOENT (no such
+// congestion control), EAFNOSUPPORT, ENETDOWN.
 func (st *Stack) ListenTCP(local netip.AddrPort, backlog int, o *TCPOptions) (*TCPListener, syscall.Errno) {
+	if !o.known() {
+		return nil, syscall.ENOENT
+	}
 	most := int(st.view.Load().tun.Stream.Backlog)
 	if backlog <= 0 || backlog > most {
 		backlog = most

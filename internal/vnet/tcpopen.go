@@ -13,8 +13,12 @@ import (
 // ConnectTCP begins to open a connection from local, whose address may be
 // unspecified and whose port may be 0, and returns at once: Connected tells how it
 // went. The errors are those of connect(2) that are known before anything is
-// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EAFNOSUPPORT, EINVAL, ENETDOWN.
+// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EACCES, EAFNOSUPPORT, EINVAL,
+// ENOENT (no such congestion control), ENETDOWN.
 func (st *Stack) ConnectTCP(local, remote netip.AddrPort, o *TCPOptions) (*TCPSock, syscall.Errno) {
+	if !o.known() {
+		return nil, syscall.ENOENT
+	}
 	src, e := st.sourceTCP(local.Addr(), remote, o.FIB)
 	if e != 0 {
 		return nil, e

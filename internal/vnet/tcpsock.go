@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 )
 
@@ -62,6 +63,9 @@ type TCPOptions struct {
 	ReuseAddr      bool
 	ReusePort      bool
 }
+
+// known tells whether there is such a congestion control.
+func (o *TCPOptions) known() bool { return o.CC == "" || cc.Known(o.CC) }
 
 func (o *TCPOptions) config(g *tcp.Config) {
 	g.RcvBuf, g.SndBuf, g.CC = o.RcvBuf, o.SndBuf, o.CC
