@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/netisr"
@@ -211,3 +212,6 @@ func mem(w *vnet.World) int {
 	c := w.Sched().Pool().Counts()
 	return int(c.Bufs)*(pkt.Headroom+pkt.Small) + int(c.Blocks)*(pkt.Headroom+pkt.Large)
 }
+
+// passed lets time pass, in a bubble.
+func passed(d time.Duration) { <-time.After(d) }

@@ -193,9 +193,9 @@ func TestTCPTimeWait(t *testing.T) {
 				c, s = s, c
 			}
 			c.Close()
-			time.Sleep(100 * time.Millisecond)
+			passed(100 * time.Millisecond)
 			s.Close()
-			time.Sleep(100 * time.Millisecond)
+			passed(100 * time.Millisecond)
 		}
 		waiting := func(h *lab.Node) (k int) {
 			for e := range h.Internal().TCPEntries() {
@@ -209,17 +209,17 @@ func TestTCPTimeWait(t *testing.T) {
 		if waiting(n.a) != 0 || waiting(n.b) != 1 {
 			t.Fatalf("%d and %d in TIME-WAIT", waiting(n.a), waiting(n.b))
 		}
-		time.Sleep(2 * time.Second)
+		passed(2 * time.Second)
 		once(true)
 		if k := n.b.Counters()["tcp.tw_reopened"]; k != 1 {
 			t.Errorf("reopened %d times", k)
 		}
-		time.Sleep(2 * time.Second)
+		passed(2 * time.Second)
 		once(false) // and at the client
 		if waiting(n.a) != 1 || waiting(n.b) != 0 {
 			t.Fatalf("%d and %d in TIME-WAIT", waiting(n.a), waiting(n.b))
 		}
-		time.Sleep(2 * time.Second)
+		passed(2 * time.Second)
 		once(false)
 		if k := n.a.Counters()["tcp.tw_reused"]; k != 1 {
 			t.Errorf("reused %d times", k)
@@ -229,7 +229,7 @@ func TestTCPTimeWait(t *testing.T) {
 		}
 		_, err := d.Dial("tcp", "10.0.0.2:80")
 		wantErr(t, "without tw_reuse", err, syscall.EADDRINUSE)
-		time.Sleep(2 * time.Minute)
+		passed(2 * time.Minute)
 		if waiting(n.a) != 0 {
 			t.Error("TIME-WAIT does not end")
 		}
@@ -248,7 +248,7 @@ func TestTCPBacklog(t *testing.T) {
 		for i := range 5 {
 			c := must(d.Start("tcp", "10.0.0.2:81"))(n.T)
 			defer c.Close()
-			time.Sleep(50 * time.Millisecond)
+			passed(50 * time.Millisecond)
 			c.TryWrite([]byte{byte(i)})
 			all = append(all, c)
 		}
@@ -367,7 +367,7 @@ func TestTCPInfo(t *testing.T) {
 		c, s := connected(t, a, b)
 		const size = 1 << 20
 		talk(t, c, s, size)
-		time.Sleep(time.Second)
+		passed(time.Second)
 		i, j := must(c.Info())(t), must(s.Info())(t)
 		for what, ok := range map[string]bool{
 			"State":         i.State == tcp.ESTABLISHED && j.State == tcp.ESTABLISHED,
@@ -407,7 +407,7 @@ func TestTCPStatistics(t *testing.T) {
 		talk(t, c, s, 100_000)
 		c.Close()
 		s.Close()
-		time.Sleep(time.Second)
+		passed(time.Second)
 		x, y := n.a.Counters(), n.b.Counters()
 		for name, want := range map[string][2]uint64{ // at least
 			"tcp.connattempt": {1, 0}, "tcp.accepts": {0, 1}, "tcp.connects": {1, 1}, "tcp.closed": {1, 1},
