@@ -30,7 +30,7 @@ func TestTCPHalfClose(t *testing.T) {
 		if got, err := io.ReadAll(s); string(got) != "question" || err != nil {
 			t.Fatalf("%q, %v", got, err)
 		}
-		elapse(10 * time.Minute) // as long as both are there
+		passed(10 * time.Minute) // as long as both are there
 		want := bytes.Repeat([]byte("answer"), 500_000)
 		go func() {
 			s.Write(want)
@@ -49,7 +49,7 @@ func TestTCPCloseRead(t *testing.T) {
 	inTCPNet(t, func(n *tcpNet) {
 		c, s := n.conns()
 		c.Write([]byte("before"))
-		elapse(time.Second)
+		passed(time.Second)
 		if err := s.CloseRead(); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestTCPLinger(t *testing.T) {
 			rand.New(rand.NewSource(4)).Read(want)
 			c.Write(want)
 			c.Close()
-			elapse(time.Minute)
+			passed(time.Minute)
 			if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
@@ -128,11 +128,11 @@ func TestTCPLinger(t *testing.T) {
 			c.SetLinger(7)
 			c.Write([]byte("x"))
 			c.Close()
-			elapse(6 * time.Second)
+			passed(6 * time.Second)
 			if k := connections(n.a.Stack); k != 1 {
 				t.Errorf("after 6 seconds there are %d connections", k)
 			}
-			elapse(4 * time.Second)
+			passed(4 * time.Second)
 			if k := connections(n.a.Stack); k != 0 {
 				t.Errorf("after 10 seconds there are %d connections", k)
 			}
@@ -153,7 +153,7 @@ func TestTCPStackClosedWithEverything(t *testing.T) {
 		over, gone := n.conns()                 // half ended, with data unread
 		over.Write([]byte("x"))
 		over.Close()
-		elapse(time.Second)
+		passed(time.Second)
 		cut(t, n.link)
 		if _, err := (&vimage.Dialer{Stack: n.a.Stack}).Start("tcp", "10.0.0.2:80"); err != nil {
 			t.Fatal(err)

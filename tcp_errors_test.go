@@ -133,7 +133,7 @@ func TestTCPErrorTable(t *testing.T) {
 		{"read of a peer that closed with data unread", syscall.ECONNRESET, func(n *tcpNet) error {
 			c, s := n.conns()
 			c.Write(one)
-			elapse(time.Second)
+			passed(time.Second)
 			s.Close()
 			_, err := c.Read(one)
 			return err
@@ -141,11 +141,11 @@ func TestTCPErrorTable(t *testing.T) {
 		{"write to a peer that is gone", syscall.EPIPE, func(n *tcpNet) error {
 			c, s := n.conns()
 			s.Close()
-			elapse(time.Second)
+			passed(time.Second)
 			if _, err := c.Write(one); err != nil {
 				n.Errorf("the first write: %v", err)
 			}
-			elapse(time.Second)
+			passed(time.Second)
 			c.Read(one) // takes the reset
 			_, err := c.Write(one)
 			if errors.Is(err, syscall.ECONNRESET) {
@@ -263,7 +263,7 @@ func TestTCPDeadlines(t *testing.T) {
 					start := time.Now()
 					go func() {
 						for _, step := range m.at {
-							elapse(time.Until(start.Add(step[0])))
+							passed(time.Until(start.Add(step[0])))
 							at := time.Time{}
 							if step[1] != 0 {
 								at = start.Add(step[1])
@@ -272,7 +272,7 @@ func TestTCPDeadlines(t *testing.T) {
 								t.Error(err)
 							}
 						}
-						elapse(time.Until(start.Add(time.Hour)))
+						passed(time.Until(start.Add(time.Hour)))
 						end()
 					}()
 					err := wait()
@@ -283,7 +283,7 @@ func TestTCPDeadlines(t *testing.T) {
 					if d := time.Since(start); !errors.Is(err, want) || d != m.want {
 						t.Errorf("%v after %v, want %v after %v", err, d, want, m.want)
 					}
-					elapse(2 * time.Hour)
+					passed(2 * time.Hour)
 				})
 			})
 		}

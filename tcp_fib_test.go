@@ -279,7 +279,7 @@ func TestTCPRouteChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		go s.Write(make([]byte, 50_000))
-		elapse(5 * time.Second)
+		passed(5 * time.Second)
 		if k := len(n.out[0]) + len(n.out[1]); k != 0 {
 			t.Errorf("%d segments without a route", k)
 		}
@@ -341,7 +341,7 @@ func TestTCPMovedInterface(t *testing.T) {
 			t.Fatal(err)
 		}
 		go c.Write(make([]byte, 10_000))
-		elapse(3 * time.Second)
+		passed(3 * time.Second)
 		if err := a.Eth(0).SetUp(true); err != nil {
 			t.Fatal(err)
 		}

@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -54,6 +56,7 @@ type spied struct {
 
 	mu  sync.Mutex
 	see func(s *segment) (keep bool) // under locks of the path: it must not send
+	any func(ip wire.IPv4)           // likewise
 }
 
 // SetAddr implements link.Port.
@@ -69,18 +72,25 @@ func (p *spied) watch(f func(s *segment) bool) {
 	p.see = f
 }
 
+// raw has f shown every IPv4 packet that crosses the port from now on.
+func (p *spied) raw(f func(ip wire.IPv4)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.any = f
+}
+
 func (p *spied) shown(b *pkt.Buf, out bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.see == nil {
-		return true
-	}
 	e, f := wire.ParseEther(b.Bytes())
 	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
 		return true
 	}
 	ip, f := wire.ParseIPv4(e.Payload())
-	if f != wire.OK || ip.Proto() != wire.ProtoTCP {
+	if f == wire.OK && p.any != nil {
+		p.any(ip)
+	}
+	if f != wire.OK || ip.Proto() != wire.ProtoTCP || p.see == nil {
 		return true
 	}
 	tcp, f := wire.ParseTCP(ip.Payload())
@@ -196,3 +206,12 @@ func listenTCP(t testing.TB, s *vimage.Stack, addr string) *vimage.TCPListener {
 	t.Cleanup(func() { l.Close() })
 	return l
 }
+
+// mem returns how many bytes of memory a world's buffers keep.
+func mem(w *vnet.World) int {
+	c := w.Sched().Pool().Counts()
+	return int(c.Bufs)*(pkt.Headroom+pkt.Small) + int(c.Blocks)*(pkt.Headroom+pkt.Large)
+}
+
+// passed lets time pass, in a bubble.
+func passed(d time.Duration) { <-time.After(d) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -16,8 +17,12 @@ type TCPSock struct{ *vnet.TCPSock }
 // ConnectTCP begins to open a connection from local, whose address may be
 // unspecified and whose port may be 0, and returns at once: Connected tells how it
 // went. The errors are those of connect(2) that are known before anything is
-// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EAFNOSUPPORT, EINVAL, ENETDOWN.
+// sent: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EAFNOSUPPORT, EINVAL, ENOENT
+// (no such congestion control), ENETDOWN.
 func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptions) (TCPSock, syscall.Errno) {
+	if o.CC != "" && !cc.Known(o.CC) {
+		return TCPSock{}, syscall.ENOENT
+	}
 	src, e := sourceTCP(st, local.Addr(), remote, o.FIB)
 	if e != 0 {
 		return TCPSock{}, e

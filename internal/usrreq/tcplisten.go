@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -14,8 +15,12 @@ type TCPListener struct{ *vnet.TCPListener }
 // ListenTCP waits for connections to local; port 0 means any. backlog is how
 // many may wait to be accepted, 0 as many as the tunable says: when there are more,
 // the peer's last segment of the handshake is ignored and comes again. The errors
-// are EADDRNOTAVAIL, EADDRINUSE, EINVAL (no such table), EAFNOSUPPORT, ENETDOWN.
+// are EADDRNOTAVAIL, EADDRINUSE, EINVAL (no such table), ENOENT (no
+// such congestion control), EAFNOSUPPORT, ENETDOWN.
 func ListenTCP(st *vnet.Stack, local netip.AddrPort, backlog int, o *socket.TCPOptions) (TCPListener, syscall.Errno) {
+	if o.CC != "" && !cc.Known(o.CC) {
+		return TCPListener{}, syscall.ENOENT
+	}
 	most := int(st.View().Tunables().Stream.Backlog)
 	if backlog <= 0 || backlog > most {
 		backlog = most

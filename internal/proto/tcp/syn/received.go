@@ -82,9 +82,14 @@ func acceptable(h *wire.TCPHeader, n int, nxt wire.Seq, window uint16) bool {
 // Our SYN-ACK does as well, and nobody who cannot see it can make us forget a
 // request: a peer that has begun anew answers it with the very reset that ends
 // the entry (RFC 5961 §4.2).
+//
+// The peer's own retransmission gives the SYN-ACK that answers it time to be
+// answered, as in Linux and FreeBSD: the entry's may be over in a moment.
 func (c *Cache[L]) again(e *Env, now clock.Time, r *entry[L], h *wire.TCPHeader) Verdict {
 	e.S.DupSYN++
 	if h.Seq == r.irs {
+		c.timers[r.level].remove(r)
+		c.wait(now, r)
 		if r.agreed.traits.has(timed) && h.Options.HasTime && int32(h.Options.TSVal-r.tsRecent) > 0 {
 			r.tsRecent = h.Options.TSVal
 		}

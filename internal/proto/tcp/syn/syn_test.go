@@ -307,6 +307,25 @@ func TestRetransmissionOfRFC6298Section55(t *testing.T) {
 	}
 }
 
+// TestSYNAgainKeepsTheRequest: a SYN that comes again just before the request is
+// given up is answered, and so may be its answer.
+func TestSYNAgainKeepsTheRequest(t *testing.T) {
+	r := newRig(t)
+	r.open(full())
+	start := r.now
+	var o Out[int]
+	for r.c.Deadline() < start+15*s {
+		r.now = r.c.Deadline()
+		o = r.next()
+	}
+	r.now = start + 15*s - ms
+	r.expect(r.in(full(), 0), Answered)
+	o = r.next()
+	r.now += 500 * ms
+	r.quiet()
+	r.expect(r.in(ack(&o), 0), Accepted)
+}
+
 // TestKarnOfRFC6298Section3: which SYN-ACK was answered only timestamps tell.
 func TestKarnOfRFC6298Section3(t *testing.T) {
 	for _, timed := range []bool{false, true} {
