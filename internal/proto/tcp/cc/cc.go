@@ -60,8 +60,6 @@ type Control interface {
 	// Undo takes the last Congestion back: it was not one. The caller
 	// restores w.
 	Undo()
-	// Resumed tells that nothing was in flight for idle.
-	Resumed(idle time.Duration)
 }
 
 // Default is the name of the algorithm that New takes an unknown name for.

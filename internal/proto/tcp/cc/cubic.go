@@ -2,7 +2,6 @@ package cc
 
 import (
 	"math/bits"
-	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
 )
@@ -27,17 +26,18 @@ type curve struct {
 	max   int32      // W_max: the window that the plateau lies at, bytes
 	prior int32      // cwnd before the reduction
 	k     int32      // ticks from the epoch to the plateau
-	epoch clock.Time // start of this congestion avoidance, 0 before it
+	epoch clock.Time // start of this congestion avoidance, less what does not count; 0 before it
 }
 
 // Cubic is RFC 9438's congestion control with RFC 9406's slow start. Its zero
 // value is a new connection's.
 type Cubic struct {
 	curve
-	saved curve // before the last congestion, for Undo
-	est   int32 // W_est: what Reno would have, bytes
-	rest  int32 // of est's growth, below a byte
-	owed  int64 // of the window's growth, below a byte, times the window
+	saved curve      // before the last congestion, for Undo
+	est   int32      // W_est: what Reno would have, bytes
+	rest  int32      // of est's growth, below a byte
+	owed  int64      // of the window's growth, below a byte, times the window
+	last  clock.Time // the window could grow
 	hystart
 }
 
@@ -63,9 +63,13 @@ func (c *Cubic) Acked(w *Window, a *Ack) {
 
 // avoid is congestion avoidance for n delivered bytes.
 func (c *Cubic) avoid(w *Window, a *Ack, n int) {
-	if c.epoch == 0 {
+	switch gap := a.Now.Sub(c.last); {
+	case c.epoch == 0:
 		c.begin(w, a.Now)
+	case gap > 2*a.SRTT: // the window was not in use: no time of the curve's (§4.2, §5.8)
+		c.epoch = min(c.epoch.Add(gap), a.Now)
 	}
+	c.last = a.Now
 	cwnd := int64(w.Cwnd)
 	c.reno(w, int64(n))
 	t := int64(a.Now-c.epoch) >> tick
@@ -128,7 +132,7 @@ func (c *Cubic) reno(w *Window, n int64) {
 }
 
 // Congestion remembers where it happened (§4.6, §4.7) and reduces by β.
-func (c *Cubic) Congestion(w *Window, _ clock.Time, flight int, _ Cause) {
+func (c *Cubic) Congestion(w *Window, _ clock.Time, flight int, why Cause) {
 	c.saved = c.curve
 	c.hystart.done = true                 // RFC 9406 §4.3: in the first slow start only
 	at := min(w.Cwnd, max(flight, w.MSS)) // §4.6: not what was never used
@@ -136,19 +140,15 @@ func (c *Cubic) Congestion(w *Window, _ clock.Time, flight int, _ Cause) {
 	if at < int(c.max) { // fast convergence: others need room
 		at = at * (betaDen + betaNum) / (2 * betaDen)
 	}
+	if why == Timeout { // §4.8: the curve begins at the window where slow start ends
+		at = 0
+	}
 	c.max, c.epoch = int32(at), 0
 	w.Ssthresh = max(int(c.prior)*betaNum/betaDen, 2*w.MSS)
 }
 
 // Undo returns to the curve before the last congestion (§4.9).
 func (c *Cubic) Undo() { c.curve = c.saved }
-
-// Resumed moves the epoch, so that idle time is none of the curve's (§5.8).
-func (c *Cubic) Resumed(idle time.Duration) {
-	if c.epoch != 0 {
-		c.epoch += clock.Time(idle)
-	}
-}
 
 // cbrt returns the integer part of x's cube root, digit by digit.
 func cbrt(x uint64) uint64 {

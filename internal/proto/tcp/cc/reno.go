@@ -1,10 +1,6 @@
 package cc
 
-import (
-	"time"
-
-	"github.com/seed88948545/vimage/internal/clock"
-)
+import "github.com/seed88948545/vimage/internal/clock"
 
 const newReno = "newreno"
 
@@ -48,5 +44,3 @@ func (reno) Congestion(w *Window, _ clock.Time, flight int, _ Cause) {
 }
 
 func (reno) Undo() {}
-
-func (reno) Resumed(time.Duration) {}

@@ -12,11 +12,10 @@ import (
 type delivery struct {
 	Acked
 	sent     clock.Time // of the segment sent last among those never sent again
-	oldest   clock.Time // and of the one sent first
-	once     bool       // there are such
-	original bool       // something that was never sent again arrived after a timeout
-	dsack    int        // bytes reported as arrived twice, of this episode
-	covers   bool       // the tail loss probe is what arrived twice
+	once     bool       // there is such a one
+	original bool       // something held for lost, and not sent again, arrived after all
+	dsack    int        // bytes reported as arrived twice
+	covers   bool       // the report covers the tail loss probe
 	sacked   bool       // SACK told of something new
 	rate     record     // the one that the delivery rate is measured by
 	rated    bool
@@ -30,13 +29,6 @@ func (s *Sender) Ack(e *Env, now clock.Time, a *Ack) Acked {
 		return Acked{}
 	}
 	d := delivery{}
-	if s.una == s.nxt { // a late report of a duplicate may still undo
-		if len(a.Blocks) > 0 && s.sack {
-			s.selective(e, now, a, &d)
-			d.Spurious = s.spurious(e, now, a, &d)
-		}
-		return d.Acked
-	}
 	una, flight := s.una, q.flightBytes
 	if una.Less(a.Seq) {
 		s.cumulative(now, a, &d)
@@ -53,7 +45,7 @@ func (s *Sender) Ack(e *Env, now clock.Time, a *Ack) Acked {
 
 // cumulative takes out what a.Seq acknowledges.
 func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
-	q, twice := s.q, false
+	q, resent := s.q, false
 	for q.len() > 0 {
 		p := &q.order[q.head]
 		r := &q.recs[p.id]
@@ -62,11 +54,14 @@ func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
 		}
 		n := min(a.Seq.Sub(r.start), r.size())
 		if r.state&sacked == 0 {
+			resent = resent || r.state&again != 0
 			s.deliver(now, a, d, r, n)
-			twice = twice || r.state&again != 0
 		}
 		q.count(r.state, -n)
 		if n == r.size() {
+			if r.state&sacked != 0 {
+				q.spans--
+			}
 			q.unlink(p.id)
 			q.release(p.id)
 			q.head++
@@ -79,11 +74,12 @@ func (s *Sender) cumulative(now clock.Time, a *Ack, d *delivery) {
 	if q.len() == 0 {
 		q.order, q.head = q.order[:0], 0
 	}
-	if twice { // Karn's algorithm (RFC 6298 §3): what this answers is not known
+	if resent { // it may have waited for what was sent again (RFC 6298 §3)
 		d.once = false
+		d.original = d.original && s.sack // SACK would have told of what waited
 	}
 	d.Bytes = a.Seq.Sub(s.una)
-	s.una, s.progress, s.backoffs = a.Seq, now, 0
+	s.una, s.progress, s.timeouts = a.Seq, now, 0
 	q.fack = wire.MaxSeq(q.fack, a.Seq)
 }
 
@@ -93,20 +89,17 @@ func (s *Sender) deliver(now clock.Time, a *Ack, d *delivery, r *record, n int) 
 	d.Delivered += n
 	end := r.start.Add(n)
 	if r.state&again == 0 {
-		if !d.once {
-			d.sent, d.oldest, d.once = r.sent, r.sent, true
+		if !d.once || d.sent < r.sent {
+			d.sent, d.once = r.sent, true
 		}
-		d.sent, d.oldest = max(d.sent, r.sent), min(d.oldest, r.sent)
-		if q.state == Loss && r.start.Less(s.recover) {
-			d.original = true
-		}
+		d.original = d.original || r.state&lost != 0
 		if end.Less(q.fack) { // RFC 8985 §6.2, step 3
 			s.reordered = true
 			s.reordering = max(s.reordering, int32(q.fack.Sub(r.start)))
 		}
 	}
 	q.fack = wire.MaxSeq(q.fack, end)
-	if !d.rated || int32(r.delivered-d.rate.delivered) >= 0 {
+	if !d.rated || d.rate.delivered <= r.delivered {
 		d.rate, d.rated = *r, true
 	}
 	// RFC 8985 §6.2, steps 1 and 2: what was sent again says nothing where it
@@ -120,29 +113,22 @@ func (s *Sender) deliver(now clock.Time, a *Ack, d *delivery, r *record, n int) 
 	}
 }
 
-// selective takes in SACK blocks (RFC 2018) and duplicate SACK (RFC 2883 §4).
+// selective takes in SACK blocks (RFC 2018) and duplicate SACK (RFC 2883).
 func (s *Sender) selective(e *Env, now clock.Time, a *Ack, d *delivery) {
 	e.S.SACKReceived++
 	blocks := a.Blocks
 	first := blocks[0]
-	if first.End.AtMost(a.Seq) || len(blocks) > 1 && !first.Start.Less(blocks[1].Start) && first.End.AtMost(blocks[1].End) {
-		s.dsack(e, a, d, first)
+	if first.Start.Less(a.Seq) || len(blocks) > 1 && !first.Start.Less(blocks[1].Start) && first.End.AtMost(blocks[1].End) {
 		blocks = blocks[1:]
+		if first.Start.Less(first.End) && first.End.AtMost(s.nxt) {
+			s.dsack(e, a, d, first)
+		}
 	}
-	// In the order of sequence, so that blocks that an earlier acknowledgement
-	// told of in vain do not look like reordering.
+	// In the order of sequence, so that a block that an earlier acknowledgement
+	// had too, which was lost, is not taken for reordering.
 	var sorted [wire.MaxSACK]wire.SACKBlock
 	n := 0
-	for _, b := range blocks {
-		if !b.Start.Less(b.End) || s.nxt.Less(b.End) || b.Start.Less(s.una) {
-			if s.nxt.Less(b.End) || b.End.Less(b.Start) {
-				e.S.SACKBad++
-			}
-			continue
-		}
-		if n == len(sorted) {
-			break
-		}
+	for _, b := range blocks[:min(len(blocks), len(sorted))] {
 		k := n
 		for ; k > 0 && b.Start.Less(sorted[k-1].Start); k-- {
 			sorted[k] = sorted[k-1]
@@ -151,6 +137,12 @@ func (s *Sender) selective(e *Env, now clock.Time, a *Ack, d *delivery) {
 		n++
 	}
 	for _, b := range sorted[:n] {
+		if !b.Start.Less(b.End) || s.nxt.Less(b.End) || b.Start.Less(s.una) {
+			if s.nxt.Less(b.End) || b.End.Less(b.Start) {
+				e.S.SACKBad++
+			}
+			continue
+		}
 		s.block(now, a, d, b)
 	}
 }
@@ -160,12 +152,9 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 	q := s.q
 	i := q.find(b.Start)
 	if r := &q.recs[q.order[i].id]; r.start.Less(b.Start) {
-		switch {
-		case r.state&sacked == 0 && s.maySplit():
+		if r.state&sacked == 0 {
 			i = q.split(i, b.Start)
-		case !b.End.AtMost(r.end):
-			i++
-		default:
+		} else if i++; i == len(q.order) {
 			return
 		}
 	}
@@ -176,11 +165,9 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 			continue
 		}
 		if b.End.Less(q.recs[id].end) {
-			if !s.maySplit() {
-				break
-			}
-			left := q.split(i, b.End) - 1
-			from, i = from+left-i, left
+			k := q.split(i, b.End) - 1
+			from -= i - k // what is before it may have moved
+			i, id = k, q.order[k].id
 		}
 		r := &q.recs[id]
 		s.deliver(now, a, d, r, r.size())
@@ -188,40 +175,39 @@ func (s *Sender) block(now clock.Time, a *Ack, d *delivery, b wire.SACKBlock) {
 		q.count(r.state, -r.size())
 		r.state = sacked | r.state&again
 		q.count(r.state, r.size())
+		q.spans++
 		d.sacked = true
 	}
-	q.joinSacked(from, i)
+	s.joinSacked(from, i)
 }
 
-// maySplit tells whether SACK may take one more record apart. A peer that
-// reports every other byte would otherwise have us keep a record for each; what
-// it reports in vain is held for missing.
-func (s *Sender) maySplit() bool {
-	n := s.q.len()
-	return n < freelySplit || n < 4*(s.nxt.Sub(s.una)/s.win.MSS)
+// joinSacked makes neighbouring SACKed records, of order[i:j] and at its edges,
+// one.
+func (s *Sender) joinSacked(i, j int) {
+	q := s.q
+	is := func(k int) bool { return q.recs[q.order[k].id].state&sacked != 0 }
+	if i > q.head && is(i-1) {
+		i--
+	}
+	if j < len(q.order) && is(j) {
+		j++
+	}
+	if i < j && is(i) && is(j-1) {
+		q.merge(i, j)
+	}
 }
-
-// freelySplit is up to how many records maySplit does not look.
-const freelySplit = 256
 
 // dsack deals with a report that something arrived twice: what was sent again
 // was not lost (RFC 3708), or it was reordered further than allowed for.
 func (s *Sender) dsack(e *Env, a *Ack, d *delivery, b wire.SACKBlock) {
-	q := s.q
-	if !b.Start.Less(b.End) || s.nxt.Less(b.End) {
-		e.S.SACKBad++
-		return
-	}
 	e.S.DSACK++
 	if e.T.DSACK == 0 {
 		return
 	}
-	if q.probing && q.probeAgain && b.End == q.probeEnd {
-		d.covers = true // a probe says nothing of how far segments are reordered
-		return
-	}
-	if !b.Start.Less(q.undoFrom) {
-		d.dsack = b.End.Sub(b.Start)
+	d.dsack = s.sentTwice(a, b)
+	d.covers = s.probing && s.probeAgain && b.End == s.probeEnd
+	if d.covers {
+		return // that was no recovery begun too early
 	}
 	if !s.dsackSeen || s.dsackRound.AtMost(s.una) { // RFC 8985 §6.2, step 4: once per round trip
 		s.dsackSeen, s.dsackRound = true, s.nxt
@@ -230,22 +216,33 @@ func (s *Sender) dsack(e *Env, a *Ack, d *delivery, b wire.SACKBlock) {
 	}
 }
 
+// sentTwice returns how many bytes of b were sent again since the last reduction:
+// only those can prove it wrong.
+func (s *Sender) sentTwice(a *Ack, b wire.SACKBlock) int {
+	q := s.q
+	if s.una.Less(b.End) && q.recs[q.order[q.find(wire.MaxSeq(b.Start, s.una))].id].state&again == 0 {
+		return 0
+	}
+	return max(wire.MinSeq(b.End, s.recover).Sub(wire.MaxSeq(b.Start, q.undoFrom)), 0)
+}
+
 // reoRounds is for how many recoveries a widened reordering window lasts (RFC
 // 8985 §6.2, step 4).
 const reoRounds = 16
 
 // duplicates counts duplicate acknowledgements (RFC 5681 §2; with SACK, RFC
-// 6675 §2).
+// 6675 §2, whatever else they bring).
 func (s *Sender) duplicates(e *Env, a *Ack, d *delivery) {
 	q := s.q
 	if d.Bytes > 0 {
 		q.dups = 0
-		if q.state < CWR {
-			q.dupBytes = 0
-		}
-		return
+		s.undouble(d)
 	}
-	if !a.Dup || a.Seq != s.una || s.sack && !d.sacked {
+	dup := d.sacked
+	if !s.sack && s.una != s.nxt {
+		dup = a.Dup && d.Bytes == 0 && a.Seq == s.una
+	}
+	if !dup {
 		return
 	}
 	e.S.DupAcks++
@@ -254,6 +251,17 @@ func (s *Sender) duplicates(e *Env, a *Ack, d *delivery) {
 		n := min(s.win.MSS, max(q.flightBytes-q.dupBytes, 0))
 		q.dupBytes += n
 		d.Delivered += n
+	}
+}
+
+// undouble takes out what duplicates stood for and is now acknowledged itself:
+// all but the first segment, which filled the hole.
+func (s *Sender) undouble(d *delivery) {
+	q := s.q
+	known := min(q.dupBytes, max(d.Bytes-s.win.MSS, 0))
+	d.Delivered -= min(known, d.Delivered)
+	if q.dupBytes -= known; q.state < Recovering {
+		q.dupBytes = 0
 	}
 }
 
@@ -269,12 +277,10 @@ func (s *Sender) measure(e *Env, now clock.Time, a *Ack, d *delivery, flight int
 	switch {
 	case d.once:
 		d.RTT = max(now.Sub(d.sent), 1)
-		s.least.add(now, d.RTT)
-		s.sample(e, now.Sub(d.oldest), many)
+		s.sample(e, now, d.RTT, many)
 	case a.HasTime && d.Bytes > 0 && int32(ms(now)-a.TSEcr) >= 0: // Karn's doubt does not arise (RFC 7323 §4.1)
 		d.RTT = max(time.Duration(ms(now)-a.TSEcr)*time.Millisecond, granularity)
-		s.least.add(now, d.RTT)
-		s.sample(e, d.RTT, many)
+		s.sample(e, now, d.RTT, many)
 	}
 	if d.rated {
 		r := &d.rate
@@ -296,30 +302,30 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 		}
 		return
 	}
-	if !s.sack && d.Bytes > 0 { // what duplicates stood for is now acknowledged itself
-		known := min(q.dupBytes, max(d.Bytes-s.win.MSS, 0)) // a segment is the hole itself
-		q.dupBytes -= known
-		d.Delivered -= min(known, d.Delivered)
-	}
 	s.probeAcked(e, now, a, d)
-	d.Spurious = s.spurious(e, now, a, d)
-	reduced := q.state == CWR || q.state == Recovering
-	if q.state >= CWR && s.recover.AtMost(s.una) {
-		s.recovered()
+	if s.spurious(e, now, a, d) {
+		d.Spurious = true
 	}
-	before := q.lostBytes
+	if q.state == Loss && q.frto > 0 {
+		s.frtoStep(d)
+	}
+	if (q.state == Recovering || q.state == Loss || q.state == CWR) && s.recover.AtMost(s.una) {
+		s.recovered(d)
+	}
+	before, pipe := q.lostBytes, s.pipe()
 	s.detect(e, now, d)
-	d.Lost = q.lostBytes > before
+	if d.Lost = q.lostBytes > before; d.Lost {
+		s.keepRoom(pipe)
+	}
 	if q.lostBytes > 0 && q.state < Recovering {
 		s.enterRecovery(e, now, d)
 	}
-	// Once CWR has arrived, an echo is of another mark (RFC 3168 §6.1.2).
+	// RFC 3168 §6.1.2: echoes go on until the peer has seen CWR, which goes with
+	// what begins at recover.
 	if a.ECE && s.ecn && q.state < CWR && (!s.reduced || s.recover.Less(s.una)) {
 		s.marked(e, now, d)
 	}
-	if q.state > Disorder || !reduced { // the end of a recovery leaves the window at its threshold
-		s.grow(e, now, d)
-	}
+	s.grow(e, now, a, d)
 	if q.state <= Disorder {
 		q.state = Open
 		if q.sackedBytes > 0 || q.dups > 0 {
@@ -330,21 +336,18 @@ func (s *Sender) judge(e *Env, now clock.Time, a *Ack, d *delivery) {
 
 // grow lets the window follow the acknowledgement: by congestion control, or, in
 // recovery, by proportional rate reduction.
-func (s *Sender) grow(e *Env, now clock.Time, d *delivery) {
+func (s *Sender) grow(e *Env, now clock.Time, a *Ack, d *delivery) {
 	q := s.q
-	n := d.Bytes // RFC 5681 §3.2: duplicates do not open the window
-	if q.state == Loss {
-		n = d.Delivered
-	}
 	switch {
 	case q.state == CWR || q.state == Recovering:
 		s.prr(d)
-	case n > 0 && s.usesWindow():
-		was := s.win.Ssthresh
+	case a.ECE && s.ecn: // RFC 3168 §6.1.2: no reason to grow
+	case d.Bytes > 0 && d.Delivered > 0 && s.usesWindow(): // RFC 5681 §3.2, step 1: not by duplicates
+		thresh := s.win.Ssthresh
 		s.cc.Acked(&s.win, &cc.Ack{
-			Now: now, Bytes: n, RTT: d.RTT, SRTT: s.srtt, Una: s.una, Nxt: s.nxt, HyStart: e.T.HyStart != 0,
+			Now: now, Bytes: d.Delivered, RTT: d.RTT, SRTT: s.srtt, Una: s.una, Nxt: s.nxt, HyStart: e.T.HyStart != 0,
 		})
-		if s.win.Ssthresh < was {
+		if s.win.Ssthresh != thresh {
 			e.S.SlowStartEnds++
 		}
 	}

@@ -53,6 +53,7 @@ type board struct {
 	hint   int32 // the record last put into lost, where it still is there
 
 	flightBytes, sackedBytes, lostBytes int
+	spans                               int // SACKed records: ranges that do not touch each other
 }
 
 func (b *board) init() {
@@ -202,22 +203,18 @@ func (b *board) remove(i, j int) {
 	b.order = append(b.order[:i], b.order[j:]...)
 }
 
-// merge makes the records of order[i:j], which are all SACKed or all lost, one.
-// Where they were sent at different moments, it counts as sent at the last of
-// them, and gives no round-trip time.
+// merge makes the SACKed records of order[i:j] one.
 func (b *board) merge(i, j int) {
 	if j-i < 2 {
 		return
 	}
 	r := &b.recs[b.order[i].id]
+	if r.state&sacked != 0 {
+		b.spans -= j - i - 1
+	}
 	r.end = b.recs[b.order[j-1].id].end
 	for _, p := range b.order[i+1 : j] {
-		o := &b.recs[p.id]
-		r.state |= o.state
-		if r.sent != o.sent {
-			r.state |= again
-			r.sent = max(r.sent, o.sent)
-		}
+		r.state |= b.recs[p.id].state
 		b.release(p.id)
 	}
 	b.remove(i+1, j)
@@ -297,19 +294,5 @@ func (b *board) unsack() {
 		b.lostBytes += n
 		b.pushLost(p.id)
 	}
-}
-
-// joinSacked makes neighbouring SACKed records, of order[i:j] and at its edges,
-// one.
-func (b *board) joinSacked(i, j int) {
-	is := func(k int) bool { return b.recs[b.order[k].id].state&sacked != 0 }
-	if i > b.head && is(i-1) {
-		i--
-	}
-	if j < len(b.order) && is(j) {
-		j++
-	}
-	if i < j && is(i) && is(j-1) {
-		b.merge(i, j)
-	}
+	b.spans = 0
 }

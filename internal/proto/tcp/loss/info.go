@@ -43,12 +43,12 @@ func (s *Sender) Info(e *Env, now clock.Time, i *Info) {
 	*i = Info{
 		SACK: s.sack, Time: s.time, ECN: s.ecn, Control: s.cc.Name(), MSS: s.win.MSS, Cwnd: s.win.Cwnd, Ssthresh: s.win.Ssthresh,
 		Outstanding: s.Outstanding(), Resent: int(s.resent), ResentBytes: int(s.resentBytes),
-		Reordering: dupThresh, Backoffs: int(s.backoffs), RTT: s.srtt, RTTVar: s.rttvar, MinRTT: s.least.get(), RTO: s.RTO(e),
+		Reordering: dupThresh, Backoffs: int(s.timeouts), RTT: s.srtt, RTTVar: s.rttvar, MinRTT: s.least.get(), RTO: s.RTO(e),
 		Delivered: s.delivered, PacingRate: s.paceRate(e), LastSent: s.lastSent, LastAck: s.lastAck,
 	}
 	i.Reordering = max(i.Reordering, int(s.reordering)/s.win.MSS)
 	if s.rateTime > 0 {
-		i.DeliveryRate = s.rateBytes * int(time.Second) / int(s.rateTime)
+		i.DeliveryRate = int(float64(s.rateBytes) / s.rateTime.Seconds())
 	}
 	if q := s.q; q != nil {
 		i.State, i.Pipe, i.Lost, i.Sacked = q.state, s.pipe(), q.lostBytes, q.sackedBytes

@@ -24,6 +24,7 @@ type Sender struct {
 	una, nxt     wire.Seq
 	recover      wire.Seq // nxt at the last reduction (RFC 6582 §3.2)
 	dsackRound   wire.Seq // nxt when reoMult last grew
+	probeEnd     wire.Seq // TLP.end_seq (RFC 8985 §7.1)
 	srtt, rttvar time.Duration
 	least        least      // round-trip time
 	lastSent     clock.Time // anything
@@ -37,8 +38,8 @@ type Sender struct {
 	resent       uint32 // segments
 	reordering   int32  // furthest, bytes
 
-	backoffs    uint8 // timeouts since una last moved
-	shift       uint8 // doublings of the timeout, until a round trip is measured (RFC 6298 §5.7)
+	timeouts    uint8 // in a row, without anything new acknowledged
+	backoffs    uint8 // doublings of the timeout: until there is a sample
 	reoMult     uint8 // RACK.reo_wnd_mult (RFC 8985 §6.2)
 	reoPersist  uint8
 	synResent   uint8
@@ -50,6 +51,8 @@ type Sender struct {
 	reduced     bool // recover is set
 	reordered   bool // RACK.reordering_seen
 	dsackSeen   bool // dsackRound is set
+	probing     bool // a tail loss probe is out: probeEnd is set
+	probeAgain  bool // it was a retransmission
 }
 
 // transfer is what a Sender needs only while something is outstanding.
@@ -78,23 +81,20 @@ type transfer struct {
 	priorCwnd, priorSsthresh int
 	unproven                 int      // bytes sent again and not yet reported as duplicates
 	undoFrom                 wire.Seq // una at the reduction
-	resentMS                 uint32   // time of the episode's first retransmission
+	resentFrom               wire.Seq // the episode's first retransmission
+	resentMS                 uint32   // and its time
 
-	probeEnd wire.Seq // TLP.end_seq (RFC 8985 §7.1)
-	probeMS  uint32
 	frtoSent int // new bytes sent in F-RTO's step 2
 
-	state      State
-	why        Why
-	frto       uint8 // step of RFC 5682, 0: not at it
-	undo       bool  // prior… can be restored
-	resentAny  bool  // something was sent again in this episode
-	advanced   bool  // una has moved since the reduction
-	force      bool  // the next retransmission does not ask the window
-	tail       bool  // a tail loss probe is wanted
-	probing    bool  // one is out: probeEnd is set
-	probeAgain bool  // it was a retransmission
-	paced      bool  // pacing held something back
+	state     State
+	why       Why
+	frto      uint8 // step of RFC 5682, 0: not at it
+	undo      bool  // prior… can be restored
+	resentAny bool  // something was sent again in this episode
+	advanced  bool  // una has moved since the reduction
+	force     bool  // the next retransmission does not ask the window
+	tail      bool  // a tail loss probe is wanted
+	paced     bool  // pacing held something back
 }
 
 // ms returns now as timestamps have it.
@@ -112,7 +112,7 @@ type Config struct {
 // Open begins a sender whose first number will be first: the SYN, or, where a
 // SYN cache has sent the SYN-ACK, what follows it. name is the congestion
 // control's (cc.New), empty for the stack's default. Until Establish only the
-// first record is ever sent again, and only by timeout.
+// first number is ever sent again, and only by timeout.
 func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 	if name == "" {
 		name = cc.Name(int(e.T.Control))
@@ -127,23 +127,27 @@ func (s *Sender) Open(e *Env, first wire.Seq, name string) {
 // SYN and not acknowledged (RFC 7413) is then sent again.
 func (s *Sender) Establish(e *Env, now clock.Time, c *Config) {
 	s.established, s.sack, s.time, s.ecn = true, c.SACK, c.Time, c.ECN
-	s.win.MSS, s.shift = max(c.MSS, 1), 0
-	n, mss := int(e.T.InitialWindow), s.win.MSS
-	s.win.Cwnd = min(n*mss, max(2*mss, n*1460))
-	s.synResent = uint8(min(int(s.synResent)+c.Rexmits, 255))
+	s.win.MSS = max(c.MSS, 1)
+	s.win.Cwnd = s.initial(e)
+	s.synResent, s.backoffs = uint8(min(int(s.synResent)+c.Rexmits, 255)), 0
 	if s.synResent > 0 {
-		s.win.Cwnd = mss
+		s.win.Cwnd = s.win.MSS
 	}
 	if q := s.q; q != nil && s.una != s.nxt {
 		s.resendAll(TooBig, now)
 	}
 }
 
+// initial returns the initial window (RFC 6928 §2).
+func (s *Sender) initial(e *Env) int {
+	n, mss := int(e.T.InitialWindow), s.win.MSS
+	return min(n*mss, max(2*mss, n*1460))
+}
+
 // Sample adds a round-trip time that the connection measured itself, that of
 // the SYN-ACK of a SYN cache.
 func (s *Sender) Sample(e *Env, now clock.Time, rtt time.Duration) {
-	s.least.add(now, max(rtt, 1))
-	s.sample(e, rtt, 1)
+	s.sample(e, now, rtt, 1)
 }
 
 // SetMSS changes the segment size from now on: the path's MTU or the options'
@@ -164,7 +168,7 @@ func (s *Sender) resendAll(why Why, now clock.Time) {
 	q := s.q
 	s.loseAll()
 	q.state, q.why, q.frto, q.undo, q.force = Loss, why, 0, false, true
-	q.tail, q.probing, q.tailAt, q.reoAt = false, false, clock.Never, clock.Never
+	q.tail, s.probing, q.tailAt, q.reoAt = false, false, clock.Never, clock.Never
 	q.dups, q.dupBytes = 0, 0
 	s.recover, s.reduced = s.nxt, true
 }
@@ -223,7 +227,7 @@ const (
 
 // Backoffs returns how many timeouts in a row there were without an
 // acknowledgement of new data.
-func (s *Sender) Backoffs() int { return int(s.backoffs) }
+func (s *Sender) Backoffs() int { return int(s.timeouts) }
 
 // Waiting returns for how long something has been outstanding without any of
 // it being acknowledged; 0 if nothing is.

@@ -22,14 +22,11 @@ func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool {
 	if id == none || q.frto == 2 && (q.frtoSent > 0 || fresh > 0) {
 		return false
 	}
-	q.absorb(id, limit)
-	n := s.allowed(e, now, min(q.recs[id].size(), limit))
+	n := s.allowed(e, now, q.stretch(id, limit))
 	if n == 0 {
 		return false
 	}
-	if first := q.recs[id].start; n < q.recs[id].size() {
-		q.split(q.find(first), first.Add(n))
-	}
+	q.take(id, n)
 	if q.frto == 2 {
 		q.frto = 0 // no new data to test with: RFC 5682 §3.1, step 2a
 	}
@@ -38,24 +35,39 @@ func (s *Sender) Next(e *Env, now clock.Time, fresh, limit int, r *Range) bool {
 	return true
 }
 
-// absorb makes lost records that follow id directly a part of it, until it has
-// limit bytes: what was written in small pieces is sent again in full segments.
-func (b *board) absorb(id int32, limit int) {
-	r := &b.recs[id]
-	if next := r.next; next == none || b.recs[next].start != r.end || r.size() >= limit {
-		return
-	}
-	i := b.find(r.start)
-	j := i + 1
-	for size := r.size(); j < len(b.order) && size < limit; j++ {
-		n := b.order[j].id
-		if b.recs[n].state&lost == 0 {
+// stretch returns how many bytes are lost from the record id on without a gap, up
+// to limit: what was written in small pieces is sent again in full segments.
+func (b *board) stretch(id int32, limit int) int {
+	n := b.recs[id].size()
+	for end := b.recs[id].end; n < limit; end = b.recs[id].end {
+		if id = b.recs[id].next; id == none || b.recs[id].start != end {
 			break
 		}
-		size += b.recs[n].size()
-		b.unlink(n)
+		n += b.recs[id].size()
 	}
-	b.merge(i, j)
+	return min(n, limit)
+}
+
+// take makes the record id just the n bytes from its start on, all of them lost.
+// What is beyond them keeps what is known of it.
+func (b *board) take(id int32, n int) {
+	i := b.find(b.recs[id].start)
+	end := b.recs[id].start.Add(n)
+	j := i
+	for ; ; j++ {
+		c := &b.recs[b.order[j].id]
+		if end.Less(c.end) {
+			k := b.split(j, end) - 1
+			i, j = i-(j-k), k
+		}
+		if j > i {
+			b.unlink(b.order[j].id)
+		}
+		if end.AtMost(b.recs[b.order[j].id].end) {
+			break
+		}
+	}
+	b.merge(i, j+1)
 }
 
 // frtoNew is how many new segments test the network after a timeout (RFC 5682
@@ -73,8 +85,6 @@ func (s *Sender) allowed(e *Env, now clock.Time, n int) int {
 		room = max(room, mss)
 	} else if s.held(e, now) {
 		return 0
-	} else {
-		room = min(room, s.quantum(e))
 	}
 	switch {
 	case n <= room:
@@ -108,7 +118,7 @@ func (s *Sender) again(e *Env, now clock.Time, id int32, why Why, r *Range) {
 	s.resent += uint32(segs)
 	s.resentBytes += uint64(n)
 	if !q.resentAny {
-		q.resentAny, q.advanced, q.resentMS = true, false, ms(now)
+		q.resentAny, q.advanced, q.resentFrom, q.resentMS = true, false, c.start, ms(now)
 	}
 	q.unproven += n
 	s.sent(e, now, n)
@@ -135,7 +145,7 @@ func (s *Sender) probe(e *Env, now clock.Time, limit int, r *Range) bool {
 	s.again(e, now, id, Probe, r)
 	q.unproven, q.resentAny = undo, any // a probe is no part of a recovery
 	e.S.Probes++
-	q.probing, q.probeEnd, q.probeAgain, q.probeMS = true, s.nxt, true, ms(now)
+	s.probing, s.probeEnd, s.probeAgain = true, s.nxt, true
 	q.tailAt, q.rtoAt = clock.Never, now.Add(s.RTO(e))
 	return true
 }
@@ -149,35 +159,36 @@ func (s *Sender) Room(e *Env, now clock.Time) int {
 	if q == nil || s.una == s.nxt {
 		return s.firstRoom(e, now)
 	}
+	if q.tail {
+		return s.win.MSS
+	}
 	if q.frto == 2 {
 		return max(frtoNew*s.win.MSS-q.frtoSent, 0)
 	}
-	least := 0
-	if q.tail {
-		least = s.win.MSS
-	}
 	if q.lostBytes > 0 || s.held(e, now) {
-		return least
+		return 0
 	}
 	pipe := s.pipe()
 	if q.state <= Disorder {
-		switch {
-		case e.T.Limited == 0:
+		if e.T.Limited == 0 {
 			pipe = q.flightBytes + q.sackedBytes
-		case !s.sack: // RFC 3042 §2: two segments beyond the window; with SACK, pipe limits (RFC 6675 §5 (3))
-			pipe = max(pipe, q.flightBytes-2*s.win.MSS)
+		} else if q.dups > 0 && !s.sack { // RFC 3042 §2: two segments beyond the window; RFC 6675 §5 (3) has no such bound
+			pipe = max(pipe, q.flightBytes+q.sackedBytes-2*s.win.MSS)
 		}
 	}
-	return max(min(s.win.Cwnd-pipe, s.quantum(e)), least)
+	return max(s.win.Cwnd-pipe, 0)
 }
 
 // firstRoom is Room where nothing is in flight.
 func (s *Sender) firstRoom(e *Env, now clock.Time) int {
 	if e.T.Pacing != 0 && s.paceAt > now {
-		s.begin().paced = true
+		if s.q == nil {
+			s.begin().rtoAt = s.paceAt
+		}
+		s.q.paced = true
 		return 0
 	}
-	return min(s.win.Cwnd, s.quantum(e))
+	return s.win.Cwnd
 }
 
 // held tells whether pacing holds back what could be sent now, and has Expire

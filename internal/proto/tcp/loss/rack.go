@@ -18,7 +18,7 @@ func (s *Sender) detect(e *Env, now clock.Time, d *delivery) {
 		s.newReno(d)
 	case e.T.RACK != 0:
 		s.rack(now)
-	case d.sacked || d.Bytes > 0:
+	case d.Delivered > 0:
 		s.count()
 	}
 }
@@ -26,9 +26,6 @@ func (s *Sender) detect(e *Env, now clock.Time, d *delivery) {
 // rack finds what must be lost because something sent later has arrived, a
 // reordering window ago (RFC 8985 §6.2, step 5). flight is ordered by the time
 // of sending, so the walk ends at the first that is not due.
-//
-// Deviation: the RFC sets the timer for the last that could be due; this one is
-// for the first, so that none waits for others.
 func (s *Sender) rack(now clock.Time) {
 	q := s.q
 	q.reoAt = clock.Never
@@ -54,43 +51,43 @@ func (s *Sender) rack(now clock.Time) {
 // reoWindow returns the reordering window (RFC 8985 §6.2, step 4).
 func (s *Sender) reoWindow() time.Duration {
 	q := s.q
-	if !s.reordered && (q.state >= Recovering || q.dups >= dupThresh || q.sackedBytes >= dupThresh*s.win.MSS) {
+	if !s.reordered && (q.state >= Recovering || q.sackedBytes >= dupThresh*s.win.MSS) {
 		return 0
 	}
 	return min(time.Duration(s.reoMult)*s.least.get()/4, s.srtt)
 }
 
-// count finds what must be lost because enough behind it has arrived (RFC 6675
-// §5, steps 1 and 2, and IsLost of §4). What lies below counted has been looked
-// at: a retransmission is not found lost again by counting.
+// count finds what must be lost because enough behind it has arrived: IsLost of
+// RFC 6675 §4, or three duplicates (§5 (1)). It looks down from what was SACKed
+// last until that is enough, and from there at what it has not seen before.
 func (s *Sender) count() {
 	q := s.q
-	if q.dups >= dupThresh && q.state < Recovering {
+	if q.dups >= dupThresh && q.state < Recovering && q.recs[q.order[q.head].id].state == 0 {
 		s.loseFirst()
 	}
-	until := s.una
-	for i, bytes, runs := len(q.order), 0, 0; i > q.head; {
-		i--
+	if q.sackedBytes == 0 {
+		return
+	}
+	above, spans := 0, 0
+	i := q.find(q.fack.Add(-1))
+	for ; i >= q.head; i-- {
 		r := &q.recs[q.order[i].id]
-		if r.state&sacked == 0 {
-			continue
-		}
-		bytes += r.size()
-		if runs++; runs >= dupThresh || bytes > (dupThresh-1)*s.win.MSS {
-			until = r.start
+		if r.state&sacked != 0 {
+			above += r.size()
+			spans++
+		} else if spans >= dupThresh || above > (dupThresh-1)*s.win.MSS {
 			break
 		}
 	}
-	q.counted = wire.MaxSeq(q.counted, s.una)
-	if !q.counted.Less(until) {
+	if i < q.head {
 		return
 	}
-	for i := q.find(q.counted); i < len(q.order) && q.order[i].start.Less(until); i++ {
-		if id := q.order[i].id; q.recs[id].state == 0 {
+	for k := q.find(wire.MaxSeq(q.counted, s.una)); k <= i; k++ {
+		if id := q.order[k].id; q.recs[id].state == 0 {
 			q.markLost(id)
 		}
 	}
-	q.counted = until
+	q.counted = q.recs[q.order[i].id].end
 }
 
 // newReno finds losses by duplicate acknowledgements and, in recovery, by those
@@ -101,8 +98,8 @@ func (s *Sender) newReno(d *delivery) {
 	case q.state == Recovering && d.Bytes > 0:
 		s.loseFirst() // step 3, partial acknowledgement
 		q.force = true
-	case q.state < Recovering && q.dups >= dupThresh && (!s.reduced || s.recover.Less(s.una)):
-		s.loseFirst() // step 2
+	case q.state < Recovering && q.dups >= dupThresh && (!s.reduced || !q.resentAny || s.recover.Less(s.una)):
+		s.loseFirst() // step 2: duplicates at recover may come of what was sent again
 	}
 }
 
@@ -110,7 +107,7 @@ func (s *Sender) newReno(d *delivery) {
 func (s *Sender) loseFirst() {
 	q := s.q
 	id := q.order[q.head].id
-	if q.recs[id].state&(lost|sacked) != 0 {
+	if q.recs[id].state&lost != 0 {
 		return
 	}
 	if r := &q.recs[id]; r.size() > s.win.MSS {

@@ -25,7 +25,7 @@ func (s *Sender) enterRecovery(e *Env, now clock.Time, d *delivery) {
 		s.reduce(now, cc.Loss, d)
 	}
 	q.state, q.why, q.force = Recovering, Recovery, true
-	q.tail, q.tailAt = false, clock.Never
+	q.tailAt, q.tail = clock.Never, false
 }
 
 // marked reacts to an ECN echo, once for each window (RFC 3168 §6.1.2).
@@ -35,25 +35,32 @@ func (s *Sender) marked(e *Env, now clock.Time, d *delivery) {
 	s.remember()
 	q.undo = false // nothing was sent again that could prove it wrong
 	s.reduce(now, cc.Mark, d)
-	q.state = CWR
-	q.tail, q.tailAt = false, clock.Never
+	s.slowDown()
+}
+
+// slowDown has the window shrink to its new threshold where nothing is lost.
+func (s *Sender) slowDown() {
+	if s.una == s.nxt { // there will be no acknowledgements to do it by
+		s.win.Cwnd = min(s.win.Cwnd, s.win.Ssthresh)
+		return
+	}
+	s.q.state = CWR
 }
 
 // reduce has congestion control set a threshold, towards which proportional rate
-// reduction will bring the window. d is what the acknowledgement that is the
-// cause delivered: it was in flight, too.
+// reduction will bring the window. d is what the acknowledgement delivered that
+// tells of the congestion: until then it was in flight.
 func (s *Sender) reduce(now clock.Time, why cc.Cause, d *delivery) {
 	q := s.q
-	pipe := s.pipe()
-	// What limited transmit has sent beyond the window does not count (RFC 5681 §3.2).
-	flight := min(s.nxt.Sub(s.una)+d.Bytes, max(s.win.Cwnd, pipe+d.Delivered))
-	s.cc.Congestion(&s.win, now, flight, why)
-	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(pipe+q.lostBytes+d.Delivered, 1)
-	s.recover, s.reduced = s.nxt, true
-	s.cwr = s.ecn // RFC 3168 §6.1.2: for every reduction
+	out := s.nxt.Sub(s.una) + d.Bytes
+	s.cc.Congestion(&s.win, now, min(out, max(s.win.Cwnd, s.pipe())), why)
+	q.prrDelivered, q.prrOut, q.prrFlight = 0, 0, max(out-d.Bytes-q.sackedBytes+d.Delivered, 1) // RecoverFS
+	s.recover, s.reduced, s.probing = s.nxt, true, false
+	s.cwr = s.cwr || s.ecn // RFC 3168 §6.1.2: for every reduction
 }
 
-// prr sets the window for one acknowledgement of a recovery (RFC 6937bis §5).
+// prr sets the window for one acknowledgement of a recovery (RFC 9937, which was
+// 6937bis, §6.2).
 func (s *Sender) prr(d *delivery) {
 	q := s.q
 	if d.Delivered == 0 && !q.force {
@@ -74,18 +81,26 @@ func (s *Sender) prr(d *delivery) {
 	if q.prrOut == 0 {
 		n = max(n, mss)
 	}
-	s.win.Cwnd = pipe + max(n, 0)
+	s.win.Cwnd = max(pipe+max(n, 0), mss) // so that a pipe that is empty does not stay so
+}
+
+// keepRoom has what was found lost, of so much in the network before, make no room
+// in a recovery: there it is what arrives that does (RFC 9937 §6.2). The first of
+// it goes out all the same.
+func (s *Sender) keepRoom(pipe int) {
+	if q := s.q; q.state == Recovering {
+		s.win.Cwnd = s.pipe() + max(s.win.Cwnd-pipe, s.win.MSS)
+	}
 }
 
 // recovered ends a recovery, a reduction or what followed a timeout: everything
-// that was in flight when it began has been acknowledged. What was sent again
-// may yet turn out to have been sent for nothing.
-func (s *Sender) recovered() {
+// that was in flight when it began has been acknowledged.
+func (s *Sender) recovered(d *delivery) {
 	q := s.q
 	if q.state != Loss {
-		s.win.Cwnd = max(s.win.Ssthresh, s.win.MSS)
+		s.win.Cwnd = max(s.win.Ssthresh, s.win.MSS) // RFC 9937 §6.2
 	}
-	if q.state != CWR && s.reoPersist > 0 { // RFC 8985 §6.2, step 4
+	if q.state >= Recovering && s.reoPersist > 0 && d.dsack == 0 { // RFC 8985 §6.2, step 4
 		if s.reoPersist--; s.reoPersist == 0 {
 			s.reoMult = 1
 		}
@@ -94,24 +109,32 @@ func (s *Sender) recovered() {
 	q.dups, q.dupBytes = 0, 0
 }
 
-// spurious tells whether the acknowledgement proves that the reduction was for
-// nothing, and takes it back if so.
+// spurious tells whether the acknowledgement proves that what was sent again
+// need not have been, and takes the reduction back if so.
 func (s *Sender) spurious(e *Env, now clock.Time, a *Ack, d *delivery) bool {
 	q := s.q
 	if !q.undo || q.state == CWR {
 		return false
 	}
 	proof := false
-	if q.resentAny && d.dsack > 0 { // RFC 3708 §2
+	// RFC 3708 §2. The reports come a round trip after what was sent again, when
+	// the recovery has mostly ended.
+	if q.resentAny && d.dsack > 0 {
 		q.unproven -= d.dsack
 		proof = q.unproven <= 0
 	}
-	if q.state >= Recovering && d.Bytes > 0 {
-		proof = proof || s.early(e, a)
-		q.advanced = q.advanced || q.resentAny
+	// RFC 3522 §3.2: the first acknowledgement of something new echoes the time
+	// of a segment sent before the first retransmission.
+	if d.Bytes > 0 && q.resentAny && !q.advanced && q.resentFrom.Less(a.Seq) && e.T.Eifel != 0 && a.HasTime && int32(a.TSEcr-q.resentMS) < 0 {
+		proof = true
+		s.reordered = s.reordered || q.state == Recovering
 	}
-	if q.state == Loss && q.frto > 0 {
-		proof = s.frtoStep(d) || proof
+	// RFC 5682 §3.1 (3b): what was never sent again has arrived.
+	if q.state == Loss && q.frto > 0 && d.original {
+		proof = true
+	}
+	if q.resentAny && q.resentFrom.Less(a.Seq) {
+		q.advanced = true
 	}
 	if proof {
 		s.takeBack(e, now)
@@ -119,75 +142,55 @@ func (s *Sender) spurious(e *Env, now clock.Time, a *Ack, d *delivery) bool {
 	return proof
 }
 
-// early tells whether an acknowledgement of something new arrived for what was
-// sent first: before anything was sent again, or, as its timestamp says, in
-// answer to an earlier segment (RFC 3522 §3.2).
-func (s *Sender) early(e *Env, a *Ack) bool {
-	q := s.q
-	if !q.resentAny {
-		return s.recover.AtMost(s.una)
-	}
-	return !q.advanced && e.T.Eifel != 0 && a.HasTime && int32(a.TSEcr-q.resentMS) < 0
-}
-
 // takeBack undoes a reduction (RFC 4015 §3.2).
-//
-// Deviation: the window returns at once, not by slow start: what was held for
-// lost is in flight again, so no burst follows.
 func (s *Sender) takeBack(e *Env, now clock.Time) {
 	q := s.q
 	e.S.BadTimeouts++
 	q.unmark()
+	q.counted = s.una
 	s.win.Cwnd = max(s.win.Cwnd, q.priorCwnd)
 	s.win.Ssthresh = max(s.win.Ssthresh, q.priorSsthresh)
 	s.cc.Undo()
-	s.reordered = s.reordered || q.state == Recovering
 	q.state, q.frto, q.undo, q.force = Open, 0, false, false
 	q.dups, q.dupBytes = 0, 0
-	s.reduced, s.backoffs, s.shift = false, 0, 0
+	s.reduced = false
 	q.rtoAt = now.Add(s.RTO(e))
 }
 
-// frtoStep goes on with RFC 5682 after the first retransmission of a timeout,
-// and tells whether the timeout was spurious. An acknowledgement of something
-// new lets new data test the network (step 2); if the next one acknowledges
-// what was never sent again, the network has had it all the time (step 3).
-func (s *Sender) frtoStep(d *delivery) bool {
+// frtoStep goes on with RFC 5682 after the first retransmission of a timeout: an
+// acknowledgement of something new lets new data test the network (step 2b).
+// What proves nothing then means that the timeout was right; and before it,
+// without SACK, a duplicate (§2.1, step 2a; §3.1, step 2, waits).
+func (s *Sender) frtoStep(d *delivery) {
 	q := s.q
-	step := q.frto
 	switch {
-	case step == 1 && d.Bytes > 0:
+	case q.frto == 1 && d.Bytes > 0 && s.una.Less(s.recover):
 		q.frto, q.frtoSent = 2, 0
-	case step == 1 && !s.sack && q.dups > 0: // §2.1, step 2a
+	case q.frto == 1 && !s.sack && q.dups > 0, q.frto == 2 && (d.Bytes > 0 || q.dups > 0):
 		q.frto = 0
-	case step == 2 && s.sack && s.recover.Less(q.fack), step == 2 && !s.sack && q.dups > 0: // step 3a
-		q.frto = 0
-		s.win.Cwnd = min(s.win.Cwnd, 3*s.win.MSS)
-	case step == 2:
-		return d.original // step 3b
 	}
-	return false
 }
 
 // probeAcked ends a tail loss probe, and reacts where it repaired a loss (RFC
 // 8985 §7.4).
 func (s *Sender) probeAcked(e *Env, now clock.Time, a *Ack, d *delivery) {
 	q := s.q
-	if !q.probing || a.Seq.Less(q.probeEnd) {
+	if !s.probing || a.Seq.Less(s.probeEnd) {
 		return
 	}
 	switch {
-	case !q.probeAgain, d.covers, a.HasTime && int32(a.TSEcr-q.probeMS) < 0:
-		q.probing = false // the original has arrived, too
-	case q.probeEnd.Less(a.Seq):
-		q.probing = false
+	case !s.probeAgain, d.covers:
+		s.probing = false
+	case s.probeEnd.Less(a.Seq):
+		s.probing = false
 		e.S.ProbesRepair++
 		if q.state < CWR {
 			s.remember()
 			s.reduce(now, cc.Loss, d)
-			q.state, q.undo = CWR, false
+			q.undo = false
+			s.slowDown()
 		}
-	case d.Bytes == 0 && a.Dup && len(a.Blocks) == 0:
-		q.probing = false
+	case a.Dup && len(a.Blocks) == 0:
+		s.probing = false
 	}
 }

@@ -11,10 +11,11 @@ const granularity = time.Millisecond
 
 // sample takes in a round-trip time, one of so many per round trip that weigh as
 // much as one (RFC 6298 §2, RFC 7323 appendix G).
-func (s *Sender) sample(e *Env, rtt time.Duration, many int) {
+func (s *Sender) sample(e *Env, now clock.Time, rtt time.Duration, many int) {
 	rtt = max(rtt, 1)
+	s.least.add(now, rtt)
+	s.backoffs = 0 // Karn: not by what may have been sent again (RFC 6298 §5)
 	e.S.RTTUpdated++
-	s.shift = 0
 	if s.srtt == 0 {
 		s.srtt, s.rttvar = rtt, rtt/2
 		return
@@ -48,7 +49,7 @@ func (s *Sender) base(e *Env) time.Duration {
 func (s *Sender) RTO(e *Env) time.Duration {
 	limit := millis(e.T.RexmitMax)
 	rto := min(s.base(e), limit)
-	for range s.shift {
+	for range s.backoffs {
 		if rto *= 2; rto >= limit {
 			return limit
 		}

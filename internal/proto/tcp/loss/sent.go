@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -38,7 +37,7 @@ func (s *Sender) Sent(e *Env, now clock.Time, start, end wire.Seq) {
 	s.nxt = end
 	s.sent(e, now, n)
 	if q.tail {
-		q.tail, q.probing, q.probeEnd, q.probeAgain = false, true, end, false
+		q.tail, s.probing, s.probeEnd, s.probeAgain = false, true, end, false
 		e.S.Probes++
 		q.rtoAt = now.Add(s.RTO(e))
 	}
@@ -59,7 +58,7 @@ func (s *Sender) sent(e *Env, now clock.Time, n int) {
 		q.prrOut += n
 	}
 	if rate := s.paceRate(e); rate > 0 {
-		s.paceAt = max(s.paceAt, now).Add(time.Duration(n * int(time.Second) / rate))
+		s.paceAt = max(s.paceAt, now).Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	}
 }
 
@@ -87,9 +86,8 @@ func (s *Sender) resumed(e *Env, now clock.Time) {
 	if idle <= rto {
 		return
 	}
-	s.cc.Resumed(idle)
-	initial := min(int(e.T.InitialWindow)*s.win.MSS, s.win.Cwnd)
-	if e.T.NewCWV != 0 { // RFC 7661 §4.4.1
+	initial := min(s.initial(e), s.win.Cwnd) // RFC 5681 §4.1
+	if e.T.NewCWV != 0 {                     // RFC 7661 §4.4.1
 		if idle > nonValidated {
 			s.win.Ssthresh = max(s.win.Ssthresh, s.win.Cwnd*3/4)
 			s.win.Cwnd = max(s.win.Cwnd/2, initial)
@@ -107,24 +105,14 @@ const nonValidated = 5 * time.Minute
 
 // paceRate returns the rate of sending in bytes per second, 0 where nothing is
 // paced: somewhat more than the window asks for, so that pacing is not what
-// limits it, and twice that while it may double.
+// limits it.
 func (s *Sender) paceRate(e *Env) int {
 	if e.T.Pacing == 0 || s.srtt <= 0 {
 		return 0
 	}
-	rate := s.win.Cwnd * int(time.Second) / int(s.srtt)
+	gain := 1.2
 	if s.win.Cwnd < s.win.Ssthresh/2 {
-		return max(2*rate, 1)
+		gain = 2
 	}
-	return max(rate+rate/5, 1)
-}
-
-// quantum returns how much pacing lets go in one piece: what a millisecond is
-// worth, or two segments.
-func (s *Sender) quantum(e *Env) int {
-	rate := s.paceRate(e)
-	if rate == 0 {
-		return cc.Unlimited
-	}
-	return max(rate/int(time.Second/time.Millisecond), 2*s.win.MSS)
+	return max(int(gain*float64(s.win.Cwnd)/s.srtt.Seconds()), 1)
 }

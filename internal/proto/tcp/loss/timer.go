@@ -19,7 +19,7 @@ func (s *Sender) timers(e *Env, now clock.Time, d *delivery) {
 		q.rtoAt = now.Add(s.RTO(e))
 		s.armTail(e, now)
 	}
-	if q.state >= CWR || q.sackedBytes > 0 {
+	if q.state >= Recovering || q.sackedBytes > 0 {
 		q.tailAt = clock.Never
 	}
 }
@@ -28,7 +28,7 @@ func (s *Sender) timers(e *Env, now clock.Time, d *delivery) {
 func (s *Sender) armTail(e *Env, now clock.Time) {
 	q := s.q
 	q.tailAt = clock.Never
-	if e.T.TLP == 0 || !s.sack || !s.established || q.state >= CWR || q.sackedBytes > 0 || q.probing {
+	if e.T.TLP == 0 || !s.sack || !s.established || q.state >= Recovering || q.sackedBytes > 0 || s.probing {
 		return
 	}
 	wait := millis(e.T.RexmitInitial)
@@ -38,13 +38,11 @@ func (s *Sender) armTail(e *Env, now clock.Time) {
 			wait += millis(e.T.RexmitMin) - probeSlack
 		}
 	}
-	q.tailAt = min(now.Add(wait), q.rtoAt)
+	q.tailAt = min(now.Add(wait), q.rtoAt) // instead of the timeout where that is earlier
 }
 
-// probeSlack is added to the probe's time.
-//
-// Deviation: RFC 8985 §7.2 has twice the round trip alone, which on a path with
-// one of microseconds would take the peer's scheduling for a loss.
+// probeSlack is added to the probe's time, so that the jitter of a path with a
+// round trip of microseconds is not taken for a loss.
 const probeSlack = 2 * time.Millisecond
 
 // Deadline returns when Expire wants to be called; clock.Never if nothing is
@@ -74,20 +72,24 @@ func (s *Sender) Expire(e *Env, now clock.Time) Event {
 		q.paced = false
 	}
 	if s.una == s.nxt {
-		if q.rtoAt <= now && !q.paced {
+		switch {
+		case q.rtoAt > now:
+		case q.paced: // a little longer
+			q.rtoAt = s.paceAt
+		default:
 			s.q = nil
 		}
 	} else {
 		switch {
-		case q.reoAt <= now:
-			return s.reorderTimer(e, now)
-		case q.tailAt <= now: // even if the other is due as well: the probe goes first
-			q.tailAt, q.tail = clock.Never, true
-			q.rtoAt = now.Add(s.RTO(e)) // RFC 8985 §7.3
-			return Tail
-		case q.rtoAt <= now:
+		case q.rtoAt <= now && q.rtoAt < min(q.reoAt, q.tailAt):
 			s.timeout(e, now)
 			return RTO
+		case q.reoAt <= now:
+			return s.reorderTimer(e, now)
+		case q.tailAt <= now:
+			q.tailAt, q.tail = clock.Never, true
+			q.rtoAt = max(q.rtoAt, now+1) // the probe will set it
+			return Tail
 		}
 	}
 	if paced {
@@ -100,14 +102,15 @@ func (s *Sender) Expire(e *Env, now clock.Time) Event {
 // §6.3).
 func (s *Sender) reorderTimer(e *Env, now clock.Time) Event {
 	q := s.q
+	before := s.pipe()
 	s.rack(now)
 	if q.lostBytes == 0 {
 		return Nothing
 	}
+	s.keepRoom(before)
 	if q.state < Recovering {
-		d := delivery{}
-		s.enterRecovery(e, now, &d)
-		s.prr(&d)
+		s.enterRecovery(e, now, &delivery{})
+		s.prr(&delivery{})
 	}
 	return Reorder
 }
@@ -116,41 +119,36 @@ func (s *Sender) reorderTimer(e *Env, now clock.Time) Event {
 func (s *Sender) timeout(e *Env, now clock.Time) {
 	q := s.q
 	e.S.Timeouts++
-	if s.backoffs < 255 {
-		s.backoffs++
-		s.shift = min(s.shift+1, 30)
-	}
-	q.tail, q.tailAt, q.probing = false, clock.Never, false
+	s.backoffs, s.timeouts = min(s.backoffs, 254)+1, min(s.timeouts, 254)+1
+	q.tail, q.tailAt, s.probing = false, clock.Never, false
 	q.rtoAt = now.Add(s.RTO(e))
 	if !s.established {
 		s.synResent = uint8(min(int(s.synResent)+1, 255))
 		if first := &q.recs[q.order[q.head].id]; first.size() > 1 { // what goes with the SYN waits (RFC 7413 §4.2.1)
 			q.split(q.head, first.start.Add(1))
 		}
-		q.markLost(q.order[q.head].id)
+		s.loseFirst()
 		q.state, q.why, q.force = Loss, Timeout, true
 		return
 	}
 	if q.recs[q.order[q.head].id].state&sacked != 0 { // RFC 2018 §8
 		e.S.SACKReneged++
 		q.unsack()
+		q.counted = s.una
 	}
-	fresh := q.state <= Disorder
-	if q.state != Loss || s.backoffs == 1 { // once per segment (RFC 5681 §3.1)
+	// RFC 5681 §3.1, RFC 5682 §3.1, step 1: not while an earlier timeout is being
+	// repaired.
+	if q.state != Loss || q.why != Timeout {
 		s.remember()
-		q.undo = fresh
 		s.reduce(now, cc.Timeout, &delivery{})
-	}
-	switch { // RFC 5682 §2.1, step 1: not while something else is being repaired
-	case e.T.FRTO != 0 && (fresh || q.frto > 0):
-		q.frto = 1
-	default:
-		q.frto = 0
+		q.frto = uint8(e.T.FRTO)
+	} else {
+		q.frto, s.recover = 0, s.nxt // RFC 6582 §3.2, step 4
 	}
 	q.state, q.why, q.force = Loss, Timeout, true
+	s.win.Cwnd = s.win.MSS
 	q.dups, q.dupBytes = 0, 0
 	s.loseLate(e, now)
-	s.win.Cwnd = q.flightBytes + s.win.MSS // the loss window (RFC 5681 §3.1)
 }
 
 // loseLate holds for lost what a timeout says is: with RACK the first segment

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,283 +18,426 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 
-// switches are the tunables that transcripts turn off by name.
-var switches = map[string]func(*Tunables){
-	"sack": func(t *Tunables) { t.SACK = 0 }, "dsack": func(t *Tunables) { t.DSACK = 0 },
-	"rack": func(t *Tunables) { t.RACK = 0 }, "tlp": func(t *Tunables) { t.TLP = 0 },
-	"frto": func(t *Tunables) { t.FRTO = 0 }, "eifel": func(t *Tunables) { t.Eifel = 0 },
-	"limited": func(t *Tunables) { t.Limited = 0 }, "hystart": func(t *Tunables) { t.HyStart = 0 },
-}
-
-// TestTranscripts runs the commands of every testdata/*.txt and compares the
-// complete output. A block is commands, a line of dashes, and what the sender
-// did; blocks are separated by empty lines. A file that has a line "# needs x"
-// must differ with the switch x off.
+// TestTranscripts runs every file of testdata: paragraphs of commands, each with
+// everything that came of it behind a line of four dashes. # starts a comment.
+// The commands are described at script.do.
 func TestTranscripts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) == 0 {
 		t.Fatal("no transcripts")
 	}
-	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := string(b)
-			got := replay(t, want, "")
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, got := play(t, file)
 			if *update {
-				if err := os.WriteFile(f, []byte(got), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			} else if got != want {
-				t.Errorf("transcript differs; now it is:\n%s", got)
-			}
-			for line := range strings.Lines(want) {
-				if name, ok := strings.CutPrefix(strings.TrimSpace(line), "# needs "); ok && replay(t, want, name) == got {
-					t.Errorf("nothing changes with %s off", name)
-				}
+				t.Errorf("%s does not say what happens (-update rewrites it); now:\n%s", file, got)
 			}
 		})
 	}
 }
 
-func replay(t *testing.T, script, off string) string {
-	d := &driver{t: t, tun: Defaults()}
-	if off != "" {
-		switches[off](&d.tun)
+// TestTranscriptsCanFail plays transcripts with the feature that they are about
+// switched off, and wants them to end differently.
+func TestTranscriptsCanFail(t *testing.T) {
+	for file, sysctl := range map[string]string{
+		"rfc8985-6.2-rack":             "net.inet.tcp.rack",
+		"rfc8985-6.2-lost-again":       "net.inet.tcp.rack",
+		"rfc8985-6.3-reordering-timer": "net.inet.tcp.rack",
+		"rfc8985-7.3-last-segment":     "net.inet.tcp.tlp",
+		"rfc8985-7.3-new-data":         "net.inet.tcp.tlp",
+		"rfc8985-7.4-repaired":         "net.inet.tcp.tlp",
+		"rfc5682-2.1-spurious":         "net.inet.tcp.frto",
+		"rfc5682-3.1-sack-spurious":    "net.inet.tcp.frto",
+		"rfc3522-3.2-eifel":            "net.inet.tcp.eifel",
+		"rfc3708-2-dsack-undo":         "net.inet.tcp.sack.dsack",
+		"rfc8985-6.2-dsack-window":     "net.inet.tcp.sack.dsack",
+		"rfc3042-2-limited-transmit":   "net.inet.tcp.rfc3042",
+		"rfc7661-4.4-idle":             "net.inet.tcp.newcwv",
+		"pacing":                       "net.inet.tcp.pacing",
+		"rfc9406-4.2-hystart":          "net.inet.tcp.cc.hystartplusplus",
+	} {
+		t.Run(file, func(t *testing.T) {
+			want, got := play(t, "testdata/"+file+".txt", sysctl)
+			if want == got {
+				t.Errorf("nothing is different with %s off", sysctl)
+			}
+		})
 	}
-	d.e = Env{&d.tun, &d.stats}
-	var b strings.Builder
-	for i, block := range strings.Split(strings.TrimRight(script, "\n"), "\n\n") {
+}
+
+// play runs a transcript, with some tunables held at 0, and returns what the
+// file says and what happened.
+func play(t *testing.T, file string, off ...string) (want, got string) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScript(t, off...)
+	var out strings.Builder
+	for i, p := range strings.Split(strings.TrimSpace(string(b)), "\n\n") {
+		commands, _, _ := strings.Cut(p, "\n----")
 		if i > 0 {
-			b.WriteString("\n")
+			out.WriteString("\n")
 		}
-		input, _, _ := strings.Cut(block+"\n", "----\n")
-		b.WriteString(input)
-		d.out.Reset()
-		commands := 0
-		for line := range strings.SplitSeq(strings.TrimSpace(input), "\n") {
-			if !strings.HasPrefix(line, "#") {
-				d.run(strings.Fields(line))
-				commands++
+		out.WriteString(commands + "\n")
+		ran := false
+		for line := range strings.Lines(commands) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				s.run(line)
+				ran = true
 			}
 		}
-		if commands > 0 {
-			b.WriteString("----\n" + d.out.String())
+		if ran {
+			s.show()
+			out.WriteString("----\n" + s.out.String())
+			s.out.Reset()
 		}
 	}
-	return b.String()
+	return string(b), out.String()
 }
 
-// driver plays the connection: it has bytes to send, and sends them as the
-// Sender lets it. Sequence numbers in transcripts count from base.
-type driver struct {
-	t     *testing.T
-	tun   Tunables
-	stats Stats
-	e     Env
-	s     Sender
-	now   clock.Time
-	fresh int
+// Transcripts begin at this moment and number, which are 0 in them.
+const (
+	scriptStart = clock.Time(10 * time.Second)
+	scriptISS   = wire.Seq(0xfffff000)
+)
+
+// script is one sender with a user that has bytes to send, and the time, driven
+// by commands.
+type script struct {
+	t     testing.TB
 	out   strings.Builder
+	now   clock.Time
+	s     Sender
+	tun   Tunables
+	st    Stats
+	off   []string
+	fresh int
+	limit int
+	last  string
 }
 
-const base wire.Seq = 0xffffe000 // so that transcripts wrap
-
-func (d *driver) printf(format string, a ...any) {
-	fmt.Fprintf(&d.out, "%9.3f  ", float64(d.now)/1e6)
-	fmt.Fprintf(&d.out, format+"\n", a...)
+func newScript(t testing.TB, off ...string) *script {
+	s := &script{t: t, now: scriptStart, tun: Defaults(), off: off, limit: 1 << 20}
+	for _, name := range off {
+		s.set(name, "0")
+	}
+	return s
 }
 
-func (d *driver) num(s string) int {
-	n, err := strconv.Atoi(s)
+func (s *script) env() *Env { return &Env{T: &s.tun, S: &s.st} }
+
+func (s *script) printf(format string, a ...any) { fmt.Fprintf(&s.out, format, a...) }
+
+// run does one command and then what a connection does: it asks Next, and sends
+// what there is room for, in full segments but for the end. A line that ends
+// with & leaves that to a later one.
+func (s *script) run(line string) {
+	line, hold := strings.CutSuffix(line, " &")
+	s.do(strings.Fields(line), line)
+	if !hold {
+		s.pull()
+	}
+}
+
+// do does one command:
+//
+//	set NAME VALUE     a tunable, by its sysctl name
+//	limit N            no segment is longer
+//	open [CC]          and N numbers are sent: syn N
+//	established mss=N rtt=D [sack] [time] [ecn] [rexmits=N] [cc=NAME] [cwnd=N] [ssthresh=N]
+//	                   in one: a new connection
+//	establish …        the same of one that is open
+//	write N            the user has N more bytes
+//	ack SEQ [sack A:B,…] [ts D] [window] [ece]
+//	                   ts: when what is echoed was sent; window: it may not be a
+//	                   duplicate
+//	mss N, toobig N
+//	+D                 time passes, timers fire
+//	late D             the same, but they fire only at its end
+//	recoveries N       so often two segments are sent and the first is lost
+//	rounds N RTT       so often all in flight is acknowledged one by one
+//	stat NAME, rtt, rate, reo, memory
+//	                   are shown
+func (s *script) do(w []string, line string) {
+	e := s.env()
+	switch w[0] {
+	case "set":
+		s.set(w[1], w[2])
+	case "limit":
+		s.limit = s.num(w[1])
+	case "open":
+		s.s.Open(e, scriptISS, strings.Join(w[1:], ""))
+	case "syn":
+		s.s.Sent(e, s.now, scriptISS, scriptISS.Add(s.num(w[1])))
+	case "established":
+		s.s.Open(e, scriptISS, s.arg(w, "cc"))
+		s.fresh = 0
+		s.establish(w)
+	case "establish":
+		s.establish(w)
+	case "write":
+		s.fresh += s.num(w[1])
+	case "ack":
+		s.ack(w)
+	case "late":
+		s.now = s.now.Add(s.dur(w[1]))
+		for n := 0; n < 10 && s.s.Deadline() <= s.now; n++ {
+			s.expire()
+			s.pull()
+		}
+	case "mss":
+		s.s.SetMSS(s.num(w[1]))
+	case "toobig":
+		s.s.TooBig(e, s.now, s.num(w[1]))
+	case "stat":
+		s.printf("%s %d\n", w[1], field(s.t, &s.st, "stat", w[1]).Uint())
+	case "rtt":
+		s.printf("srtt %v rttvar %v min %v rto %v\n", s.s.srtt, s.s.rttvar, s.s.least.get(), s.s.RTO(e))
+	case "rate":
+		var i Info
+		s.s.Info(e, s.now, &i)
+		s.printf("delivered %d at %d/s, paced %d/s\n", i.Delivered, i.DeliveryRate, i.PacingRate)
+	case "reo":
+		s.printf("reordering window %v\n", s.s.reoWindow())
+	case "recoveries":
+		for range s.num(w[1]) {
+			s.recovery()
+		}
+		s.printf("at %s\n", s.at())
+	case "rounds":
+		for range s.num(w[1]) {
+			s.round(s.dur(w[2]))
+		}
+		s.printf("at %s\n", s.at())
+	case "memory":
+		s.printf("held %v\n", s.s.q != nil)
+	default:
+		d, ok := strings.CutPrefix(w[0], "+")
+		if !ok {
+			s.t.Fatalf("what is %q?", line)
+		}
+		s.pass(s.dur(d))
+	}
+}
+
+func (s *script) establish(w []string) {
+	e := s.env()
+	c := Config{MSS: s.num(s.arg(w, "mss")), SACK: has(w, "sack"), Time: has(w, "time"), ECN: has(w, "ecn")}
+	if n := s.arg(w, "rexmits"); n != "" {
+		c.Rexmits = s.num(n)
+	}
+	s.s.Establish(e, s.now, &c)
+	if d := s.arg(w, "rtt"); d != "" {
+		s.s.Sample(e, s.now, s.dur(d))
+	}
+	if n := s.arg(w, "cwnd"); n != "" {
+		s.s.win.Cwnd = s.num(n)
+	}
+	if n := s.arg(w, "ssthresh"); n != "" {
+		s.s.win.Ssthresh = s.num(n)
+	}
+}
+
+func (s *script) ack(w []string) {
+	a := Ack{Seq: scriptISS.Add(s.num(w[1])), Dup: true}
+	for i := 2; i < len(w); i++ {
+		switch w[i] {
+		case "sack":
+			i++
+			for _, b := range strings.Split(w[i], ",") {
+				from, to, _ := strings.Cut(b, ":")
+				a.Blocks = append(a.Blocks, wire.SACKBlock{Start: scriptISS.Add(s.num(from)), End: scriptISS.Add(s.num(to))})
+			}
+		case "ts":
+			i++
+			a.HasTime, a.TSEcr = true, ms(scriptStart.Add(s.dur(w[i])))
+		case "window":
+			a.Dup = false
+		case "ece":
+			a.ECE = true
+		default:
+			s.t.Fatalf("what is %q?", w[i])
+		}
+	}
+	a.Dup = a.Dup && a.Seq == s.s.Una()
+	did := s.s.Ack(s.env(), s.now, &a)
+	s.printf("%s acked %d delivered %d", s.at(), did.Bytes, did.Delivered)
+	if did.RTT > 0 {
+		s.printf(" rtt %v", did.RTT)
+	}
+	if did.Lost {
+		s.printf(" lost")
+	}
+	if did.Spurious {
+		s.printf(" spurious")
+	}
+	s.printf("\n")
+}
+
+// recovery has one of two segments lost and sent again.
+func (s *script) recovery() {
+	said := s.out.String()
+	for _, w := range []string{"write 2000", "+40ms", "first", "+40ms", "+80ms"} {
+		if w == "first" {
+			una := s.s.Una().Sub(scriptISS)
+			w = fmt.Sprintf("ack %d sack %d:%d", una, una+1000, una+2000)
+		} else if w == "+80ms" {
+			w = fmt.Sprintf("ack %d", s.s.Nxt().Sub(scriptISS))
+		}
+		s.run(w)
+	}
+	s.out.Reset()
+	s.out.WriteString(said)
+}
+
+// round acknowledges every segment in flight, after d.
+func (s *script) round(d time.Duration) {
+	said := s.out.String()
+	una, nxt := s.s.Una(), s.s.Nxt()
+	s.now = s.now.Add(d)
+	for una != nxt {
+		una = una.Add(1000)
+		s.run(fmt.Sprintf("ack %d", una.Sub(scriptISS)))
+	}
+	s.out.Reset()
+	s.out.WriteString(said)
+}
+
+// pass lets d pass, timer by timer.
+func (s *script) pass(d time.Duration) {
+	until := s.now.Add(d)
+	for {
+		at := s.s.Deadline()
+		if at > until {
+			break
+		}
+		s.now = max(s.now, at)
+		s.expire()
+		s.pull()
+	}
+	s.now = until
+}
+
+func (s *script) expire() {
+	before := s.s.q
+	if ev := s.s.Expire(s.env(), s.now); ev != Nothing {
+		s.printf("%s %v\n", s.at(), [...]string{"", "reorder", "tail", "rto", "paced"}[ev])
+	} else if before != nil && s.s.q == nil {
+		s.printf("%s released\n", s.at())
+	}
+}
+
+// pull sends what may be sent.
+func (s *script) pull() {
+	e := s.env()
+	for range 1000 {
+		var r Range
+		if s.s.Next(e, s.now, s.fresh, s.limit, &r) {
+			s.printf("%s > %d:%d again, %s\n", s.at(), r.Start.Sub(scriptISS), r.End.Sub(scriptISS),
+				[...]string{"recovery", "probe", "timeout", "too big"}[r.Why])
+			continue
+		}
+		if !s.s.established {
+			return
+		}
+		mss := s.s.win.MSS
+		n := min(s.fresh, s.s.Room(e, s.now), max(s.limit/mss, 1)*mss)
+		if n < s.fresh {
+			n -= n % mss
+		}
+		if n == 0 {
+			return
+		}
+		from := s.s.Nxt()
+		s.s.Sent(e, s.now, from, from.Add(n))
+		s.fresh -= n
+		s.printf("%s > %d:%d", s.at(), from.Sub(scriptISS), from.Add(n).Sub(scriptISS))
+		if s.s.CWR() {
+			s.printf(" cwr")
+		}
+		s.printf("\n")
+	}
+	s.t.Fatal("it sends for ever")
+}
+
+// show says how the sender is, where that is new.
+func (s *script) show() {
+	q := s.s.q
+	if q == nil {
+		return
+	}
+	thresh := strconv.Itoa(s.s.win.Ssthresh)
+	if s.s.win.Ssthresh == cc.Unlimited {
+		thresh = "-"
+	}
+	line := fmt.Sprintf("%v cwnd %d ssthresh %s pipe %d lost %d sacked %d\n",
+		[...]string{"open", "disorder", "cwr", "recovery", "loss"}[q.state], s.s.win.Cwnd, thresh, s.s.pipe(), q.lostBytes, q.sackedBytes)
+	if line != s.last {
+		s.printf("%s", line)
+	}
+	s.last = line
+}
+
+func (s *script) at() string { return fmt.Sprintf("%.4f", s.now.Sub(scriptStart).Seconds()) }
+
+// arg returns what follows name= in w.
+func (s *script) arg(w []string, name string) string {
+	for _, a := range w {
+		if v, ok := strings.CutPrefix(a, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+func has(w []string, name string) bool {
+	for _, a := range w {
+		if a == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *script) num(a string) int {
+	n, err := strconv.Atoi(a)
 	if err != nil {
-		d.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return n
 }
 
-// open sets the connection up: options, mss=N, cwnd=N, ssthresh=N, rtt=D, cc=,
-// syn (the handshake is the transcript's), no=x (a switch turned off).
-func (d *driver) open(args []string) {
-	c := Config{MSS: 1000}
-	var cwnd, ssthresh int
-	name, rtt, syn := "newreno", time.Duration(0), false
-	for _, a := range args {
-		k, v, _ := strings.Cut(a, "=")
-		switch k {
-		case "sack":
-			c.SACK = d.tun.SACK != 0
-		case "ts":
-			c.Time = true
-		case "ecn":
-			c.ECN = true
-		case "mss":
-			c.MSS = d.num(v)
-		case "cwnd":
-			cwnd = d.num(v)
-		case "ssthresh":
-			ssthresh = d.num(v)
-		case "rtt":
-			rtt, _ = time.ParseDuration(v)
-		case "cc":
-			name = v
-		case "no":
-			switches[v](&d.tun)
-		case "newcwv":
-			d.tun.NewCWV = 1
-		case "pacing":
-			d.tun.Pacing = 1
-		case "syn":
-			syn = true
-		default:
-			d.t.Fatalf("open: %q", a)
-		}
+func (s *script) dur(a string) time.Duration {
+	d, err := time.ParseDuration(a)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	d.now = clock.Time(time.Second)
-	d.s.Open(&d.e, base, name)
-	if syn {
-		return
-	}
-	d.s.Establish(&d.e, d.now, &c)
-	if rtt > 0 {
-		d.s.Sample(&d.e, d.now, rtt)
-	}
-	if cwnd > 0 {
-		d.s.win.Cwnd = cwnd
-	}
-	if ssthresh > 0 {
-		d.s.win.Ssthresh = ssthresh
-	}
+	return d
 }
 
-func (d *driver) run(f []string) {
-	switch f[0] {
-	case "open":
-		d.open(f[1:])
-	case "establish":
-		c := Config{MSS: 1000}
-		for _, a := range f[1:] {
-			c.SACK, c.ECN, c.Time = c.SACK || a == "sack", c.ECN || a == "ecn", c.Time || a == "ts"
+// set changes a tunable, unless it is held at 0.
+func (s *script) set(name, value string) {
+	for _, o := range s.off {
+		if o == name {
+			value = "0"
 		}
-		d.s.Establish(&d.e, d.now, &c)
-		d.pump()
-	case "syn":
-		d.s.Sent(&d.e, d.now, base, base.Add(1))
-		d.printf("send SYN")
-	case "data": // with the SYN
-		n := d.num(f[1])
-		d.s.Sent(&d.e, d.now, d.s.Nxt(), d.s.Nxt().Add(n))
-	case "write":
-		d.fresh += d.num(f[1])
-		d.pump()
-	case "ack":
-		d.ack(f[1:])
-	case "wait":
-		w, err := time.ParseDuration(f[1])
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		d.wait(d.now.Add(w))
-	case "toobig":
-		d.s.TooBig(&d.e, d.now, d.num(f[1]))
-		d.pump()
-	case "info":
-		var i Info
-		d.s.Info(&d.e, d.now, &i)
-		d.printf("%s cwnd=%d ssthresh=%s out=%d pipe=%d lost=%d sacked=%d rto=%v srtt=%v backoffs=%d",
-			[]string{"Open", "Disorder", "CWR", "Recovery", "Loss"}[i.State], i.Cwnd, thresh(i.Ssthresh),
-			i.Outstanding, i.Pipe, i.Lost, i.Sacked, i.RTO, i.RTT.Round(time.Microsecond), i.Backoffs)
-	default:
-		d.t.Fatalf("unknown command %q", f[0])
 	}
+	field(s.t, &s.tun, "sysctl", name).SetInt(int64(s.num(value)))
 }
 
-func thresh(n int) string {
-	if n == cc.Unlimited {
-		return "-"
-	}
-	return strconv.Itoa(n)
-}
-
-// ack reads: number [sack a-b …] [ts=ms] [new] [ece]. Without new, it may be a
-// duplicate.
-func (d *driver) ack(f []string) {
-	a := Ack{Seq: base.Add(d.num(f[0])), Dup: true}
-	for _, o := range f[1:] {
-		k, v, _ := strings.Cut(o, "=")
-		switch {
-		case k == "ts":
-			a.HasTime, a.TSEcr = true, uint32(d.num(v))
-		case k == "new":
-			a.Dup = false
-		case k == "ece":
-			a.ECE = true
-		default:
-			x, y, ok := strings.Cut(o, "-")
-			if !ok {
-				d.t.Fatalf("ack: %q", o)
-			}
-			a.Blocks = append(a.Blocks, wire.SACKBlock{Start: base.Add(d.num(x)), End: base.Add(d.num(y))})
+// field finds the field of *p whose tag has that name.
+func field(t testing.TB, p any, tag, name string) reflect.Value {
+	v := reflect.ValueOf(p).Elem()
+	for i := range v.NumField() {
+		if n, _, _ := strings.Cut(v.Type().Field(i).Tag.Get(tag), ","); n == name {
+			return v.Field(i)
 		}
 	}
-	did := d.s.Ack(&d.e, d.now, &a)
-	if did.Lost {
-		d.printf("lost %d", d.s.q.lostBytes)
-	}
-	if did.Spurious {
-		d.printf("spurious: undone")
-	}
-	d.pump()
-}
-
-// pump sends what there is to send.
-func (d *driver) pump() {
-	var r Range
-	for {
-		if d.s.Next(&d.e, d.now, d.fresh, 1<<16, &r) {
-			d.printf("%s %d-%d", []string{"resend", "probe", "timeout", "too-big"}[r.Why], r.Start.Sub(base), r.End.Sub(base))
-			continue
-		}
-		n := min(d.fresh, d.s.Room(&d.e, d.now))
-		if n < d.fresh {
-			n -= n % d.s.win.MSS
-		}
-		if n == 0 {
-			break
-		}
-		d.fresh -= n
-		cwr := ""
-		if d.s.CWR() {
-			cwr = " CWR"
-		}
-		at := d.s.Nxt()
-		d.s.Sent(&d.e, d.now, at, at.Add(n))
-		d.printf("send %d-%d%s", at.Sub(base), at.Add(n).Sub(base), cwr)
-	}
-	if err := check(&d.s); err != nil {
-		d.t.Fatalf("%v: %v", d.now, err)
-	}
-}
-
-// wait lets timers fire until then.
-func (d *driver) wait(until clock.Time) {
-	for {
-		at := d.s.Deadline()
-		if at > until {
-			break
-		}
-		d.now = max(at, d.now)
-		switch d.s.Expire(&d.e, d.now) {
-		case Reorder:
-			d.printf("reordering timer: lost %d", d.s.q.lostBytes)
-		case Tail:
-			d.printf("probe timer")
-		case RTO:
-			d.printf("timeout %d", d.s.Backoffs())
-		}
-		d.pump()
-	}
-	d.now = until
+	t.Fatalf("there is no %s %q", tag, name)
+	return reflect.Value{}
 }
