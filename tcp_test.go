@@ -255,6 +255,3 @@ func TestTCPHTTP(t *testing.T) {
 		srv.Close()
 	})
 }
-
-// elapse lets time pass in a bubble.
-func elapse(d time.Duration) { <-time.After(d) }

@@ -181,7 +181,6 @@ func (st *Stack) Barrier() {
 	for i := range 1 + len(st.more) {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
-		//lint:ignore SA2001 taking the lock is the purpose
 		sh.release()
 	}
 }

@@ -20,7 +20,7 @@ type shard struct {
 	timer clock.Timer // shard 0's only: fires for the whole stack
 	id    uint32
 
-	handed atomic.Int32             // packets that shard 0 is still to resolve for this one
+	handed atomic.Int32            // packets that shard 0 is still to resolve for this one
 	posted atomic.Pointer[TCPSock] // see post
 
 	mu    sync.Mutex // guards what follows
