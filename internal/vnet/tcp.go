@@ -286,6 +286,7 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 		return
 	}
 	s.buried = true
+	s.proven()
 	t := sh.rooms.tcp
 	if s.over&tcp.TimeWait != 0 {
 		sh.remember(p, s)

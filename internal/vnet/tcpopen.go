@@ -122,6 +122,8 @@ func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey
 		sh.toConn(p, s, b, data, ecn)
 		return
 	}
+	l.pending.Add(1)
+	s.fast = l
 	if t.ev.From < t.ev.To {
 		sh.keep(p, s, b, data[t.ev.From:t.ev.To])
 	} else {

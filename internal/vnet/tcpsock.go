@@ -22,10 +22,11 @@ type TCPSock struct {
 	in         sockbuf.Stream
 	out        sockbuf.Send
 	route      cachedRoute
-	next       *TCPSock // in the shard's list of those to be asked for segments
-	nextPosted *TCPSock // in shard.posted
-	lst        *TCPListener
-	bound      *TCPClaim // of a local port the user chose
+	next       *TCPSock     // in the shard's list of those to be asked for segments
+	nextPosted *TCPSock     // in shard.posted
+	lst        *TCPListener // to be queued at, once established
+	fast       *TCPListener // counts it as begun by Fast Open and not established
+	bound      *TCPClaim    // of a local port the user chose
 	ooo        *sockbuf.Reorder
 
 	// What its user sets, by Update.
@@ -96,6 +97,7 @@ func (s *TCPSock) tuned(p *pass) {
 	if st := s.conn.State(); st < tcp.ESTABLISHED {
 		return
 	}
+	s.proven()
 	if n := s.conn.SndLimit(&p.v.tun.TCP); n != s.out.Limit() && s.out.SetLimit(n) {
 		p.r.Wake(&s.out)
 	}
@@ -170,4 +172,13 @@ func (s *TCPSock) call(p *pass) *TCPCall {
 	ev := &s.sh.rooms.tcp.ev
 	*ev = tcp.Event{}
 	return &TCPCall{p.r, &s.conn, s.sh.tcpEnv(p), ev}
+}
+
+// proven ends the time in which a connection by Fast Open counts as pending: the
+// peer has answered, or it is over.
+func (s *TCPSock) proven() {
+	if s.fast != nil {
+		s.fast.pending.Add(-1)
+		s.fast = nil
+	}
 }
