@@ -131,6 +131,9 @@ func linuxRead(fd, n int) error {
 	var b [payloadLen]byte
 	for range n {
 		got, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), payloadLen)
+		for e == unix.EINTR {
+			got, _, e = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), payloadLen)
+		}
 		if e == unix.EAGAIN {
 			return errors.New("read: a datagram is missing")
 		}
