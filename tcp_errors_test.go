@@ -315,3 +315,33 @@ func TestTCPPartialWrite(t *testing.T) {
 		}
 	})
 }
+
+// TestTCPDialCancelledAtOnce cancels a dial in the moment in which it succeeds: what
+// it returned is not taken away again.
+func TestTCPDialCancelledAtOnce(t *testing.T) {
+	inTCPNet(t, func(n *tcpNet) {
+		n.conns() // so that the neighbour is known
+		made := 0
+		for range 300 {
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				<-time.After(2 * time.Millisecond)
+				cancel()
+			}()
+			c, err := n.a.DialContext(ctx, "tcp", "10.0.0.2:80")
+			if err != nil {
+				wantErr(t, "dial", err, context.Canceled)
+				continue
+			}
+			made++
+			passed(time.Millisecond)
+			if _, err := c.Write([]byte("x")); err != nil {
+				n.Fatalf("after %d that went well: %v", made, err)
+			}
+			c.Close()
+		}
+		if made == 0 {
+			t.Log("all were cancelled in time")
+		}
+	})
+}

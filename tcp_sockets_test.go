@@ -461,3 +461,38 @@ func TestTCPTOSAndTTL(t *testing.T) {
 	wantErr(t, "read buffer", c.SetReadBuffer(0), syscall.EINVAL)
 	wantErr(t, "write buffer", c.SetWriteBuffer(-5), syscall.EINVAL)
 }
+
+// TestTCPSmallBuffers: with the least buffers that there are, everything arrives,
+// with zero windows on the way.
+func TestTCPSmallBuffers(t *testing.T) {
+	for _, delay := range []time.Duration{0, time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := tcpHosts(t, lab.LinkConfig{FaultConfig: link.FaultConfig{Delay: delay}})
+			for _, h := range []*lab.Node{a, b} {
+				for _, name := range []string{"recvspace", "sendspace"} {
+					if err := h.SetSysctl("net.inet.tcp."+name, 2048); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, name := range []string{"recvbuf_auto", "sendbuf_auto"} {
+					if err := h.SetSysctl("net.inet.tcp."+name, 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			began := time.Now()
+			c, s := connected(t, a, b)
+			exchange(t, c, s, 50_000)
+			if d := time.Since(began); d > time.Minute {
+				t.Errorf("with a delay of %v it took %v", delay, d)
+			}
+			c, s = connected(t, a, b)
+			for _, e := range []*vimage.TCPConn{c, s} {
+				if e.SetReadBuffer(1) != nil || e.SetWriteBuffer(1) != nil {
+					t.Error("buffers of a byte")
+				}
+			}
+			exchange(t, c, s, 5000)
+		})
+	}
+}

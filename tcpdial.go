@@ -63,12 +63,13 @@ func (d *Dialer) await(ctx context.Context, c *TCPConn) error {
 			return err
 		}
 	}
+	stop := func() bool { return true }
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { c.s.Abort() })()
+		stop = context.AfterFunc(ctx, func() { c.s.Abort() })
 	}
 	err := c.s.Connected(true)
-	if cause := ctx.Err(); err != nil && cause != nil {
-		return cause
+	if !stop() { // ended by ctx, or will be though it has been made
+		return ctx.Err()
 	}
 	if err != nil {
 		return err
