@@ -33,7 +33,7 @@ func (c *Conn) predicted(e *Env, now clock.Time, h *wire.TCPHeader, n int, ecn E
 		ev.To, ev.At, ev.Readable = n, c.rcvOff-uint64(n), c.rcvOff
 		return true
 	}
-	if !una.Less(h.Ack) || !h.Ack.AtMost(c.snd.Nxt()) || c.fin {
+	if k := h.Ack.Sub(una); k <= 0 || k > c.snd.Outstanding() || c.fin {
 		return false
 	}
 	e.S.PredAck++
