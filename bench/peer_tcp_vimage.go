@@ -9,16 +9,6 @@ import (
 	"github.com/seed88948545/vimage/link"
 )
 
-// vmPlain is a port that takes no super-segments.
-type vmPlain struct{ link.Port }
-
-// Props implements link.Port.
-func (p vmPlain) Props() link.Props {
-	props := p.Port.Props()
-	props.Segments = true
-	return props
-}
-
 // Sharded implements sharded.
 func (vimagePeer) Sharded() {}
 
@@ -30,12 +20,14 @@ func (vimagePeer) TCP(l TCPLink) (TCPHosts, error) {
 	addrs := [2]netip.Prefix{addrA(), addrB()}
 	var hosts [2]*vimage.Stack
 	for i, port := range ports {
-		if l.Plain {
-			port = vmPlain{port}
-		}
 		s, err := w.NewStack(strconv.Itoa(i), vimage.StackConfig{Shards: l.Shards})
 		if err != nil {
 			return TCPHosts{}, err
+		}
+		if l.Plain {
+			if err := s.SetSysctl("net.inet.tcp.tso", 0); err != nil {
+				return TCPHosts{}, err
+			}
 		}
 		if _, err := vmInterface(s, "eth0", port, nil, addrs[i]); err != nil {
 			return TCPHosts{}, err

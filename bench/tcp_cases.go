@@ -26,7 +26,7 @@ const tapName = "tcptap"
 func tcpCases() []Case {
 	cases := []Case{
 		bulkCase("tcpbulk", TCPLink{}, "super-segments where the peer has them"),
-		bulkCase("tcpplain", TCPLink{Plain: true}, "no super-segments: gVisor without GSO, Linux with TSO, GSO and GRO off, vimage over a link that refuses them"),
+		bulkCase("tcpplain", TCPLink{Plain: true}, "no super-segments: gVisor without GSO, Linux with TSO, GSO and GRO off, vimage with net.inet.tcp.tso off"),
 		roundTripCase(),
 		connectCase(),
 		shardCase(),
