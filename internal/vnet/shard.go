@@ -98,7 +98,7 @@ func (sh *shard) unlock(p *pass) {
 func (sh *shard) release() {
 	t := sh.rooms.tcp
 	sh.mu.Unlock()
-	if sh.posted.Load() != nil {
+	if t != nil && sh.posted.Load() != nil { // without a room nobody can have found us here
 		sh.st.world.Clock().Arm(&t.timer.Timer, 0)
 	}
 }

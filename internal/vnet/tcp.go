@@ -124,7 +124,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 		return
 	}
 	if l := sh.st.tcpHost().ports.Listener(k.Local); l != nil {
-		sh.inListen(p, l, &k, b, data, ecn)
+		sh.inListen(p, l, &k, b, data, ecn, nil)
 		return
 	}
 	sh.refuseTCP(p, &k, b, len(data))

@@ -62,14 +62,9 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 	return s, 0
 }
 
-// inListen takes a segment for a listener that is of no connection.
-func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN) {
-	sh.request(p, l, k, b, data, ecn, nil)
-}
-
-// request takes a segment for a listener; floor is what the new connection's
-// sequence numbers must be above, if there is such a number.
-func (sh *shard) request(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN, floor *wait.Reply) {
+// inListen takes a segment for a listener that is of no connection. floor is what
+// the new connection's sequence numbers must be above, if there is such a number.
+func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN, floor *wait.Reply) {
 	t := sh.rooms.tcp
 	o := l.Opts.Load()
 	var c cachedRoute
@@ -157,7 +152,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 			return false
 		}
 		t.waits.Remove(wait.Key(*k))
-		sh.request(p, l, k, b, data, tcp.NotECT, &r)
+		sh.inListen(p, l, k, b, data, tcp.NotECT, &r)
 		return true
 	}
 	p.r.Cache.Free(b)
