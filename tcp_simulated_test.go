@@ -194,6 +194,12 @@ func simNetwork(t *testing.T, n *lab.Lab, rnd *rand.Rand) (hosts []*lab.Node, li
 		last = r
 		for j := range 1 + rnd.Intn(2) {
 			h := n.Host(fmt.Sprintf("h%d%d", i, j))
+			// A request is given up 15 seconds after its SYN (rexmtlimit 3, as FreeBSD
+			// has it), and whoever believes himself connected is then reset: with
+			// cuts this long (seed 6772) it is to be patient.
+			if err := h.SetSysctl("net.inet.tcp.syncache.rexmtlimit", 6); err != nil {
+				t.Fatal(err)
+			}
 			join(h, r)
 			hosts = append(hosts, h)
 		}
