@@ -34,8 +34,9 @@ type retired struct {
 	mag  *[magazine]*Buf
 }
 
-// retire folds the account of a lost cache into the pool's first and keeps its
-// buffers.
+// retire adds the account of a lost cache to the pool's past and keeps its
+// buffers. No other account will do: each is written by its own cache at any
+// moment, without a lock.
 func (r retired) retire() {
 	var all Batch
 	for _, b := range r.mag {
@@ -58,12 +59,7 @@ func (r retired) retire() {
 			break
 		}
 	}
-	if len(p.ledger) == 0 {
-		p.ledger = append(p.ledger, new(account))
-	}
-	p.ledger[0].out.Add(r.acct.out.Load())
-	p.ledger[0].blocks.Add(r.acct.blocks.Load())
-	p.ledger[0].copies.Add(r.acct.copies.Load())
+	p.past.add(r.acct)
 }
 
 // Get returns an empty Buf with Headroom in front and room for a frame of n

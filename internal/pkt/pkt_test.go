@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"reflect"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -106,6 +108,37 @@ func TestMagazinesExchange(t *testing.T) {
 		t.Fatalf("%d outstanding after a cache was lost", c.Bufs)
 	}
 	runtime.KeepAlive(to)
+}
+
+// What lost caches had taken is counted while others go on counting.
+func TestCachesLostWhileOthersWork(t *testing.T) {
+	var p Pool
+	worker := newHolder(&p)
+	var stop atomic.Bool
+	var done sync.WaitGroup
+	done.Go(func() {
+		for !stop.Load() {
+			worker.c.Free(worker.c.Get(60))
+			b := worker.c.Get(60)
+			worker.c.Settle()
+			worker.c.Free(b)
+			worker.c.Settle()
+		}
+	})
+	const lost = 20000
+	var owner holder // reachable, so that nobody else retires them
+	for range lost {
+		c := NewCache(&p, &owner)
+		c.Get(60)
+		c.Settle()
+		retired{&p, c.acct, c.mag}.retire()
+	}
+	stop.Store(true)
+	done.Wait()
+	if n := p.Counts().Bufs; n != lost {
+		t.Fatalf("%d outstanding, want %d", n, lost)
+	}
+	runtime.KeepAlive(&owner)
 }
 
 func TestBatchMove(t *testing.T) {

@@ -12,6 +12,7 @@ type Pool struct {
 	bufs   []*Buf     // chains of chain buffers
 	blocks *Block
 	ledger []*account // one per Cache
+	past   Counts     // of the caches that were lost
 }
 
 // account is what one Cache has taken and given back. Its Cache alone writes
@@ -37,13 +38,17 @@ type Counts struct {
 func (p *Pool) Counts() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var c Counts
+	c := p.past
 	for _, a := range p.ledger {
-		c.Bufs += a.out.Load()
-		c.Blocks += a.blocks.Load()
-		c.Copies += a.copies.Load()
+		c.add(a)
 	}
 	return c
+}
+
+func (c *Counts) add(a *account) {
+	c.Bufs += a.out.Load()
+	c.Blocks += a.blocks.Load()
+	c.Copies += a.copies.Load()
 }
 
 // Busy returns how many caches are marked busy.
