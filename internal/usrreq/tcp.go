@@ -59,7 +59,7 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, table ui
 	case !local.IsUnspecified() && !v.IsOurs(local):
 		return local, syscall.EADDRNOTAVAIL
 	}
-	return st.SourceTo(&socket.Options{FIB: table}, local, dst)
+	return st.View().SourceTo(&socket.Options{FIB: table}, local, dst)
 }
 
 // connectAny chooses the local port: those to one destination follow each other

@@ -46,7 +46,7 @@ func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 	if st.closed.Load() {
 		return syscall.ENETDOWN
 	}
-	tun := &st.view.Load().tun.IP
+	tun := &st.view.Load().Tun.IP
 	var e syscall.Errno
 	switch {
 	case s.Raw:
@@ -138,7 +138,7 @@ func (st *Stack) Newest() *Sock {
 func (s *Sock) enqueue(p *pass, b *pkt.Buf, ip, data []byte, ifIndex uint32) bool {
 	limit := s.Opts.Load().RecvSpace
 	if limit == 0 {
-		limit = int(p.v.tun.UDP.RecvSpace)
+		limit = int(p.v.Tun.UDP.RecvSpace)
 	}
 	ok, wake := s.Queue.Put(b, ip, data, ifIndex, limit)
 	if wake {
