@@ -140,7 +140,8 @@ func (c coder) network(typ uint16, in, out []byte) {
 		c.say("vlan %d prio %d dei %t", v.ID(), v.PCP(), v.DEI())
 		c.network(v.Type(), v.Payload(), out[VLANLen:])
 	case EtherTypeIPv6:
-		m := findIPv6(in, 0)
+		ip, _ := ParseIPv6(in)
+		m := findIPv6(ip, 0)
 		if m.proto != ProtoTCP {
 			c.opaque(fmt.Sprintf("type %#04x", typ), in, out)
 			return
