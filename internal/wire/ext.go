@@ -66,6 +66,7 @@ type Ext struct {
 	NextOff     int
 	RouterAlert bool // a Router Alert option of value 0 was among the hop-by-hop options
 	Fragment    bool // Off is at a fragment header that is no atomic fragment's
+	Atomic      bool // the header of an atomic fragment was passed over (RFC 6980 §5 bars such neighbor discovery)
 	Problem     ExtProblem
 	// For ExtTell and ExtTellUnicast: code and pointer of the Parameter
 	// Problem message.
@@ -106,6 +107,7 @@ func (p IPv6) Walk(lim *ExtLimits, how WalkHow) Ext {
 			if !Fragment6(b).IsAtomic() {
 				return x.fragment(p)
 			}
+			x.Atomic = true
 			n = FragmentLen // the second byte is reserved
 		}
 		if n > len(b) {
@@ -142,7 +144,7 @@ func (x *Ext) options(p []byte, lim *ExtLimits) bool {
 		size := 1
 		if p[at] != IPv6OptPad1 {
 			if at+1 >= len(p) || at+2+int(p[at+1]) > len(p) {
-				*x = x.tell(ICMP6CodeHeader, at)
+				*x = x.tell(ICMP6CodeHeader, min(at+1, len(p)-1)) // at the option's length
 				return false
 			}
 			size = 2 + int(p[at+1])
@@ -155,7 +157,7 @@ func (x *Ext) options(p []byte, lim *ExtLimits) bool {
 		}
 		switch {
 		case lim.Padding > 0 && padding > lim.Padding, lim.OptionLen > 0 && padding == 0 && size-2 > lim.OptionLen:
-			*x = x.tell(ICMP6CodeOptionTooBig, at) // RFC 8883 §2.1.5, also for padding
+			*x = x.tell(ICMP6CodeOptionTooBig, at) // for padding too (RFC 8883 §2)
 			return false
 		case lim.Options > 0 && count > lim.Options:
 			*x = x.tell(ICMP6CodeTooManyOptions, at)
