@@ -42,7 +42,7 @@ func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return
 
 // LookupUDP finds the socket of a datagram.
 func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
-	return st.udp.Lookup(st.world.seed, local, remote)
+	return st.udp.Lookup(st.world.seed, local, remote, 0)
 }
 
 // SendBy sends as if the sender had loaded v before others changed it.

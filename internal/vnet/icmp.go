@@ -170,7 +170,7 @@ func (sh *shard) tell(p *pass, r *icmp.Report) {
 	if r.Proto != wire.ProtoUDP {
 		return
 	}
-	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
+	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
 	if s == nil || s.Addrs.Load().Remote != remote {
 		return
 	}

@@ -47,6 +47,15 @@ type pass struct {
 	nth int // of the packet in its batch, for lookahead
 }
 
+// inIndex returns the index of the interface the packet arrived on, 0 for one
+// made here.
+func (p *pass) inIndex() uint32 {
+	if p.in == nil {
+		return 0
+	}
+	return p.in.Index
+}
+
 // l2dest says to whom a frame was addressed.
 type l2dest uint8
 

@@ -124,7 +124,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	if t.waits.Len() > 0 && sh.inWait(p, &k, b, data) {
 		return
 	}
-	if l := sh.st.tcpHost().ports.Listener(k.Local); l != nil {
+	if l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex()); l != nil {
 		sh.inListen(p, l, &k, b, data, ecn, nil)
 		return
 	}

@@ -148,7 +148,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 	case wait.Answer:
 		sh.sendControl(p, k, &r.Hdr, r.FIB)
 	case wait.Reopen:
-		l := sh.st.tcpHost().ports.Listener(k.Local)
+		l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex())
 		if l == nil {
 			return false
 		}

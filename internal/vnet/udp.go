@@ -28,7 +28,7 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	case destBroadcast:
 		sh.inUDPBroadcast(p, b, ip, u, local, remote)
 	default:
-		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
+		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
 		if s == nil {
 			sh.errNoPort(p, b, ip)
 			return
@@ -40,11 +40,7 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 
 // toSock hands a datagram to one socket. It borrows b.
 func (sh *shard) toSock(p *pass, s *Sock, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
-	var index uint32
-	if p.in != nil {
-		index = p.in.Index
-	}
-	if !s.enqueue(p, b, ip, u.Payload(), index) {
+	if !s.enqueue(p, b, ip, u.Payload(), p.inIndex()) {
 		sh.rare().SocketFull++
 		sh.lose(p, b, pkt.SocketFull)
 		return
@@ -60,7 +56,7 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP, l
 	socks := sh.st.udp.Port(sh.st.world.seed, local.Port())
 	for i := range socks {
 		o := &socks[i]
-		if !suits(o, local.Addr(), remote) {
+		if !suits(o, local.Addr(), remote, p.inIndex()) {
 			continue
 		}
 		found = true
@@ -76,10 +72,11 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP, l
 	p.r.Cache.Free(b)
 }
 
-// suits tells whether a datagram to several may be for o.
-func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort) bool {
+// suits tells whether a datagram to several, which came in by the interface with
+// index scope, may be for o.
+func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort, scope uint32) bool {
 	if o.Connected {
-		return o.Remote == remote
+		return o.Remote == remote && (o.Scope == 0 || o.Scope == scope)
 	}
-	return o.Addr == dst || o.Addr.IsUnspecified() && o.Addr.Is4() == dst.Is4()
+	return o.Hears(dst, scope)
 }
