@@ -88,8 +88,18 @@ func PseudoSum(src, dst netip.Addr, proto uint8, n int) uint32 {
 		acc += uint64(binary.BigEndian.Uint32(s[:])) + uint64(binary.BigEndian.Uint32(d[:]))
 		return fold32(acc>>32 + acc&0xffffffff)
 	}
+	// The sixteen bytes are added as wide words: 2^16 is 1 to the one's
+	// complement sum, so any multiple of it can be cut into 16-bit words later
+	// (RFC 1071 §2(C)).
 	s, d := src.As16(), dst.As16()
-	return Sum(d[:], Sum(s[:], fold32(acc)))
+	var c uint64
+	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(s[:8]), 0)
+	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(s[8:]), c)
+	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(d[:8]), c)
+	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(d[8:]), c)
+	acc, c = bits.Add64(acc, 0, c)
+	acc += c
+	return fold32(acc>>32 + acc&0xffffffff)
 }
 
 // UpdateChecksum returns the checksum of a message in which one aligned 16-bit

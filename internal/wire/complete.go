@@ -5,11 +5,12 @@ import (
 	"net/netip"
 )
 
-// tcpSum is where the checksum stands in a TCP header (RFC 9293 §3.1), udpSum
-// where in UDP's (RFC 768).
+// Where the checksum stands in the headers of TCP (RFC 9293 §3.1), UDP (RFC
+// 768) and ICMPv6 (RFC 4443 §2.1).
 const (
-	tcpSum = 16
-	udpSum = 6
+	tcpSum   = 16
+	udpSum   = 6
+	icmp6Sum = 2
 )
 
 // CompleteIPv4 fills in the checksum of the UDP or TCP message in a whole
@@ -22,8 +23,22 @@ func CompleteIPv4(ip IPv4) bool {
 	return complete(ip.Payload(), ip.Proto(), ip.Src(), ip.Dst())
 }
 
-// CompleteEther is CompleteIPv4 for an unchecked frame, tagged or not, of
-// either family. An IPv6 packet with extension headers is left alone.
+// CompleteIPv6 is CompleteIPv4 for an IPv6 packet with or without extension
+// headers, and for ICMPv6 too. A packet whose routing header has segments left,
+// so that its last destination is another one, is left alone.
+func CompleteIPv6(ip IPv6) bool {
+	m := findIPv6(ip, 0)
+	return m.proto != 0 && complete(ip[m.at:], m.proto, m.src, m.dst)
+}
+
+// CompletePacket is CompleteIPv4 or CompleteIPv6 of a packet whose upper layer
+// has been found.
+func CompletePacket(k Packet) bool {
+	return !k.IsFragment() && complete(k.Payload(), k.Proto(), k.Src(), k.Dst())
+}
+
+// CompleteEther is CompleteIPv4 or CompleteIPv6 for an unchecked frame, tagged
+// or not.
 func CompleteEther(frame []byte) bool {
 	m := findMessage(frame)
 	return m.proto != 0 && complete(frame[m.at:m.end], m.proto, m.src, m.dst)
@@ -49,6 +64,11 @@ func PartialEther(frame []byte) (start, offset int, ok bool) {
 			return 0, 0, false
 		}
 		offset = tcpSum
+	case ProtoICMPv6:
+		if m.src.Is4() || len(msg) < ICMP6Len {
+			return 0, 0, false
+		}
+		offset = icmp6Sum
 	default:
 		return 0, 0, false
 	}
@@ -72,6 +92,12 @@ func complete(msg []byte, proto uint8, src, dst netip.Addr) bool {
 		field := msg[tcpSum : tcpSum+2]
 		field[0], field[1] = 0, 0
 		binary.BigEndian.PutUint16(field, Fold(Sum(msg, PseudoSum(src, dst, proto, len(msg)))))
+		return true
+	case ProtoICMPv6:
+		if src.Is4() || len(msg) < ICMP6Len {
+			return false
+		}
+		ICMP6(msg).SetChecksum(src, dst)
 		return true
 	}
 	return false
@@ -104,22 +130,19 @@ func findMessage(frame []byte) (m message) {
 			m = message{at + ip.HeaderLen(), at + len(ip), ip.Proto(), ip.Src(), ip.Dst()}
 		}
 	case EtherTypeIPv6:
-		m = findIPv6(frame, at)
+		if ip, f := ParseIPv6(frame[at:]); f == OK {
+			m = findIPv6(ip, at)
+		}
 	}
 	return m
 }
 
-// ipv6Len is the length of an IPv6 header (RFC 8200 §3).
-const ipv6Len = 40
-
-func findIPv6(frame []byte, at int) (m message) {
-	ip := frame[at:]
-	if len(ip) < ipv6Len || ip[0]>>4 != 6 {
+// findIPv6 finds the message of a packet whose checked bytes are ip and lie at
+// the offset at of the frame.
+func findIPv6(ip IPv6, at int) (m message) {
+	c := ip.chain(ip.NextHeader(), IPv6Len)
+	if c.cut || c.routed {
 		return m
 	}
-	n := int(binary.BigEndian.Uint16(ip[4:6]))
-	if n > len(ip)-ipv6Len {
-		return m
-	}
-	return message{at + ipv6Len, at + ipv6Len + n, ip[6], netip.AddrFrom16([16]byte(ip[8:24])), netip.AddrFrom16([16]byte(ip[24:40]))}
+	return message{at + c.off, at + len(ip), c.proto, ip.Src(), ip.Dst()}
 }

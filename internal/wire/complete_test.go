@@ -21,7 +21,7 @@ func frameOf(v6, tagged bool, proto uint8, n int) (frame []byte, at int) {
 		frame = binary.BigEndian.AppendUint16(append(frame, 0, 7), typ)
 	}
 	if v6 {
-		h := make([]byte, ipv6Len)
+		h := make([]byte, IPv6Len)
 		h[0], h[6], h[7], h[8], h[23], h[24], h[39] = 0x60, proto, 64, 0xfe, 1, 0xfe, 2
 		binary.BigEndian.PutUint16(h[4:], uint16(n))
 		frame = append(frame, h...)

@@ -1,6 +1,31 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+)
+
+// FlowHashIP is FlowHash4 or FlowHash6, as the version of the unchecked packet
+// says; 0 for another version.
+func FlowHashIP(p []byte) uint32 {
+	if len(p) > 0 && p[0]>>4 == 6 {
+		return FlowHash6(p)
+	}
+	return FlowHash4(p)
+}
+
+// FlowHashAddr is FlowHashIP of a packet that is about to be made, with
+// addresses of one family. An IPv4 address in its IPv6 form is IPv4: so are the
+// packets.
+func FlowHashAddr(src, dst netip.Addr, sport, dport uint16, proto uint8) uint32 {
+	src, dst = src.Unmap(), dst.Unmap()
+	if src.Is4() && dst.Is4() {
+		return FlowHash(src.As4(), dst.As4(), sport, dport, proto)
+	}
+	s, d := src.As16(), dst.As16()
+	return flowHash16(s[:], d[:], sport, dport, proto)
+}
 
 // FlowHash4 returns a hash of the flow that an IPv4 packet belongs to, the same
 // for both directions: never 0 for UDP and TCP, 0 for what has no flow (other
@@ -39,4 +64,24 @@ func quotedIn(p []byte) []byte {
 		return p[hl+8:]
 	}
 	return nil
+}
+
+// FlowHash6 is FlowHash4 for an IPv6 packet. One with extension headers has no
+// flow.
+func FlowHash6(p []byte) uint32 {
+	if len(p) >= IPv6Len+ICMP6Len && p[6] == ProtoICMPv6 && p[IPv6Len] < 128 {
+		p = p[IPv6Len+ICMP6Len:]
+	}
+	if len(p) < IPv6Len+4 || p[0]>>4 != 6 || p[6] != ProtoUDP && p[6] != ProtoTCP {
+		return 0
+	}
+	return flowHash16(p[8:24], p[24:40], binary.BigEndian.Uint16(p[IPv6Len:]), binary.BigEndian.Uint16(p[IPv6Len+2:]), p[6])
+}
+
+func flowHash16(src, dst []byte, sport, dport uint16, proto uint8) uint32 {
+	hi := binary.BigEndian.Uint64(src) ^ binary.BigEndian.Uint64(dst)
+	lo := binary.BigEndian.Uint64(src[8:]) ^ binary.BigEndian.Uint64(dst[8:])
+	h := hi*0x9e3779b97f4a7c15 ^ bits.RotateLeft64(lo, 16) ^ uint64(sport^dport) ^ uint64(proto)<<48
+	h *= 0x9e3779b97f4a7c15
+	return max(uint32(h>>32), 1)
 }
