@@ -109,6 +109,9 @@ func (h *Host[A]) Version(now clock.Time, r *HostRules) int {
 	return int(h.base)
 }
 
+// Base returns the version without older queriers.
+func (h *Host[A]) Base() int { return int(h.base) }
+
 // Silent reports whether the interface never sends.
 func (h *Host[A]) Silent() bool { return h.silent }
 
