@@ -238,7 +238,7 @@ func (b *Bridge) decide(r *netisr.Runner, from *pkt.Meta, e wire.Ether) {
 		return
 	}
 	var d bridge.Decision
-	b.engine.Input(r.Now(), bridge.Env{T: &b.tun, S: &b.stats}, in, e, &d)
+	b.engine.Input(r.Now(), bridge.Env{T: &b.tun, S: &b.stats, SumOK: from.Sum != pkt.SumUnknown}, in, e, &d)
 	if d.Verdict == bridge.Members || d.Verdict == bridge.Unknown {
 		b.kept += uint64(d.Withheld)
 	}

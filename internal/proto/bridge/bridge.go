@@ -2,40 +2,34 @@ package bridge
 
 import (
 	"slices"
-	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Bridge is a switch. Ports are small numbers that its owner chooses.
 type Bridge struct {
-	ports   []port
-	all     []int32 // attached ports
-	routers []int32 // those that lead to a router
-	macs    macTable
-	db      igmp.Database
-	groups  table.Table[addr, group, *group]
-	wake    clock.Time // not after the first router port runs out
-	one     [1]int32
-	some    []int32 // ports of the current decision that block some sources
+	ports []port
+	all   []int32 // attached ports
+	macs  macTable
+	v4    side[[4]byte]
+	v6    side[[16]byte]
+	one   [1]int32
 }
 
-type addr = [4]byte
-
 type port struct {
-	until    clock.Time // as a router port; Never if configured so
-	gen      uint32     // counts attachments: what was learned before is void
-	all      int32      // 1 + place in Bridge.all, 0 if not attached
-	router   int32      // 1 + place in Bridge.routers
-	isStatic bool
+	gen uint32 // counts attachments: what was learned before is void
+	all int32  // 1 + place in Bridge.all, 0 if not attached
 }
 
 // New returns a switch without ports.
 func New(seed table.Seed) *Bridge {
-	return &Bridge{wake: clock.Never, macs: macTable{seed: seed, due: clock.Never}}
+	b := &Bridge{macs: macTable{seed: seed, due: clock.Never}}
+	b.v4.init(seed)
+	b.v6.init(seed)
+	return b
 }
 
 // Verdict says why a frame goes where it goes.
@@ -50,12 +44,13 @@ const (
 	ToRouters                // a report: to routers
 	Reserved                 // 01:80:c2:00:00:00-0f, which no bridge forwards (IEEE 802.1D)
 	BadIGMP                  // IGMP that nobody must believe
+	BadMLD                   // MLD that nobody must believe
 	NoPort                   // from a port that is not attached
 )
 
 var verdictNames = [...]string{
 	Unicast: "unicast", Local: "local", Flood: "flood", Members: "members", Unknown: "unknown group",
-	ToRouters: "to routers", Reserved: "reserved", BadIGMP: "bad igmp", NoPort: "no port",
+	ToRouters: "to routers", Reserved: "reserved", BadIGMP: "bad igmp", BadMLD: "bad mld", NoPort: "no port",
 }
 
 // String names the verdict as traces show it.
@@ -96,10 +91,8 @@ func (b *Bridge) DropPort(n int32) {
 		return
 	}
 	p := &b.ports[n]
-	p.isStatic = false
-	b.setRouter(n, false)
-	b.db.DropPort(n)
-	b.follow()
+	b.v4.dropPort(n)
+	b.v6.dropPort(n)
 	b.all = take(b.all, p.all-1, func(moved, to int32) { b.ports[moved].all = to + 1 })
 	p.all = 0
 	p.gen++
@@ -122,75 +115,32 @@ func take(list []int32, i int32, moved func(port, to int32)) []int32 {
 	return list[:last]
 }
 
-// SetRouterPort declares that a router is behind a port, or not any more.
+// SetRouterPort declares that a router of both families is behind a port, or not
+// any more.
 func (b *Bridge) SetRouterPort(n int32, on bool) {
 	if b.attached(n) {
-		b.ports[n].isStatic = on
-		b.ports[n].until = clock.Never
-		b.setRouter(n, on)
+		b.v4.configure(n, on)
+		b.v6.configure(n, on)
 	}
 }
 
-// RouterPorts returns the router ports, sorted.
-func (b *Bridge) RouterPorts() []int32 { return slices.Sorted(slices.Values(b.routers)) }
-
-// heardRouter makes a port a router port because a query came from it (RFC 4541
-// §2.1.1, 1a).
-func (b *Bridge) heardRouter(now clock.Time, n int32, t *Tunables) {
-	p := &b.ports[n]
-	if p.isStatic {
-		return
-	}
-	p.until = now.Add(time.Duration(t.RouterAge) * time.Second)
-	b.wake = min(b.wake, p.until)
-	b.setRouter(n, true)
-}
-
-// setRouter moves a port between routers, which get everything, and the others,
-// which are in the lists of groups.
-func (b *Bridge) setRouter(n int32, on bool) {
-	p := &b.ports[n]
-	if on == (p.router > 0) {
-		return
-	}
-	if on {
-		for g := b.db.First(n); g != nil; g = g.Next() {
-			b.unlist(g)
-		}
-		b.routers = append(b.routers, n)
-		p.router = int32(len(b.routers))
-		return
-	}
-	b.routers = take(b.routers, p.router-1, func(moved, to int32) { b.ports[moved].router = to + 1 })
-	p.router = 0
-	for g := b.db.First(n); g != nil; g = g.Next() {
-		b.list(g)
-	}
+// RouterPorts returns the router ports of either family, sorted.
+func (b *Bridge) RouterPorts() []int32 {
+	list := slices.Concat(b.v4.routers, b.v6.routers)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // Deadline returns when Expire will have something to do.
 func (b *Bridge) Deadline() clock.Time {
-	return min(b.wake, b.db.Deadline(), b.macs.due)
+	return min(b.v4.deadline(), b.v6.deadline(), b.macs.due)
 }
 
 // Expire lets ages run out.
 func (b *Bridge) Expire(now clock.Time, e Env) {
-	for b.db.Expire(now) {
-		b.follow()
-	}
+	b.v4.expire(now)
+	b.v6.expire(now)
 	b.macs.expire(now, e.T)
-	if b.wake > now {
-		return
-	}
-	b.wake = clock.Never
-	for i := len(b.routers) - 1; i >= 0; i-- {
-		n := b.routers[i]
-		if until := b.ports[n].until; until > now {
-			b.wake = min(b.wake, until)
-		} else {
-			b.setRouter(n, false)
-		}
-	}
 }
 
 // Lookup returns the port where the address was seen, false if that is not
@@ -204,4 +154,6 @@ func (b *Bridge) Lookup(now clock.Time, a wire.MAC, t *Tunables) (int32, bool) {
 }
 
 // Groups returns what is known of a port's groups, sorted.
-func (b *Bridge) Groups(now clock.Time, n int32) []igmp.GroupState { return b.db.State(now, n) }
+func (b *Bridge) Groups(now clock.Time, n int32) []gmp.GroupState {
+	return append(b.v4.db.State(now, n), b.v6.db.State(now, n)...)
+}

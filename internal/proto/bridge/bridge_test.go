@@ -63,8 +63,8 @@ func checkData(t *testing.T, s *script, where string) {
 			src := netip.AddrFrom4([4]byte{10, 9, 0, byte(a)})
 			var want []int32
 			for _, n := range s.b.all {
-				m := s.b.db.Lookup(n, group.As4())
-				if n != 0 && (s.b.ports[n].router > 0 || m != nil && m.Forwards(src.As4())) {
+				m := s.b.v4.db.Lookup(n, group.As4())
+				if n != 0 && (s.b.v4.isRouter(n) || m != nil && m.Forwards(src.As4())) {
 					want = append(want, n)
 				}
 			}
@@ -113,8 +113,8 @@ func TestTenThousandPorts(t *testing.T) {
 	}
 	s.run(260 * time.Second) // all die
 	s.b.Input(s.now, e, 0, data, &s.d)
-	if s.d.Copies != 0 || s.d.Withheld != ports-1 || s.b.groups.Len() != 0 || s.b.db.Len() != 0 {
-		t.Errorf("after all died: %d copies, %d groups", s.d.Copies, s.b.groups.Len())
+	if s.d.Copies != 0 || s.d.Withheld != ports-1 || s.b.v4.groups.Len() != 0 || s.b.v4.db.Len() != 0 {
+		t.Errorf("after all died: %d copies, %d groups", s.d.Copies, s.b.v4.groups.Len())
 	}
 }
 

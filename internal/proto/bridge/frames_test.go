@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -98,24 +98,30 @@ func targets(t testing.TB, d *Decision) []int32 {
 // checkLists compares every list with the database it was made from.
 func checkLists(t testing.TB, b *Bridge) {
 	t.Helper()
-	refs := map[addr]int32{}
-	listed := map[addr]int{}
-	for _, n := range b.all {
+	checkSide(t, b.all, &b.v4)
+	checkSide(t, b.all, &b.v6)
+}
+
+func checkSide[A gmp.Address](t testing.TB, all []int32, b *side[A]) {
+	t.Helper()
+	refs := map[A]int32{}
+	listed := map[A]int{}
+	for _, n := range all {
 		for m := b.db.First(n); m != nil; m = m.Next() {
 			at := m.At()
 			g := b.group(at)
 			if g == nil {
 				t.Fatalf("no lists for %v", at)
 			}
-			if b.ports[n].router > 0 && m.Handle != 0 {
+			if b.isRouter(n) && m.Handle != 0 {
 				t.Fatal("a router port is listed")
 			}
 			if m.Any() {
 				refs[at]++
 			}
-			m.Sources(func(src [4]byte, h *int32) {
+			m.Sources(func(src A, h *int32) {
 				refs[at]++
-				if b.ports[n].router == 0 {
+				if !b.isRouter(n) {
 					listed[at]++
 					if g.from(src)[*h] != n {
 						t.Fatal("a source's handle is wrong")
@@ -123,7 +129,7 @@ func checkLists(t testing.TB, b *Bridge) {
 				}
 			})
 			switch h := m.Handle; {
-			case b.ports[n].router > 0 || !m.Any():
+			case b.isRouter(n) || !m.Any():
 			case m.Blocked() > 0 && (h >= 0 || g.partial[-h-1] != m), m.Blocked() == 0 && (h <= 0 || g.any[h-1] != n):
 				t.Fatalf("handle %d is wrong", h)
 			default:
@@ -151,7 +157,7 @@ func checkLists(t testing.TB, b *Bridge) {
 }
 
 // sum is the state of a port, for messages.
-func sum(list []igmp.GroupState) (s string) {
+func sum(list []gmp.GroupState) (s string) {
 	for _, g := range list {
 		s += g.Group.String() + " " + g.Mode.String()
 		for _, src := range g.Sources {

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -21,7 +23,7 @@ func (b *Bridge) Input(now clock.Time, e Env, in int32, frame wire.Ether, d *Dec
 	}
 	b.learn(now, frame.Src(), in, e)
 	if to := frame.Dst(); to.IsMulticast() {
-		b.toGroup(now, e, in, to, frame, d)
+		b.toGroup(now, e, to, frame, d)
 	} else {
 		b.toStation(now, e, in, to, d)
 	}
@@ -49,26 +51,66 @@ func (b *Bridge) flood(d *Decision) {
 	d.Verdict, d.Ports[0], d.Copies = Flood, b.all, len(b.all)-1
 }
 
-func (b *Bridge) toGroup(now clock.Time, e Env, in int32, to wire.MAC, frame wire.Ether, d *Decision) {
+func (b *Bridge) toGroup(now clock.Time, e Env, to wire.MAC, frame wire.Ether, d *Decision) {
 	switch {
 	case reserved(to):
 		d.Verdict = Reserved
-		return
-	case e.T.Snooping == 0 || to[0] != 0x01 || to[1] != 0x00 || to[2] != 0x5e:
+	case e.T.Snooping == 0:
 		b.flood(d)
-		return
+	case to[0] == 0x01 && to[1] == 0x00 && to[2] == 0x5e:
+		b.toGroup4(now, e, frame, d)
+	case to[0] == 0x33 && to[1] == 0x33:
+		b.toGroup6(now, e, frame, d)
+	default:
+		b.flood(d)
 	}
-	p, ok := ipv4(frame)
+}
+
+func (b *Bridge) toGroup4(now clock.Time, e Env, frame wire.Ether, d *Decision) {
+	p, fault := wire.ParseIPv4(datagram(frame, wire.EtherTypeIPv4))
 	switch {
-	case !ok || !p.Dst().IsMulticast():
+	case fault != wire.OK || !p.Dst().IsMulticast():
 		b.flood(d)
 	case p.Proto() == wire.ProtoIGMP && !p.IsFragment():
-		b.snoop(now, e, in, p, d)
+		b.snoop(now, e, p, d)
 	case p.Dst().IsLinkLocalMulticast(): // RFC 4541 §2.1.2, 2
 		b.flood(d)
 	default:
-		b.toMembers(e, in, p.Src4(), p.Dst4(), d)
+		toMembers(b, e, &b.v4, p.Src4(), p.Dst4(), d)
 	}
+}
+
+// toGroup6: RFC 4541 §3. Every node reports every group but all nodes', so that
+// is the only one that always goes everywhere. Neighbour discovery lives on
+// groups, so as long as nobody asks, and lists therefore run out, all do.
+func (b *Bridge) toGroup6(now clock.Time, e Env, frame wire.Ether, d *Decision) {
+	ip, fault := wire.ParseIPv6(datagram(frame, wire.EtherTypeIPv6))
+	if fault != wire.OK || !ip.Dst().IsMulticast() {
+		b.flood(d)
+		return
+	}
+	if p, ok := mldOf(ip); ok {
+		p.SumOK = e.SumOK
+		b.snoop6(now, e, &p, d)
+		return
+	}
+	if ip.Dst16() == mld.AllNodes() || !b.v6.knows(now) {
+		b.flood(d)
+		return
+	}
+	toMembers(b, e, &b.v6, ip.Src16(), ip.Dst16(), d)
+}
+
+// mldOf returns the MLD message in the packet, if it is one.
+func mldOf(ip wire.IPv6) (p mld.Packet, ok bool) {
+	if next := ip.NextHeader(); next != wire.ProtoHopByHop && next != wire.ProtoICMPv6 {
+		return p, false
+	}
+	x := ip.Walk(&wire.ExtLimits{}, wire.WalkDest)
+	if x.Problem != wire.ExtOK || x.Fragment || x.Proto != wire.ProtoICMPv6 || !mld.IsMLD(ip[x.Off:]) {
+		return p, false
+	}
+	return mld.Packet{Src: ip.Src(), Dst: ip.Dst(), HopLimit: ip.HopLimit(), RouterAlert: x.RouterAlert, Payload: ip[x.Off:]}, true
 }
 
 // reserved are the addresses that end at the first bridge (IEEE 802.1D §7.12.6).
@@ -76,63 +118,34 @@ func reserved(a wire.MAC) bool {
 	return a[0] == 0x01 && a[1] == 0x80 && a[2] == 0xc2 && a[3] == 0 && a[4] == 0 && a[5] < 16
 }
 
-// ipv4 finds the datagram, behind one tag if there is one.
-func ipv4(frame wire.Ether) (wire.IPv4, bool) {
+// datagram returns what the frame carries, behind one tag if there is one; nil
+// if that is of another type.
+func datagram(frame wire.Ether, want uint16) []byte {
 	typ, payload := frame.Type(), frame.Payload()
 	if typ == wire.EtherTypeVLAN || typ == etherTypeServiceTag {
 		tag, fault := wire.ParseVLAN(payload)
 		if fault != wire.OK {
-			return nil, false
+			return nil
 		}
 		typ, payload = tag.Type(), tag.Payload()
 	}
-	if typ != wire.EtherTypeIPv4 {
-		return nil, false
+	if typ != want {
+		return nil
 	}
-	p, fault := wire.ParseIPv4(payload)
-	return p, fault == wire.OK
+	return payload
 }
 
-// toMembers: RFC 4541 §2.1.2, 1 and 3.
-func (b *Bridge) toMembers(e Env, in int32, src, dst addr, d *Decision) {
-	g := b.group(dst)
-	if g == nil {
+func toMembers[A gmp.Address](b *Bridge, e Env, s *side[A], src, dst A, d *Decision) {
+	if !s.toMembers(src, dst, d) {
 		e.S.Unregistered++
 		if e.T.FloodUnknown != 0 {
 			b.flood(d)
 			return
 		}
-		b.toRouters(Unknown, d)
-		return
+		s.toRouters(Unknown, d)
 	}
-	d.Verdict = Members
-	d.Ports = [4][]int32{b.routers, g.any, g.from(src)}
-	if len(g.partial) > 0 {
-		b.some = b.some[:0]
-		for _, m := range g.partial {
-			if m.Forwards(src) {
-				b.some = append(b.some, m.Port())
-			}
-		}
-		d.Ports[3] = b.some
-	}
-	for _, list := range d.Ports {
-		d.Copies += len(list)
-	}
-	own := b.ports[in].router > 0
-	if m := b.db.Lookup(in, dst); !own && m != nil {
-		own = m.Forwards(src)
-	}
-	if own {
-		d.Copies--
-	}
-	d.Withheld = len(b.all) - 1 - d.Copies
+	b.withhold(d)
 }
 
-func (b *Bridge) toRouters(why Verdict, d *Decision) {
-	d.Verdict, d.Ports[0], d.Copies = why, b.routers, len(b.routers)
-	if b.ports[d.In].router > 0 {
-		d.Copies--
-	}
-	d.Withheld = len(b.all) - 1 - d.Copies
-}
+// withhold counts the copies that flooding would have made in addition.
+func (b *Bridge) withhold(d *Decision) { d.Withheld = len(b.all) - 1 - d.Copies }

@@ -34,7 +34,7 @@ func newScript(t testing.TB, ports int) *script {
 	return s
 }
 
-func (s *script) env() Env { return Env{&s.tun, &s.stats} }
+func (s *script) env() Env { return Env{T: &s.tun, S: &s.stats} }
 
 func (s *script) input(n int, f wire.Ether) string {
 	s.b.Input(s.now, s.env(), int32(n), f, &s.d)

@@ -1,7 +1,7 @@
-// Package igmp holds two engines of the Internet Group Management Protocol,
-// version 3 (RFC 3376): Host, which reports what an interface listens to, and
-// Router, which asks and remembers. Router's memory, Database, also serves the
-// snooping bridge (RFC 4541).
+// Package igmp speaks the Internet Group Management Protocol, version 3 (RFC
+// 3376): Host reports what an interface listens to, Router asks and remembers.
+// The engines are those of package gmp, which MLD shares; here are the messages,
+// the checks of what is received, the tunables and the statistics.
 //
 // Both are pure: they are told the time, are handed messages, and are asked for
 // messages until there is none. What they borrow for one call, the tunables and

@@ -75,18 +75,18 @@ func TestManyGroups(t *testing.T) {
 		t.Errorf("%d groups reported, want %d", len(seen), n)
 	}
 	for now, k := range perMoment {
-		if k > burst {
+		if k > 16 {
 			t.Errorf("%d messages at %v", k, now)
 		}
 	}
-	if len(perMoment) != (n/183+burst)/burst {
+	if len(perMoment) != (n/183+16)/16 {
 		t.Errorf("%d bursts", len(perMoment))
 	}
 	for i := range n {
 		s.h.Change(s.now, s.env(), group(i), mcast.Filter{})
 	}
 	s.run(s.now.Add(10 * time.Second))
-	if s.h.Groups() != 0 || s.h.index.Len() != 0 || s.h.first != nil || s.h.work != nil {
+	if s.h.Groups() != 0 || s.h.Deadline() != clock.Never {
 		t.Error("something stayed behind")
 	}
 }
@@ -112,11 +112,10 @@ func TestHostDoesNotAllocate(t *testing.T) {
 	other := query(t, []string{"239.9.9.9"}, nil)
 	n := 0
 	e := s.env()
-	s.h.busy() // a pending answer costs one allocation, which is not on the packet path of data
 	allocs := testing.AllocsPerRun(100, func() {
 		s.h.Input(s.now, e, &other)
 	})
-	if allocs > 1 {
+	if allocs > 0 {
 		t.Errorf("a foreign query: %v allocations", allocs)
 	}
 	allocs = testing.AllocsPerRun(100, func() {
@@ -196,7 +195,7 @@ func FuzzHostInput(f *testing.F) {
 			s.h.Input(0, s.env(), &p)
 		}
 		sent := s.run(at(time.Hour))
-		if s.h.Deadline() != clock.Never || s.h.work != nil {
+		if s.h.Deadline() != clock.Never {
 			t.Errorf("still busy after an hour, having sent\n%s", sent)
 		}
 	})

@@ -2,10 +2,9 @@ package igmp
 
 import (
 	"net/netip"
-	"slices"
-	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -73,128 +72,80 @@ func (h *Host) Input(now clock.Time, e Env, p *Packet) Verdict {
 		e.S.BadTTL++
 		return v
 	}
-	h.adapt(now, e.T)
+	r := e.T.rules()
 	switch m.Type() {
 	case wire.IGMPTypeQuery:
-		v = h.query(now, e, p, m)
+		return h.query(now, e.S, &r, p, m)
 	case wire.IGMPTypeV1Report, wire.IGMPTypeV2Report:
-		v = h.olderReport(e, p, m)
+		return h.olderReport(now, e.S, &r, p, m)
 	case wire.IGMPTypeV3Report:
 		e.S.Reports++
 		if !p.RouterAlert {
 			e.S.NoAlert++
 		}
 	}
-	h.rest()
 	return v
 }
 
-func (h *Host) query(now clock.Time, e Env, p *Packet, m wire.IGMP) Verdict {
-	switch m.QueryVersion() {
-	case 0:
-		e.S.TooShort++
-		return TooShort
-	case 1, 2:
-		e.S.V1V2Queries++
-		return h.queryOlder(now, e, p, m)
+func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wire.IGMP) Verdict {
+	q, v := ParseQuery(m)
+	if v != Accepted {
+		s.TooShort++
+		return v
 	}
-	q, fault := wire.ParseIGMPv3Query(m)
-	if fault != wire.OK {
-		e.S.TooShort++
-		return TooShort
+	if q.Version < 3 {
+		s.V1V2Queries++
+	} else {
+		s.V3Queries++
 	}
-	e.S.V3Queries++
-	g := addrOf(q.Group())
-	limit := time.Duration(q.MaxResp()) * 100 * time.Millisecond
 	switch {
-	case g == addr{}:
-		e.S.General++
-		if p.Dst != allSystems() || q.NumSources() > 0 {
-			e.S.BadQueries++
-			return BadQuery
-		}
-		if h.silent || h.version < 3 {
-			return Accepted
-		}
-		h.adopt(q)
-		h.answerGeneral(h.rng.within(now, limit))
-	case !q.Group().IsMulticast():
-		e.S.BadQueries++
-		return BadQuery
+	case q.IsGeneral():
+		s.General++
+	case q.Version == 3 && !m.Group().IsMulticast():
+	case q.Sources.Len() == 0:
+		s.Group++
 	default:
-		if q.NumSources() == 0 {
-			e.S.Group++
-		} else {
-			e.S.GroupSource++
-		}
-		if known := h.find(g); known != nil && h.version == 3 && !known.filter().Nothing() {
-			h.answerGroup(now, e, known, q, limit)
-		}
+		s.GroupSource++
+	}
+	if !plausible(&q, p) {
+		s.BadQueries++
+		return BadQuery
+	}
+	switch {
+	case q.Version < 3:
+		h.engine.QueryOlder(now, r, &q)
+	case !h.engine.Query(now, r, &q):
+		s.DroppedSource++
 	}
 	return Accepted
 }
 
-func allSystems() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 1}) }
-
-// adopt takes the querier's variables (RFC 3376 §4.1.6, §4.1.7).
-func (h *Host) adopt(q wire.IGMPv3Query) {
-	h.robustness = 0
-	if v := q.QRV(); v != 0 {
-		h.robustness = max(v, 2) // 1 is no robustness at all (RFC 3376 §8.1)
+// plausible: a general query goes to all hosts and is about no sources; only
+// version 1 has no other.
+func plausible(q *gmp.Query[addr], p *Packet) bool {
+	if q.IsGeneral() {
+		return p.Dst == allSystems() && q.Sources.Len() == 0
 	}
-	h.queryTime = uint16(q.QQI())
+	return q.Version > 1 && netip.AddrFrom4(q.Group).IsMulticast()
 }
 
-// answerGeneral: RFC 3376 §5.2, rules 1 and 2. An answer that has begun starts
-// anew.
-func (h *Host) answerGeneral(at clock.Time) {
-	if h.groups == 0 {
-		return
-	}
-	w := h.busy()
-	if w.generalAt <= at && w.walk == nil {
-		return
-	}
-	w.generalAt, w.walk, w.walked, w.burst = at, nil, 0, 0
-}
+func allSystems() netip.Addr { return netip.AddrFrom4(addr{224, 0, 0, 1}) }
 
-// maxAsked bounds what is recorded of queries, which anybody can send. Who is
-// asked more answers for the whole group.
-const maxAsked = 512
-
-// answerGroup: RFC 3376 §5.2, rules 1 and 3 to 5. q is nil for a version 2 query.
-func (h *Host) answerGroup(now clock.Time, e Env, g *group, q wire.IGMPv3Query, limit time.Duration) {
-	sources := 0
-	if q != nil {
-		sources = q.NumSources()
+// olderReport takes somebody else's version 1 or 2 report.
+func (h *Host) olderReport(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wire.IGMP) Verdict {
+	if p.Own {
+		return Accepted
 	}
-	if sources > 0 && e.T.SourceDelay >= 0 {
-		if now < g.asked.Add(time.Duration(e.T.SourceDelay)*time.Second) {
-			e.S.DroppedSource++
-			return
-		}
-		g.asked = now
+	s.Reports++
+	if !m.Group().IsMulticast() || m.Group() != p.Dst {
+		s.BadReports++
+		return BadReport
 	}
-	at := h.rng.within(now, limit)
-	if h.work != nil && h.work.generalAt <= at && h.work.walk == nil {
-		return
+	if m.Type() == wire.IGMPTypeV1Report && !r.V1 || m.Type() == wire.IGMPTypeV2Report && !r.V2 {
+		return Accepted
 	}
-	p := h.plan(g)
-	pending := p.answerAt != clock.Never
-	if sources == 0 || pending && p.asked == nil || len(p.asked)+sources > maxAsked {
-		p.asked = nil
-	} else {
-		for i := range sources {
-			p.ask(addrOf(q.Source(i)))
-		}
+	if h.engine.ReportOlder(now, r, m.Group().As4()) {
+		s.OurReports++
 	}
-	p.answerAt, p.answered = min(p.answerAt, at), 0
-	h.settle(g)
-}
-
-func (p *todo) ask(a addr) {
-	i, found := slices.BinarySearchFunc(p.asked, a, addr.compare)
-	if !found {
-		p.asked = slices.Insert(p.asked, i, a)
-	}
+	return Accepted
 }

@@ -2,16 +2,47 @@ package igmp
 
 import (
 	"net/netip"
+	"time"
 
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Record is one group's part of a report of any version.
-type Record struct {
-	Sources wire.IGMPv3Record // nil: none
-	Group   [4]byte
-	Type    uint8 // wire.IGMPIsIn to IGMPBlock
-	Version uint8 // of the host that reported: 1, 2, 3; 0 for a leave
+// The engines' types, for four bytes of address.
+type (
+	Database    = gmp.Database[addr]
+	Event       = gmp.Event[addr]
+	Group       = gmp.Group[addr]
+	Query       = gmp.Query[addr]
+	Record      = gmp.Record[addr]
+	Rules       = gmp.Rules
+	GroupState  = gmp.GroupState
+	SourceState = gmp.SourceState
+)
+
+// responseV1 is the time to answer a version 1 query, which does not say (RFC
+// 3376 §8.3).
+const responseV1 = 10 * time.Second
+
+// ParseQuery reads a query that Check accepted.
+func ParseQuery(m wire.IGMP) (Query, Verdict) {
+	q := Query{Version: uint8(m.QueryVersion()), Group: m.Group().As4(), MaxResp: responseV1}
+	switch q.Version {
+	case 0:
+		return q, TooShort
+	case 2:
+		q.MaxResp = time.Duration(m.MaxRespCode()) * 100 * time.Millisecond
+	case 3:
+		v3, fault := wire.ParseIGMPv3Query(m)
+		if fault != wire.OK {
+			return q, TooShort
+		}
+		q.MaxResp = time.Duration(v3.MaxResp()) * 100 * time.Millisecond
+		q.Interval = time.Duration(v3.QQI()) * time.Second
+		q.Robustness, q.Suppress = v3.QRV(), v3.S()
+		q.Sources = gmp.Sources[addr](v3[wire.IGMPv3QueryLen : wire.IGMPv3QueryLen+4*v3.NumSources()])
+	}
+	return q, Accepted
 }
 
 // Report is a checked report or leave.
@@ -54,7 +85,8 @@ func (r *Report) Next() (Record, bool) {
 	}
 	for rec, ok := r.list.Next(); ok; rec, ok = r.list.Next() {
 		if rec.Type() >= wire.IGMPIsIn && rec.Type() <= wire.IGMPBlock && routable(rec.Group()) {
-			return Record{Sources: rec, Group: rec.Group().As4(), Type: rec.Type(), Version: 3}, true
+			sources := gmp.Sources[addr](rec[wire.IGMPv3RecordLen : wire.IGMPv3RecordLen+4*rec.NumSources()])
+			return Record{Sources: sources, Group: rec.Group().As4(), Type: rec.Type(), Version: 3}, true
 		}
 	}
 	return Record{}, false

@@ -1,10 +1,12 @@
 package igmp
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -55,146 +57,73 @@ type RouterEnv struct {
 	S *RouterStats
 }
 
+func (t *RouterTunables) rules() gmp.RouterRules {
+	const tenth = 100 * time.Millisecond
+	return gmp.RouterRules{
+		Interval: time.Duration(t.QueryInterval) * time.Second, Response: time.Duration(t.QueryResponse) * tenth,
+		LastMember: time.Duration(t.LastMemberInterval) * tenth, MaxGroups: t.MaxGroups, MaxSources: t.MaxSources,
+		Robustness: uint8(t.Robustness), LastCount: uint8(t.LastMemberCount), Startup: uint8(t.StartupCount),
+	}
+}
+
 // Router asks, on one interface, who listens to what, and remembers the
 // answers. Of several routers the one with the lowest address asks.
-type Router struct {
-	db         Database   // its one port is 0
-	self       addr       // the interface's address
-	querier    addr       // the other one that asks
-	otherUntil clock.Time // Other Querier Present (RFC 3376 §8.5)
-	generalAt  clock.Time
-	otherQuery time.Duration // the other's query interval, 0 if unknown
-	otherRV    uint8         // and robustness
-	startup    uint8         // startup queries still to be sent
-}
+type Router struct{ engine gmp.Router[addr] }
 
 // NewRouter returns the engine of an interface with the address, which starts
 // as the querier. Without events NextEvent has nothing to tell.
 func NewRouter(now clock.Time, t *RouterTunables, self netip.Addr, events bool) *Router {
-	r := &Router{db: Database{Quiet: !events}, self: addrOf(self), generalAt: now, otherUntil: -clock.Never}
-	r.startup = uint8(count(t.StartupCount, t))
-	return r
-}
-
-func count(n int32, t *RouterTunables) int32 {
-	if n == 0 {
-		return max(t.Robustness, 1)
-	}
-	return n
-}
-
-// variables are the tunables as times, with the querier's in place of ours while
-// another router asks (RFC 3376 §4.1.6, §4.1.7).
-type variables struct {
-	query, response, lastMember time.Duration
-	robustness, lastCount       uint8
-}
-
-func (r *Router) variables(now clock.Time, t *RouterTunables) variables {
-	const tenth = 100 * time.Millisecond
-	v := variables{
-		query:    time.Duration(t.QueryInterval) * time.Second,
-		response: time.Duration(t.QueryResponse) * tenth, lastMember: time.Duration(t.LastMemberInterval) * tenth,
-		robustness: uint8(t.Robustness), lastCount: uint8(count(t.LastMemberCount, t)),
-	}
-	if !r.Querier(now) {
-		if r.otherQuery != 0 {
-			v.query = r.otherQuery
-		}
-		if r.otherRV != 0 {
-			v.robustness = r.otherRV
-		}
-	}
-	return v
-}
-
-func (v *variables) lastMemberTime() time.Duration { return time.Duration(v.lastCount) * v.lastMember }
-
-// member is the Group Membership Interval (RFC 3376 §8.4).
-func (v *variables) member() time.Duration {
-	return time.Duration(v.robustness)*v.query + v.response
-}
-
-func (r *Router) rules(now clock.Time, t *RouterTunables, v *variables) Rules {
-	rules := Rules{Member: v.member(), LastMember: v.lastMemberTime(), Count: v.lastCount,
-		MaxGroups: t.MaxGroups, MaxSources: t.MaxSources, Leave: LeaveWait}
-	if r.Querier(now) {
-		rules.Leave = LeaveQuery
-	}
-	return rules
+	r := t.rules()
+	return &Router{gmp.NewRouter(now, &r, self.As4(), events)}
 }
 
 // Querier reports whether this router is the one that asks.
-func (r *Router) Querier(now clock.Time) bool { return now >= r.otherUntil }
+func (r *Router) Querier(now clock.Time) bool { return r.engine.Querier(now) }
 
 // QuerierAddr returns the address of the router that asks.
-func (r *Router) QuerierAddr(now clock.Time) netip.Addr {
-	if r.Querier(now) {
-		return r.self.netip()
-	}
-	return r.querier.netip()
-}
+func (r *Router) QuerierAddr(now clock.Time) netip.Addr { return r.engine.QuerierAddr(now) }
 
 // Forwards reports whether datagrams of the source to the group are wanted on
 // the interface.
-func (r *Router) Forwards(group, src netip.Addr) bool {
-	g := r.db.Lookup(0, group.As4())
-	return g != nil && g.Forwards(src.As4())
-}
+func (r *Router) Forwards(group, src netip.Addr) bool { return r.engine.Forwards(group, src) }
 
 // State returns what is known of the interface's groups, sorted.
-func (r *Router) State(now clock.Time) []GroupState { return r.db.State(now, 0) }
+func (r *Router) State(now clock.Time) []GroupState { return r.engine.State(now) }
 
 // NextEvent returns the next change of what is to be forwarded, until there is
 // none: to be pulled after every Input and after Next said no.
-func (r *Router) NextEvent(e *Event) bool { return r.db.NextEvent(e) }
+func (r *Router) NextEvent(e *Event) bool { return r.engine.NextEvent(e) }
 
 // Deadline returns when Next will have something to do.
-func (r *Router) Deadline() clock.Time {
-	return min(r.db.Deadline(), r.generalAt)
-}
+func (r *Router) Deadline() clock.Time { return r.engine.Deadline() }
 
 // Next writes the next query that is due into out.Buf; false if none is. It also
 // lets timers run out, so pull it at every deadline.
 func (r *Router) Next(now clock.Time, e RouterEnv, out *Out) bool {
-	v := r.variables(now, e.T)
-	for r.db.heap.deadline() <= now {
-		g := r.db.heap.top()
-		if !r.db.expire(now, g) {
-			continue
-		}
-		n := 0
-		if r.Querier(now) {
-			n = g.nextAsk(now, &v, out.Buf)
-		} else {
-			g.asks = nil
-		}
-		g.wake = g.earliest()
-		r.db.heap.fix(g)
-		if n > 0 {
-			r.send(e, out, n, g.at.netip())
-			return true
-		}
-	}
-	if r.generalAt > now {
+	rules, ask := e.T.rules(), gmp.Ask[addr]{Buf: out.Buf, Head: wire.IGMPv3QueryLen}
+	if !r.engine.Next(now, &rules, &ask) {
 		return false
 	}
-	if r.startup > 0 {
-		r.startup--
+	group := netip.AddrFrom4(ask.Group)
+	h := wire.IGMPv3QueryHeader{MaxRespCode: wire.IGMPEncode(int(ask.MaxResp / (100 * time.Millisecond))), Group: group,
+		S: ask.Suppress, QRV: ask.Robustness, QQIC: wire.IGMPEncode(int(ask.Interval / time.Second))}
+	wire.PutIGMPv3Query(out.Buf, &h, nil)
+	if ask.N > 0 {
+		binary.BigEndian.PutUint16(out.Buf[10:], uint16(ask.N/4))
+		sum(out.Buf[:wire.IGMPv3QueryLen+ask.N])
 	}
-	r.generalAt = now.Add(v.query)
-	if r.startup > 0 {
-		r.generalAt = now.Add(v.query / 4) // RFC 3376 §8.6
+	out.N, out.Dst, out.TOS, out.RouterAlert = wire.IGMPv3QueryLen+ask.N, group, precedence, true
+	if group.IsUnspecified() {
+		out.Dst = allSystems()
 	}
-	h := wire.IGMPv3QueryHeader{MaxRespCode: wire.IGMPEncode(int(e.T.QueryResponse)), Group: netip.IPv4Unspecified(),
-		QRV: v.robustness, QQIC: wire.IGMPEncode(int(e.T.QueryInterval))}
-	r.send(e, out, wire.PutIGMPv3Query(out.Buf, &h, nil), allSystems())
+	e.S.Sent++
 	return true
 }
 
-func (r *Router) send(e RouterEnv, out *Out, n int, to netip.Addr) {
-	out.N, out.Dst, out.TOS, out.RouterAlert = n, to, precedence, true
-	e.S.Sent++
+// sum fills in the checksum of a message.
+func sum(b []byte) {
+	b[2], b[3] = 0, 0
+	binary.BigEndian.PutUint16(b[2:], wire.Checksum(b))
 }
 
 // Input takes a message that the interface received. Hosts' reports and other
@@ -203,13 +132,17 @@ func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 	e.S.Received++
 	m, verdict := Check(p)
 	if verdict == Accepted {
-		v := r.variables(now, e.T)
+		rules := e.T.rules()
 		switch m.Type() {
 		case wire.IGMPTypeQuery:
-			verdict = r.query(now, e, p, m, &v)
+			var q Query
+			if q, verdict = ParseQuery(m); verdict == Accepted {
+				e.S.Queries++
+				r.engine.Query(now, &rules, p.Src.As4(), &q)
+			}
 		case wire.IGMPTypeV1Report, wire.IGMPTypeV2Report, wire.IGMPTypeV2Leave, wire.IGMPTypeV3Report:
 			e.S.count(m.Type())
-			verdict = r.report(now, e, p, m, &v)
+			verdict = r.report(now, e, &rules, p, m)
 		}
 	}
 	if verdict != Accepted {
@@ -218,53 +151,12 @@ func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 	return verdict
 }
 
-func (r *Router) report(now clock.Time, e RouterEnv, p *Packet, m wire.IGMP, v *variables) Verdict {
+func (r *Router) report(now clock.Time, e RouterEnv, rules *gmp.RouterRules, p *Packet, m wire.IGMP) Verdict {
 	report, verdict := ParseReport(p, m)
-	rules := r.rules(now, e.T, v)
 	for rec, ok := report.Next(); ok; rec, ok = report.Next() {
-		if !r.db.Apply(now, 0, &rules, rec) {
+		if !r.engine.Apply(now, rules, rec) {
 			e.S.Refused++
 		}
 	}
 	return verdict
-}
-
-// query takes another router's query: RFC 3376 §6.6.1, §6.6.2.
-func (r *Router) query(now clock.Time, e RouterEnv, p *Packet, m wire.IGMP, v *variables) Verdict {
-	q, fault := wire.ParseIGMPv3Query(m)
-	if m.QueryVersion() == 3 && fault != wire.OK || m.QueryVersion() == 0 {
-		return TooShort
-	}
-	e.S.Queries++
-	src := addrOf(p.Src)
-	if src == (addr{}) || r.self != (addr{}) && r.self.compare(src) <= 0 {
-		return Accepted // we ask, or it is a switch without an address (RFC 4541 §2.1.1)
-	}
-	if r.Querier(now) || src.compare(r.querier) <= 0 {
-		r.querier = src
-		r.otherQuery, r.otherRV = 0, 0
-		if fault == wire.OK {
-			r.otherQuery, r.otherRV = time.Duration(q.QQI())*time.Second, q.QRV()
-		}
-		r.otherUntil = now.Add(v.otherPresent(r, e.T))
-		r.generalAt = r.otherUntil // its silence makes us ask
-		r.startup = 0
-	}
-	if fault == wire.OK {
-		limit := time.Duration(q.MaxResp()) * 100 * time.Millisecond * time.Duration(v.lastCount)
-		r.db.Query(now, 0, q, limit)
-	}
-	return Accepted
-}
-
-// otherPresent is the Other Querier Present Interval (RFC 3376 §8.5).
-func (v *variables) otherPresent(r *Router, t *RouterTunables) time.Duration {
-	query, rv := v.query, v.robustness
-	if r.otherQuery != 0 {
-		query = r.otherQuery
-	}
-	if r.otherRV != 0 {
-		rv = r.otherRV
-	}
-	return time.Duration(rv)*query + time.Duration(t.QueryResponse)*100*time.Millisecond/2
 }

@@ -1,4 +1,4 @@
-package igmp
+package gmp
 
 import (
 	"net/netip"
@@ -8,7 +8,6 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/table"
-	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Database is what a router (RFC 3376 §6.2) or a snooping switch (RFC 4541)
@@ -17,51 +16,50 @@ import (
 //
 // A report costs the same however many ports reported the group before, and a
 // report that only refreshes timers touches no queue. The zero value is empty.
-type Database struct {
-	Quiet  bool // nobody asks for events, so keep none
-	table  table.Table[portGroup, Group, *Group]
-	heap   heap[*Group]
-	ports  []portGroups
-	events []Event
-	told   int    // of events, already pulled
-	list   []addr // scratch: the sources of the record at hand, sorted
+type Database[A Address] struct {
+	Seed   table.Seed // may be set before first use
+	Quiet  bool       // nobody asks for events, so keep none
+	table  table.Table[portGroup[A], Group[A], *Group[A]]
+	heap   heap[*Group[A]]
+	ports  []portGroups[A]
+	events []Event[A]
+	told   int // of events, already pulled
+	list   []A // scratch: the sources of the record at hand, sorted
 }
 
-type portGroup struct {
+type portGroup[A Address] struct {
 	port int32
-	at   addr
+	at   A
 }
 
-func (k portGroup) hash() uint32 {
-	return table.Seed{}.Word(uint64(uint32(k.port))<<32 | uint64(k.at.word()))
-}
+func (d *Database[A]) hash(k portGroup[A]) uint32 { return Hash(d.Seed, k.at, uint32(k.port)) }
 
 // portGroups lists a port's groups, in the order of their first report.
-type portGroups struct {
-	first, last *Group
+type portGroups[A Address] struct {
+	first, last *Group[A]
 	n           int32
 }
 
 // Group is the state of one group on one port.
-type Group struct {
+type Group[A Address] struct {
 	Handle     int32 // the holder's, for whatever it keeps about AnyOn
 	port       int32
-	at         addr
+	at         A
 	place      int32
 	blocked    int32 // sources that EXCLUDE mode does not forward
 	mode       mcast.Mode
-	next, prev *Group
-	sources    []source   // sorted
-	until      clock.Time // the group timer, EXCLUDE mode only
-	wake       clock.Time // not after the earliest timer, asks included
-	v1, v2     clock.Time // until when hosts of older versions are believed to be there
-	asks       *asks      // nil unless specific queries are to be sent
+	next, prev *Group[A]
+	sources    []source[A] // sorted
+	until      clock.Time  // the group timer, EXCLUDE mode only
+	wake       clock.Time  // not after the earliest timer, asks included
+	v1, v2     clock.Time  // until when hosts of older versions are believed to be there
+	asks       *asks[A]    // nil unless specific queries are to be sent
 }
 
 // source runs until its time; in EXCLUDE mode one that is stopped is not forwarded
 // (RFC 3376 §6.2.3).
-type source struct {
-	at     addr
+type source[A Address] struct {
+	at     A
 	handle int32
 	until  clock.Time
 }
@@ -71,29 +69,35 @@ type source struct {
 const stopped clock.Time = -1 << 62
 
 // Key returns what the group is found by.
-func (g *Group) Key() portGroup { return portGroup{g.port, g.at} }
+func (g *Group[A]) Key() portGroup[A] { return portGroup[A]{g.port, g.at} }
 
-func (g *Group) due() clock.Time { return g.wake }
-func (g *Group) order() uint64   { return uint64(g.at.word())<<32 | uint64(uint32(g.port)) }
-func (g *Group) slot() *int32    { return &g.place }
+func (g *Group[A]) due() clock.Time { return g.wake }
+func (g *Group[A]) slot() *int32    { return &g.place }
 
-// Port and At return where the group is, and which it is.
-func (g *Group) Port() int32 { return g.port }
+func (g *Group[A]) before(o *Group[A]) bool {
+	if c := Compare(g.at, o.at); c != 0 {
+		return c < 0
+	}
+	return g.port < o.port
+}
+
+// Port returns where the group is.
+func (g *Group[A]) Port() int32 { return g.port }
 
 // At returns the group's address.
-func (g *Group) At() [4]byte { return g.at }
+func (g *Group[A]) At() A { return g.at }
 
 // Any reports whether sources are forwarded that nobody named: EXCLUDE mode.
-func (g *Group) Any() bool { return g.mode == mcast.Exclude }
+func (g *Group[A]) Any() bool { return g.mode == mcast.Exclude }
 
 // Blocked returns how many sources are not forwarded in spite of Any.
-func (g *Group) Blocked() int { return int(g.blocked) }
+func (g *Group[A]) Blocked() int { return int(g.blocked) }
 
 // Next returns the port's next group.
-func (g *Group) Next() *Group { return g.next }
+func (g *Group[A]) Next() *Group[A] { return g.next }
 
 // Sources calls visit for every source that is forwarded by name: INCLUDE mode.
-func (g *Group) Sources(visit func(source [4]byte, handle *int32)) {
+func (g *Group[A]) Sources(visit func(source A, handle *int32)) {
 	if g.mode == mcast.Include {
 		for i := range g.sources {
 			visit(g.sources[i].at, &g.sources[i].handle)
@@ -102,7 +106,7 @@ func (g *Group) Sources(visit func(source [4]byte, handle *int32)) {
 }
 
 // Forwards reports whether datagrams of the source are wanted (RFC 3376 §6.3).
-func (g *Group) Forwards(src [4]byte) bool {
+func (g *Group[A]) Forwards(src A) bool {
 	i, found := g.search(src)
 	if g.mode == mcast.Include {
 		return found
@@ -110,8 +114,8 @@ func (g *Group) Forwards(src [4]byte) bool {
 	return !found || g.sources[i].until != stopped
 }
 
-func (g *Group) search(a addr) (int, bool) {
-	return slices.BinarySearchFunc(g.sources, a, func(s source, a addr) int { return s.at.compare(a) })
+func (g *Group[A]) search(a A) (int, bool) {
+	return slices.BinarySearchFunc(g.sources, a, func(s source[A], a A) int { return Compare(s.at, a) })
 }
 
 // What says what an Event is.
@@ -131,18 +135,18 @@ var whatNames = [...]string{"source on", "source off", "any on", "any off", "blo
 // String names the event as transcripts show it.
 func (w What) String() string { return whatNames[w] }
 
-// Event is a change of what is to be forwarded where. Source is 0.0.0.0 with
-// AnyOn and AnyOff.
-type Event struct {
+// Event is a change of what is to be forwarded where. Source is zero with AnyOn
+// and AnyOff.
+type Event[A Address] struct {
 	Port          int32
 	Handle        int32
-	Group, Source [4]byte
+	Group, Source A
 	What          What
 }
 
 // NextEvent returns the oldest event that was not yet pulled; false if there is
 // none. Unless Quiet, pull after every call that may change something.
-func (d *Database) NextEvent(e *Event) bool {
+func (d *Database[A]) NextEvent(e *Event[A]) bool {
 	if d.told == len(d.events) {
 		d.events, d.told = d.events[:0], 0
 		return false
@@ -152,7 +156,7 @@ func (d *Database) NextEvent(e *Event) bool {
 	return true
 }
 
-func (d *Database) tell(g *Group, w What, s source) {
+func (d *Database[A]) tell(g *Group[A], w What, s source[A]) {
 	if d.Quiet {
 		return
 	}
@@ -160,7 +164,7 @@ func (d *Database) tell(g *Group, w What, s source) {
 	if w == AnyOff {
 		h = g.Handle
 	}
-	d.events = append(d.events, Event{Port: g.port, Handle: h, Group: g.at, Source: s.at, What: w})
+	d.events = append(d.events, Event[A]{Port: g.port, Handle: h, Group: g.at, Source: s.at, What: w})
 }
 
 // Rules are the times and limits that reports and queries are judged by.
@@ -183,16 +187,16 @@ const (
 )
 
 // Len returns the number of groups, each port's counted.
-func (d *Database) Len() int { return d.table.Len() }
+func (d *Database[A]) Len() int { return d.table.Len() }
 
 // Lookup returns the state of the group on the port, nil if there is none.
-func (d *Database) Lookup(port int32, group [4]byte) *Group {
-	k := portGroup{port, group}
-	return d.table.Get(k.hash(), k)
+func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
+	k := portGroup[A]{port, group}
+	return d.table.Get(d.hash(k), k)
 }
 
 // First returns the first group of the port; Group.Next leads on.
-func (d *Database) First(port int32) *Group {
+func (d *Database[A]) First(port int32) *Group[A] {
 	if int(port) >= len(d.ports) {
 		return nil
 	}
@@ -202,7 +206,7 @@ func (d *Database) First(port int32) *Group {
 // SourceHandle returns the word that the holder may keep with a source that was
 // reported by SourceOn, nil if it is gone again. It is valid until the next
 // report.
-func (d *Database) SourceHandle(port int32, group, src [4]byte) *int32 {
+func (d *Database[A]) SourceHandle(port int32, group, src A) *int32 {
 	if g := d.Lookup(port, group); g != nil {
 		if i, found := g.search(src); found {
 			return &g.sources[i].handle
@@ -212,11 +216,11 @@ func (d *Database) SourceHandle(port int32, group, src [4]byte) *int32 {
 }
 
 // Deadline returns when Expire will have something to do.
-func (d *Database) Deadline() clock.Time { return d.heap.deadline() }
+func (d *Database[A]) Deadline() clock.Time { return d.heap.deadline() }
 
 // Expire lets the timers of one group run out (RFC 3376 §6.2.2, §6.2.3, §6.5);
 // false if none is due. Pull the events, then call again.
-func (d *Database) Expire(now clock.Time) bool {
+func (d *Database[A]) Expire(now clock.Time) bool {
 	if d.heap.deadline() > now {
 		return false
 	}
@@ -226,7 +230,7 @@ func (d *Database) Expire(now clock.Time) bool {
 
 // expire does so for one group and sets its next wake; false if the group is
 // gone.
-func (d *Database) expire(now clock.Time, g *Group) bool {
+func (d *Database[A]) expire(now clock.Time, g *Group[A]) bool {
 	kept := g.sources[:0]
 	for _, s := range g.sources {
 		switch {
@@ -254,7 +258,7 @@ func (d *Database) expire(now clock.Time, g *Group) bool {
 	return true
 }
 
-func (g *Group) earliest() clock.Time {
+func (g *Group[A]) earliest() clock.Time {
 	t := clock.Never
 	if g.mode == mcast.Exclude {
 		t = g.until
@@ -271,10 +275,10 @@ func (g *Group) earliest() clock.Time {
 }
 
 // DropPort forgets everything about the port.
-func (d *Database) DropPort(port int32) {
+func (d *Database[A]) DropPort(port int32) {
 	for g := d.First(port); g != nil; g = d.First(port) {
 		if g.mode == mcast.Exclude {
-			d.tell(g, AnyOff, source{})
+			d.tell(g, AnyOff, source[A]{})
 		}
 		for _, s := range g.sources {
 			if g.mode == mcast.Include {
@@ -285,11 +289,11 @@ func (d *Database) DropPort(port int32) {
 	}
 }
 
-func (d *Database) add(port int32, a addr) *Group {
-	g := &Group{port: port, at: a, mode: mcast.Include, wake: clock.Never, v1: -clock.Never, v2: -clock.Never}
-	d.table.Put(g.Key().hash(), g)
+func (d *Database[A]) add(port int32, a A) *Group[A] {
+	g := &Group[A]{port: port, at: a, mode: mcast.Include, wake: clock.Never, v1: -clock.Never, v2: -clock.Never}
+	d.table.Put(d.hash(g.Key()), g)
 	for int(port) >= len(d.ports) {
-		d.ports = append(d.ports, portGroups{})
+		d.ports = append(d.ports, portGroups[A]{})
 	}
 	l := &d.ports[port]
 	if g.prev = l.last; l.last == nil {
@@ -302,9 +306,9 @@ func (d *Database) add(port int32, a addr) *Group {
 	return g
 }
 
-func (d *Database) drop(g *Group) {
+func (d *Database[A]) drop(g *Group[A]) {
 	d.heap.remove(g)
-	d.table.Delete(g.Key().hash(), g.Key())
+	d.table.Delete(d.hash(g.Key()), g.Key())
 	l := &d.ports[g.port]
 	if g.prev == nil {
 		l.first = g.next
@@ -334,10 +338,10 @@ type SourceState struct {
 }
 
 // State returns the port's groups, sorted.
-func (d *Database) State(now clock.Time, port int32) []GroupState {
+func (d *Database[A]) State(now clock.Time, port int32) []GroupState {
 	var list []GroupState
 	for g := d.First(port); g != nil; g = g.next {
-		s := GroupState{Group: g.at.netip(), Mode: g.mode}
+		s := GroupState{Group: NetIP(g.at), Mode: g.mode}
 		if g.mode == mcast.Exclude {
 			s.Left = g.until.Sub(now)
 		}
@@ -346,7 +350,7 @@ func (d *Database) State(now clock.Time, port int32) []GroupState {
 			if src.until != stopped {
 				left = src.until.Sub(now)
 			}
-			s.Sources = append(s.Sources, SourceState{src.at.netip(), left})
+			s.Sources = append(s.Sources, SourceState{NetIP(src.at), left})
 		}
 		list = append(list, s)
 	}
@@ -354,15 +358,12 @@ func (d *Database) State(now clock.Time, port int32) []GroupState {
 	return list
 }
 
-// sorted reads the sources of a record, none if it is nil, into the scratch list.
-func (d *Database) sorted(rec wire.IGMPv3Record) []addr {
+// sorted reads the sources of a record into the scratch list.
+func (d *Database[A]) sorted(list Sources[A]) []A {
 	d.list = d.list[:0]
-	if rec == nil {
-		return nil
+	for i := range list.Len() {
+		d.list = append(d.list, list.At(i))
 	}
-	for i := range rec.NumSources() {
-		d.list = append(d.list, addrOf(rec.Source(i)))
-	}
-	slices.SortFunc(d.list, addr.compare)
+	slices.SortFunc(d.list, Compare)
 	return slices.Compact(d.list)
 }

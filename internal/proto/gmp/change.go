@@ -1,4 +1,4 @@
-package igmp
+package gmp
 
 import (
 	"net/netip"
@@ -10,15 +10,12 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Change tells the engine what the interface now wants of a group: the New
-// filter of a mcast transaction. The first report is due at once. The filter's
-// list must not be written to afterwards.
-func (h *Host) Change(now clock.Time, e Env, to netip.Addr, f mcast.Filter) {
-	a := addrOf(to)
-	if !h.reports(a, e.T) {
-		return
-	}
-	h.adapt(now, e.T)
+// Change tells the engine what the interface now wants of a group that is to be
+// reported: the New filter of a mcast transaction. The first report is due at a
+// random moment within the delay, at once if that is 0. The filter's list must
+// not be written to afterwards.
+func (h *Host[A]) Change(now clock.Time, r *HostRules, a A, f mcast.Filter, delay time.Duration) {
+	h.Adapt(now, r)
 	g := h.find(a)
 	if g == nil {
 		if f.Nothing() {
@@ -32,14 +29,14 @@ func (h *Host) Change(now clock.Time, e Env, to netip.Addr, f mcast.Filter) {
 		g.sources, g.mode = nil, mcast.Include
 	}
 	if h.version < 3 {
-		h.changeOlder(now, g, old, e.T)
+		h.changeOlder(now, g, old, r, delay)
 		return
 	}
-	if !h.record(g, old, h.rv(e.T)) {
+	if !h.record(g, old, r) {
 		return
 	}
 	p := g.todo
-	p.reportAt, p.written, p.blocks = now, 0, false
+	p.reportAt, p.written, p.blocks = h.rng.within(now, delay), 0, false
 	if g.filter().Nothing() {
 		p.answerAt, p.asked = clock.Never, nil
 	}
@@ -48,8 +45,8 @@ func (h *Host) Change(now clock.Time, e Env, to netip.Addr, f mcast.Filter) {
 
 // Announce reports all groups as if they had just been joined, because the
 // interface came up or was plugged into another link.
-func (h *Host) Announce(now clock.Time, e Env) {
-	h.adapt(now, e.T)
+func (h *Host[A]) Announce(now clock.Time, r *HostRules) {
+	h.Adapt(now, r)
 	for g := h.first; g != nil; {
 		next := g.next
 		if g.filter().Nothing() {
@@ -59,9 +56,9 @@ func (h *Host) Announce(now clock.Time, e Env) {
 		}
 		h.drop(g)
 		if h.version < 3 {
-			h.changeOlder(now, g, mcast.Filter{}, e.T)
+			h.changeOlder(now, g, mcast.Filter{}, r, 0)
 		} else {
-			h.record(g, mcast.Filter{Mode: mcast.Include}, h.rv(e.T))
+			h.record(g, mcast.Filter{Mode: mcast.Include}, r)
 			g.todo.reportAt = now
 			h.settle(g)
 		}
@@ -73,25 +70,26 @@ func (h *Host) Announce(now clock.Time, e Env) {
 // record notes the difference between two filters as retransmission state: RFC
 // 3376 §5.1. It merges with what is pending, because what is pending is only
 // which sources changed, not how: that is decided when a report is written.
-func (h *Host) record(g *group, old mcast.Filter, rv uint8) bool {
-	if old.Mode != g.mode {
+func (h *Host[A]) record(g *group[A], old mcast.Filter, r *HostRules) bool {
+	rv := h.rv(r)
+	if old.Mode != g.mode || r.ModeChange && old.Nothing() != g.filter().Nothing() {
 		h.plan(g).modeLeft = rv
 		return true
 	}
 	changed := false
 	mcast.Walk(old.Sources, g.sources, func(a netip.Addr, was, is bool) {
 		if was != is {
-			h.plan(g).touch(addrOf(a), rv)
+			h.plan(g).touch(AddrOf[A](a), rv)
 			changed = true
 		}
 	})
 	return changed
 }
 
-func (p *todo) touch(a addr, rv uint8) {
-	i, found := slices.BinarySearchFunc(p.changed, a, func(c change, a addr) int { return c.at.compare(a) })
+func (p *todo[A]) touch(a A, rv uint8) {
+	i, found := slices.BinarySearchFunc(p.changed, a, func(c change[A], a A) int { return Compare(c.at, a) })
 	if !found {
-		p.changed = slices.Insert(p.changed, i, change{at: a})
+		p.changed = slices.Insert(p.changed, i, change[A]{at: a})
 	}
 	p.changed[i].left = rv
 }
@@ -103,7 +101,7 @@ func (p *todo) touch(a addr, rv uint8) {
 //	TO_IN, TO_EX   the whole list, while a filter-mode change is being reported
 //	ALLOW          the sources with retransmission state that are forwarded
 //	BLOCK          those that are not
-func (g *group) writeChange(m *message) bool {
+func (g *group[A]) writeChange(m *message[A]) bool {
 	p := g.todo
 	if p.modeLeft > 0 {
 		typ := wire.IGMPToIn
@@ -127,11 +125,11 @@ func (g *group) writeChange(m *message) bool {
 
 // writeChanged writes the ALLOW or the BLOCK record, or, if it would be empty,
 // nothing.
-func (g *group) writeChanged(m *message, typ uint8, forwarded bool) bool {
+func (g *group[A]) writeChanged(m *message[A], typ uint8, forwarded bool) bool {
 	p, f := g.todo, g.filter()
 	n := 0
 	for _, c := range p.changed {
-		if f.Match(c.at.netip()) == forwarded {
+		if f.Match(NetIP(c.at)) == forwarded {
 			n++
 		}
 	}
@@ -144,7 +142,7 @@ func (g *group) writeChanged(m *message, typ uint8, forwarded bool) bool {
 	}
 	skip := p.written
 	for _, c := range p.changed {
-		if f.Match(c.at.netip()) != forwarded {
+		if f.Match(NetIP(c.at)) != forwarded {
 			continue
 		}
 		if skip > 0 {
@@ -165,19 +163,19 @@ func (g *group) writeChanged(m *message, typ uint8, forwarded bool) bool {
 // sentChange counts a state-change report as sent: RFC 3376 §5.1 wants
 // [Robustness] of them after the last change, at random intervals. Groups that
 // were reported together are reported together again.
-func (h *Host) sentChange(now clock.Time, g *group, t *Tunables) {
+func (h *Host[A]) sentChange(now clock.Time, g *group[A], r *HostRules) {
 	p, w := g.todo, h.work
 	if p.modeLeft > 0 {
 		p.modeLeft--
 	}
-	p.changed = slices.DeleteFunc(p.changed, func(c change) bool { return c.left <= 1 })
+	p.changed = slices.DeleteFunc(p.changed, func(c change[A]) bool { return c.left <= 1 })
 	for i := range p.changed {
 		p.changed[i].left--
 	}
 	p.reportAt = clock.Never
 	if p.modeLeft > 0 || len(p.changed) > 0 {
 		if w.drawnAt != now {
-			w.drawnAt, w.gap = now, h.rng.within(now, time.Duration(t.Unsolicited)*time.Second).Sub(now)
+			w.drawnAt, w.gap = now, h.rng.within(now, r.Unsolicited).Sub(now)
 		}
 		p.reportAt = now.Add(w.gap)
 	}

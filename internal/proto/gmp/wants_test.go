@@ -1,4 +1,4 @@
-package igmp
+package gmp
 
 import (
 	"net/netip"

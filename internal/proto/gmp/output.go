@@ -1,4 +1,4 @@
-package igmp
+package gmp
 
 import (
 	"time"
@@ -14,34 +14,31 @@ const (
 	burstGap = 500 * time.Millisecond
 )
 
-// minBuf holds a report of one source: less is no interface for IGMP.
-const minBuf = wire.IGMPv3ReportLen + wire.IGMPv3RecordLen + 4
-
 // Next writes the next message that is due into out.Buf; false if none is.
-func (h *Host) Next(now clock.Time, e Env, out *Out) bool {
-	if h.work == nil || len(out.Buf) < minBuf {
+func (h *Host[A]) Next(now clock.Time, r *HostRules, out *Message[A]) bool {
+	var a A
+	if h.work == nil || len(out.Buf) < headLen+recordLen[A]()+len(a) { // less is no interface for reports
 		return false
 	}
-	h.adapt(now, e.T)
+	h.Adapt(now, r)
 	if h.version < 3 {
-		return h.nextOlder(now, e, out)
+		return h.work != nil && h.nextOlder(now, out)
 	}
-	m := message{buf: out.Buf}
-	h.writeGroups(now, e.T, &m)
-	if w := h.work; m.records == 0 && w.generalAt <= now {
-		h.writeGeneral(now, &m)
+	m := message[A]{buf: out.Buf}
+	if h.work != nil {
+		h.writeGroups(now, r, &m)
+		if w := h.work; m.records == 0 && w.generalAt <= now {
+			h.writeGeneral(now, &m)
+		}
 	}
 	h.rest()
-	if m.records == 0 {
-		return false
-	}
-	m.finish(e, out)
-	return true
+	out.Kind, out.N, out.Records, out.Version = Report, m.n, m.records, 3
+	return m.records > 0
 }
 
 // writeGroups fills a message with what groups have due. An answer goes alone;
 // state changes share messages.
-func (h *Host) writeGroups(now clock.Time, t *Tunables, m *message) {
+func (h *Host[A]) writeGroups(now clock.Time, r *HostRules, m *message[A]) {
 	for {
 		g := h.work.heap.top()
 		if g == nil || g.due() > now {
@@ -64,13 +61,13 @@ func (h *Host) writeGroups(now clock.Time, t *Tunables, m *message) {
 		if !g.writeChange(m) {
 			return
 		}
-		h.sentChange(now, g, t)
+		h.sentChange(now, g, r)
 	}
 }
 
 // writeAnswer writes the current-state record that answers a query (RFC 3376
 // §5.2, rules 2 and 3 of the second list); false if it needs another message.
-func (g *group) writeAnswer(m *message) bool {
+func (g *group[A]) writeAnswer(m *message[A]) bool {
 	p, f := g.todo, g.filter()
 	if f.Nothing() {
 		return true
@@ -80,7 +77,7 @@ func (g *group) writeAnswer(m *message) bool {
 	}
 	n := 0
 	for _, a := range p.asked {
-		if f.Match(a.netip()) { // A*B of INCLUDE(A), B-A of EXCLUDE(A)
+		if f.Match(NetIP(a)) { // A*B of INCLUDE(A), B-A of EXCLUDE(A)
 			n++
 		}
 	}
@@ -90,7 +87,7 @@ func (g *group) writeAnswer(m *message) bool {
 	skip := int(p.answered)
 	room, _ := m.begin(wire.IGMPIsIn, g.at, n-skip)
 	for _, a := range p.asked {
-		if !f.Match(a.netip()) {
+		if !f.Match(NetIP(a)) {
 			continue
 		}
 		if skip > 0 {
@@ -109,7 +106,7 @@ func (g *group) writeAnswer(m *message) bool {
 
 // writeGeneral fills a message of the answer to a general query: one record for
 // each group (RFC 3376 §5.2, rule 1 of the second list).
-func (h *Host) writeGeneral(now clock.Time, m *message) {
+func (h *Host[A]) writeGeneral(now clock.Time, m *message[A]) {
 	w := h.work
 	if w.walk == nil {
 		w.walk, w.walked, w.burst = h.first, 0, 0

@@ -1,18 +1,18 @@
-package igmp
+package gmp
 
 import "github.com/seed88948545/vimage/internal/clock"
 
 // timed is what a heap orders: by due time, then by group and port, so that the
 // order of simultaneous work never depends on history.
-type timed interface {
+type timed[T any] interface {
 	comparable
 	due() clock.Time
-	order() uint64
-	slot() *int32 // 1 + its place in the heap, 0 if it is in none
+	before(T) bool // by what never changes
+	slot() *int32  // 1 + its place in the heap, 0 if it is in none
 }
 
 // heap is a binary min-heap whose members know their place.
-type heap[T timed] []T
+type heap[T timed[T]] []T
 
 func (h heap[T]) top() T {
 	if len(h) == 0 {
@@ -96,9 +96,9 @@ func (h heap[T]) down(i int) {
 	}
 }
 
-func less[T timed](a, b T) bool {
+func less[T timed[T]](a, b T) bool {
 	if a.due() != b.due() {
 		return a.due() < b.due()
 	}
-	return a.order() < b.order()
+	return a.before(b)
 }

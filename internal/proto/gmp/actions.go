@@ -1,4 +1,4 @@
-package igmp
+package gmp
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ import (
 // Apply does what a record asks for, on one port: the tables of RFC 3376 §6.4.1
 // and §6.4.2. It is false if a limit refused the record or part of it. Pull the
 // events before the next call.
-func (d *Database) Apply(now clock.Time, port int32, r *Rules, rec Record) bool {
+func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A]) bool {
 	g := d.Lookup(port, rec.Group)
 	list, typ := d.sorted(rec.Sources), rec.Type
 	if g == nil {
@@ -45,7 +45,7 @@ func (d *Database) Apply(now clock.Time, port int32, r *Rules, rec Record) bool 
 	case 2:
 		g.v2 = now.Add(r.Member)
 	}
-	c := action{d, g, *r, now, true}
+	c := action[A]{d, g, *r, now, true}
 	if g.mode == mcast.Include {
 		c.include(typ, list)
 	} else {
@@ -60,18 +60,18 @@ func (d *Database) Apply(now clock.Time, port int32, r *Rules, rec Record) bool 
 // Query lowers timers because the querier asks about the group and wants routers
 // to do so (its S flag is clear): RFC 3376 §6.6.1. last is the Last Member Query
 // Time. A group that is forwarded by sources has no timer of its own to lower.
-func (d *Database) Query(now clock.Time, port int32, q wire.IGMPv3Query, last time.Duration) {
-	g := d.Lookup(port, q.Group().As4())
-	if g == nil || q.S() {
+func (d *Database[A]) Query(now clock.Time, port int32, q *Query[A], last time.Duration) {
+	g := d.Lookup(port, q.Group)
+	if g == nil || q.Suppress {
 		return
 	}
 	limit := now.Add(last)
-	if q.NumSources() == 0 && g.mode == mcast.Exclude && g.until > limit {
+	if len(q.Sources) == 0 && g.mode == mcast.Exclude && g.until > limit {
 		g.until = limit
 		d.sooner(g, limit)
 	}
-	for n := range q.NumSources() {
-		if i, found := g.search(addrOf(q.Source(n))); found && g.sources[i].until > limit {
+	for n := range q.Sources.Len() {
+		if i, found := g.search(q.Sources.At(n)); found && g.sources[i].until > limit {
 			g.sources[i].until = limit
 			d.sooner(g, limit)
 		}
@@ -80,7 +80,7 @@ func (d *Database) Query(now clock.Time, port int32, q wire.IGMPv3Query, last ti
 
 // sooner makes sure that the group is looked at in time. A timer that moves
 // away is found out about when it fires.
-func (d *Database) sooner(g *Group, t clock.Time) {
+func (d *Database[A]) sooner(g *Group[A], t clock.Time) {
 	if t < g.wake {
 		g.wake = t
 		d.heap.fix(g)
@@ -90,16 +90,16 @@ func (d *Database) sooner(g *Group, t clock.Time) {
 // action is one record being carried out. In its methods A and X are the
 // sources with a running timer, Y those that are not forwarded, B the record's,
 // as in the tables.
-type action struct {
-	d     *Database
-	g     *Group
+type action[A Address] struct {
+	d     *Database[A]
+	g     *Group[A]
 	r     Rules
 	now   clock.Time
 	whole bool // nothing was refused
 }
 
 // include: the rows INCLUDE(A) of §6.4.1 and §6.4.2.
-func (c *action) include(typ uint8, b []addr) {
+func (c *action[A]) include(typ uint8, b []A) {
 	switch typ {
 	case wire.IGMPIsIn, wire.IGMPAllow: // INCLUDE(A+B), (B)=GMI
 		c.put(b)
@@ -122,7 +122,7 @@ func (c *action) include(typ uint8, b []addr) {
 }
 
 // exclude: the rows EXCLUDE(X,Y).
-func (c *action) exclude(typ uint8, b []addr) {
+func (c *action[A]) exclude(typ uint8, b []A) {
 	member := c.now.Add(c.r.Member)
 	switch typ {
 	case wire.IGMPIsIn, wire.IGMPAllow: // EXCLUDE(X+B, Y-B), (B)=GMI
@@ -153,7 +153,7 @@ func (c *action) exclude(typ uint8, b []addr) {
 }
 
 // put makes sources run for the Group Membership Interval.
-func (c *action) put(list []addr) {
+func (c *action[A]) put(list []A) {
 	until := c.now.Add(c.r.Member)
 	for _, a := range list {
 		i, found := c.g.search(a)
@@ -172,7 +172,7 @@ func (c *action) put(list []addr) {
 }
 
 // addNew adds a source unless it is there.
-func (c *action) addNew(a addr, until clock.Time) {
+func (c *action[A]) addNew(a A, until clock.Time) {
 	g := c.g
 	i, found := g.search(a)
 	if found {
@@ -182,7 +182,7 @@ func (c *action) addNew(a addr, until clock.Time) {
 		c.whole = false
 		return
 	}
-	s := source{at: a, until: until}
+	s := source[A]{at: a, until: until}
 	g.sources = slices.Insert(g.sources, i, s)
 	switch {
 	case g.mode == mcast.Include:
@@ -197,10 +197,10 @@ func (c *action) addNew(a addr, until clock.Time) {
 }
 
 // deleteExcept deletes sources that the list does not name, in EXCLUDE mode.
-func (c *action) deleteExcept(list []addr) {
+func (c *action[A]) deleteExcept(list []A) {
 	g := c.g
-	g.sources = slices.DeleteFunc(g.sources, func(s source) bool {
-		if _, named := slices.BinarySearchFunc(list, s.at, addr.compare); named {
+	g.sources = slices.DeleteFunc(g.sources, func(s source[A]) bool {
+		if _, named := slices.BinarySearchFunc(list, s.at, Compare); named {
 			return false
 		}
 		if s.until == stopped {
@@ -211,30 +211,30 @@ func (c *action) deleteExcept(list []addr) {
 	})
 }
 
-func (c *action) groupTimer(until clock.Time) {
+func (c *action[A]) groupTimer(until clock.Time) {
 	c.g.until = until
 	c.d.sooner(c.g, until)
 }
 
-func (c *action) toExclude() {
+func (c *action[A]) toExclude() {
 	for _, s := range c.g.sources {
 		c.d.tell(c.g, SourceOff, s)
 	}
 	c.g.mode = mcast.Exclude
-	c.d.tell(c.g, AnyOn, source{})
+	c.d.tell(c.g, AnyOn, source[A]{})
 }
 
 // toInclude: the group timer ran out (RFC 3376 §6.5). What is not forwarded is
 // forgotten, what runs is from now on forwarded by name.
-func (d *Database) toInclude(g *Group) {
-	g.sources = slices.DeleteFunc(g.sources, func(s source) bool {
+func (d *Database[A]) toInclude(g *Group[A]) {
+	g.sources = slices.DeleteFunc(g.sources, func(s source[A]) bool {
 		if s.until == stopped {
 			g.blocked--
 			d.tell(g, BlockOff, s)
 		}
 		return s.until == stopped
 	})
-	d.tell(g, AnyOff, source{})
+	d.tell(g, AnyOff, source[A]{})
 	g.mode = mcast.Include
 	for _, s := range g.sources {
 		d.tell(g, SourceOn, s)
@@ -243,7 +243,7 @@ func (d *Database) toInclude(g *Group) {
 
 // ask is "send Q(G,S)" (RFC 3376 §6.6.3.2) for the running sources that the list
 // names, or does not name.
-func (c *action) ask(list []addr, named bool) {
+func (c *action[A]) ask(list []A, named bool) {
 	if c.r.Leave == LeaveWait {
 		return
 	}
@@ -253,7 +253,7 @@ func (c *action) ask(list []addr, named bool) {
 	}
 	for i := range c.g.sources {
 		s := &c.g.sources[i]
-		if _, found := slices.BinarySearchFunc(list, s.at, addr.compare); found != named || s.until <= limit {
+		if _, found := slices.BinarySearchFunc(list, s.at, Compare); found != named || s.until <= limit {
 			continue
 		}
 		s.until = limit
@@ -266,7 +266,7 @@ func (c *action) ask(list []addr, named bool) {
 
 // askGroup is "send Q(G)" (RFC 3376 §6.6.3.1). As with sources, a query that is
 // being repeated already is not begun anew.
-func (c *action) askGroup() {
+func (c *action[A]) askGroup() {
 	g := c.g
 	switch c.r.Leave {
 	case LeaveNow:
@@ -282,4 +282,4 @@ func (c *action) askGroup() {
 }
 
 // looked has the group looked at again, at once if something ran out.
-func (c *action) looked() { c.d.sooner(c.g, c.g.earliest()) }
+func (c *action[A]) looked() { c.d.sooner(c.g, c.g.earliest()) }

@@ -1,0 +1,204 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/table"
+)
+
+// side is what a switch knows of one family: where its routers are, and who
+// listens to what.
+type side[A gmp.Address] struct {
+	ports   []sidePort
+	routers []int32 // those that lead to a router
+	db      gmp.Database[A]
+	groups  table.Table[A, group[A], *group[A]]
+	wake    clock.Time // not after the first router port runs out
+	some    []int32    // ports of the current decision that block some sources
+
+	// While now is between these, a querier is known and everybody has had time
+	// to answer it.
+	answered, asked clock.Time
+}
+
+type sidePort struct {
+	until    clock.Time // as a router port; Never if configured so
+	router   int32      // 1 + place in side.routers
+	isStatic bool
+}
+
+func (s *side[A]) init(seed table.Seed) {
+	s.db.Seed, s.wake, s.asked = seed, clock.Never, -clock.Never
+}
+
+func (s *side[A]) isRouter(n int32) bool { return int(n) < len(s.ports) && s.ports[n].router > 0 }
+
+func (s *side[A]) port(n int32) *sidePort {
+	for int(n) >= len(s.ports) {
+		s.ports = append(s.ports, sidePort{})
+	}
+	return &s.ports[n]
+}
+
+func (s *side[A]) dropPort(n int32) {
+	if int(n) < len(s.ports) {
+		s.configure(n, false)
+	}
+	s.db.DropPort(n)
+	s.follow()
+}
+
+// configure makes the port a router port for good, or none.
+func (s *side[A]) configure(n int32, on bool) {
+	p := s.port(n)
+	p.isStatic, p.until = on, clock.Never
+	s.setRouter(n, on)
+}
+
+// heard notes a querier behind the port, which is a router (RFC 4541 §2.1.1,
+// 1a).
+func (s *side[A]) heard(now clock.Time, n int32, q *gmp.Query[A], t *Tunables) {
+	until := now.Add(time.Duration(t.RouterAge) * time.Second)
+	if q.IsGeneral() {
+		if now >= s.asked {
+			s.answered = now.Add(q.MaxResp)
+		}
+		s.asked = until
+	}
+	p := s.port(n)
+	if p.isStatic {
+		return
+	}
+	p.until = until
+	s.wake = min(s.wake, until)
+	s.setRouter(n, true)
+}
+
+// knows reports whether what nobody reported is not wanted.
+func (s *side[A]) knows(now clock.Time) bool { return now >= s.answered && now < s.asked }
+
+// setRouter moves a port between routers, which get everything, and the others,
+// which are in the lists of groups.
+func (s *side[A]) setRouter(n int32, on bool) {
+	p := &s.ports[n]
+	if on == (p.router > 0) {
+		return
+	}
+	if on {
+		for g := s.db.First(n); g != nil; g = g.Next() {
+			s.unlist(g)
+		}
+		s.routers = append(s.routers, n)
+		p.router = int32(len(s.routers))
+		return
+	}
+	s.routers = take(s.routers, p.router-1, func(moved, to int32) { s.ports[moved].router = to + 1 })
+	p.router = 0
+	for g := s.db.First(n); g != nil; g = g.Next() {
+		s.list(g)
+	}
+}
+
+func (s *side[A]) deadline() clock.Time { return min(s.wake, s.db.Deadline()) }
+
+func (s *side[A]) expire(now clock.Time) {
+	for s.db.Expire(now) {
+		s.follow()
+	}
+	if s.wake > now {
+		return
+	}
+	s.wake = clock.Never
+	for i := len(s.routers) - 1; i >= 0; i-- {
+		n := s.routers[i]
+		if until := s.ports[n].until; until > now {
+			s.wake = min(s.wake, until)
+		} else {
+			s.setRouter(n, false)
+		}
+	}
+}
+
+// toMembers fills in where a datagram goes: RFC 4541 §2.1.2, 1 and 3. It is false
+// if nobody reported the group.
+func (s *side[A]) toMembers(src, dst A, d *Decision) bool {
+	g := s.group(dst)
+	if g == nil {
+		return false
+	}
+	d.Verdict = Members
+	d.Ports = [4][]int32{s.routers, g.any, g.from(src)}
+	if len(g.partial) > 0 {
+		s.some = s.some[:0]
+		for _, m := range g.partial {
+			if m.Forwards(src) {
+				s.some = append(s.some, m.Port())
+			}
+		}
+		d.Ports[3] = s.some
+	}
+	for _, list := range d.Ports {
+		d.Copies += len(list)
+	}
+	own := s.isRouter(d.In)
+	if m := s.db.Lookup(d.In, dst); !own && m != nil {
+		own = m.Forwards(src)
+	}
+	if own {
+		d.Copies--
+	}
+	return true
+}
+
+// toRouters fills in where a frame goes that only routers are shown.
+func (s *side[A]) toRouters(why Verdict, d *Decision) {
+	d.Verdict, d.Ports[0], d.Copies = why, s.routers, len(s.routers)
+	if s.isRouter(d.In) {
+		d.Copies--
+	}
+}
+
+// note takes down a record of what a port's hosts want.
+func (s *side[A]) note(now clock.Time, e Env, n int32, rec gmp.Record[A]) {
+	r := gmp.Rules{Member: time.Duration(e.T.MemberAge) * time.Second,
+		MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
+	if e.T.FastLeave != 0 {
+		r.Leave = gmp.LeaveNow
+	}
+	if !s.db.Apply(now, n, &r, rec) {
+		e.S.NotRecorded++
+	}
+	s.follow()
+	for r.Leave == gmp.LeaveNow && s.db.Expire(now) {
+		s.follow()
+	}
+}
+
+// lower gives every port's hosts the Last Member Query Time to answer a specific
+// query (RFC 3376 §6.6.1).
+func (s *side[A]) lower(now clock.Time, q *gmp.Query[A], t *Tunables) {
+	if q.Version < 3 || q.Suppress || q.IsGeneral() {
+		return
+	}
+	last := q.MaxResp * time.Duration(t.LastMemberCount)
+	for _, n := range s.routers {
+		s.db.Query(now, n, q, last)
+	}
+	g := s.group(q.Group)
+	if g == nil {
+		return
+	}
+	for _, n := range g.any {
+		s.db.Query(now, n, q, last)
+	}
+	for _, m := range g.partial {
+		s.db.Query(now, m.Port(), q, last)
+	}
+	for i := range q.Sources.Len() {
+		for _, n := range g.from(q.Sources.At(i)) {
+			s.db.Query(now, n, q, last)
+		}
+	}
+}
