@@ -196,7 +196,7 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 		return
 	}
 	b.mu.Lock()
-	b.decide(r, &f.Meta, e)
+	b.decide(r, f, e)
 	targets := b.targets
 	b.mu.Unlock()
 	if len(targets) == 1 {
@@ -222,11 +222,11 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 }
 
 // decide fills in targets. mu is held.
-func (b *Bridge) decide(r *netisr.Runner, from *pkt.Meta, e wire.Ether) {
+func (b *Bridge) decide(r *netisr.Runner, from *pkt.Buf, e wire.Ether) {
 	b.targets = b.targets[:0]
-	in := int32(from.IfIndex)
+	in := int32(from.Meta.IfIndex)
 	sender := b.ports[in]
-	if b.closed || sender == nil || sender.gen != from.IfGen || !sender.up {
+	if b.closed || sender == nil || sender.gen != from.Meta.IfGen || !sender.up {
 		return
 	}
 	if b.hub {
