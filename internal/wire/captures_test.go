@@ -140,16 +140,7 @@ func (c coder) network(typ uint16, in, out []byte) {
 		c.say("vlan %d prio %d dei %t", v.ID(), v.PCP(), v.DEI())
 		c.network(v.Type(), v.Payload(), out[VLANLen:])
 	case EtherTypeIPv6:
-		ip, _ := ParseIPv6(in)
-		m := findIPv6(ip, 0)
-		if m.proto != ProtoTCP {
-			c.opaque(fmt.Sprintf("type %#04x", typ), in, out)
-			return
-		}
-		c.say("ipv6 %s > %s", m.src, m.dst)
-		copy(out, in[:m.at])
-		copy(out[m.end:], in[m.end:])
-		c.tcp(m.src, m.dst, in[m.at:m.end], out[m.at:m.end])
+		c.ipv6(in, out)
 	default:
 		c.opaque(fmt.Sprintf("type %#04x", typ), in, out)
 	}

@@ -39,6 +39,14 @@ func TestInlining(t *testing.T) {
 		ParseIGMPv3Query IGMPv3Query.Group IGMPv3Query.S IGMPv3Query.QRV IGMPv3Query.NumSources IGMPv3Query.Source
 		IGMPv3Report.NumRecords IGMPv3Report.Records IGMPv3Records.Next
 		IGMPv3Record.Type IGMPv3Record.Group IGMPv3Record.NumSources IGMPv3Record.Source IGMPv3Record.Aux
+		ParseIPv6 IPv6.TrafficClass IPv6.FlowLabel IPv6.PayloadLen IPv6.NextHeader IPv6.HopLimit IPv6.Src IPv6.Dst
+		IPv6.Src16 IPv6.Dst16 IPv6.Payload IPv6.SetHopLimit SolicitedNode
+		ParseFragment6 Fragment6.NextHeader Fragment6.Offset Fragment6.More Fragment6.ID Fragment6.Payload PutFragment6
+		Packet4 Packet6 Packet.IsValid Packet.Is6 Packet.IsFragment Packet.Bytes Packet.Len Packet.HeaderLen Packet.Payload
+		Packet.Proto Packet.TTL Packet.TOS Packet.Src Packet.Dst Packet.V4 Packet.V6
+		ParseICMP6 ICMP6.Type ICMP6.Code ICMP6.Rest ICMP6.ID ICMP6.Seq ICMP6.MTU ICMP6.Pointer ICMP6.Payload ICMP6.IsError
+		NeighborSolicit.Target NeighborAdvert.Target NDOptions.Next NDOption.LinkAddr NDServers.Next
+		ParseMLD MLD.Group MLD.QueryVersion MLDDecode MLDEncode ParseMLDv2Query MLDv2Query.Source MLDv2Records.Next
 		Fold UpdateChecksum UpdateChecksum32
 	`
 	for _, name := range strings.Fields(want) {
@@ -52,6 +60,7 @@ func TestInlining(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	src, dst := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("232.1.1.1")
 	sources := addrs("10.0.0.1", "10.0.0.2")
+	src6, sources6 := netip.MustParseAddr("2001:db8::1"), addrs("2001:db8::2", "2001:db8::3")
 	alert := RouterAlert()
 	h := IPv4Header{TTL: 1, Proto: ProtoIGMP, Src: src, Dst: dst, Options: alert[:]}
 	buf := make([]byte, 200)
@@ -97,6 +106,33 @@ func TestAllocations(t *testing.T) {
 			r, ok := list.Next()
 			return f == OK && ok && m.ChecksumOK() && r.Source(1) == sources[1] && r.Group() == dst
 		}},
+		{"nd", func() bool {
+			b := AppendNDLinkAddr(AppendNS(buf[:IPv6Len], src6), NDSourceLinkAddr, MAC{2})
+			PutIPv6(b, &IPv6Header{NextHeader: ProtoICMPv6, HopLimit: 255, Src: src6, Dst: SolicitedNode(src6)}, len(b)-IPv6Len)
+			if !CompleteIPv6(b) {
+				return false
+			}
+			p, _ := ParseIPv6(b)
+			x := p.Walk(&ExtLimits{}, WalkDest)
+			k := Packet6(p, &x)
+			m, f := ParseNeighborSolicit(k.Payload())
+			mac, ok := m.Options().LinkAddr(NDSourceLinkAddr)
+			return f == OK && ok && mac == MAC{2} && m.Target() == k.Src() && ICMP6(m).ChecksumOK(k.Src(), k.Dst())
+		}},
+		{"mld", func() bool {
+			alert := RouterAlert6(ProtoICMPv6, 0)
+			msg := buf[IPv6Len+copy(buf[IPv6Len:], alert[:]):]
+			n := PutMLDv2Record(msg[8:], IGMPAllow, src6, sources6)
+			PutMLDv2Report(msg, 1)
+			PutIPv6(buf, &IPv6Header{NextHeader: ProtoHopByHop, HopLimit: 1, Src: src6, Dst: src6}, 16+n)
+			p, _ := ParseIPv6(buf)
+			x := p.Walk(&ExtLimits{Headers: 8, Options: 8, OptionLen: 64, Padding: 7}, WalkDest)
+			k := Packet6(p, &x)
+			m, f := ParseMLDv2Report(k.Payload())
+			list := m.Records()
+			r, ok := list.Next()
+			return f == OK && ok && CompletePacket(k) && x.RouterAlert && r.Source(1) == sources6[1] && FlowHashIP(p) == 0
+		}},
 	}
 	for _, tc := range tests {
 		right := true
@@ -135,5 +171,29 @@ func BenchmarkPutIPv4(b *testing.B) {
 	h := IPv4Header{TTL: 64, Proto: ProtoUDP, Src: netip.MustParseAddr("192.0.2.1"), Dst: netip.MustParseAddr("192.0.2.2")}
 	for b.Loop() {
 		PutIPv4(buf, &h, 40)
+	}
+}
+
+func BenchmarkParseUDPPacket6(b *testing.B) {
+	src, dst := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	packet := make([]byte, IPv6Len+UDPLen+64)
+	PutIPv6(packet, &IPv6Header{HopLimit: 64, NextHeader: ProtoUDP, Src: src, Dst: dst}, UDPLen+64)
+	PutUDP(packet[IPv6Len:], 1, 2, 64)
+	for b.Loop() {
+		p, f := ParseIPv6(packet)
+		if f != OK {
+			b.Fatal(f)
+		}
+		x := p.Walk(&ExtLimits{Headers: 8}, WalkDest)
+		if k := Packet6(p, &x); x.Problem != ExtOK || k.IsFragment() || k.Dst() != dst {
+			b.Fatal(x)
+		}
+	}
+}
+
+func BenchmarkPseudoSum6(b *testing.B) {
+	src, dst := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	for b.Loop() {
+		PseudoSum(src, dst, ProtoUDP, 64)
 	}
 }
