@@ -214,7 +214,7 @@ func TestSource(t *testing.T) {
 	h := host(1, 1)
 	for ip, f := range map[string]AddrFlags{
 		"fe80::1": NoDAD, "2001:db8:1::1": NoDAD, "2001:db8:2::1": NoDAD, "2001:db8:2::ac": Anycast,
-		"2001:db8:3::1": Hopeful, "2001:db8:4::1": 0,
+		"2001:db8:3::1": OptimisticDAD, "2001:db8:4::1": 0,
 	} {
 		h.AddAddress(0, addr(ip), f)
 	}

@@ -157,7 +157,7 @@ func TestTwoHostsOneAddress(t *testing.T) {
 		a, b := n.add(seed, 1), n.add(seed+1000, 2)
 		flags := AddrFlags(0)
 		if seed%5 == 0 {
-			flags = Hopeful
+			flags = OptimisticDAD
 		}
 		for i, s := range []*station{a, b} {
 			n.run(clock.Time(0).Add(apart * time.Duration(i)))
