@@ -35,10 +35,10 @@ type AddrFlags uint8
 
 // The flags.
 const (
-	Anycast AddrFlags = 1 << iota // others may have it too (RFC 4861 §7.2.7): nobody is asked
-	Hopeful                       // used while others are being asked (RFC 4429); not on a router
-	NoDAD                         // used without asking anybody
-	Delayed                       // asked for after a random delay of up to a second (RFC 4862 §5.4.2)
+	Anycast       AddrFlags = 1 << iota // others may have it too (RFC 4861 §7.2.7): nobody is asked
+	OptimisticDAD                       // used while others are being asked (RFC 4429); not on a router
+	NoDAD                               // used without asking anybody
+	Delayed                             // asked for after a random delay of up to a second (RFC 4862 §5.4.2)
 )
 
 // address is an own address, in the order of adding.
@@ -156,7 +156,7 @@ func (t *Table[P]) claim(now clock.Time, a *address[P], delay bool) {
 	}
 	// Two hosts with one seed still differ by their hardware.
 	e := t.start(a, job{kind: claiming, left: t.tun.DADCount, base: t.rng.next() ^ hardware(t.link.MAC)})
-	if a.flags&Hopeful != 0 && !t.link.Router && a.state == Tentative {
+	if a.flags&OptimisticDAD != 0 && !t.link.Router && a.state == Tentative {
 		a.state = Optimistic
 		t.pend(e, doReady)
 	}

@@ -60,7 +60,7 @@ func (t *Table[P]) disable() {
 // else it is reachable until then and goes on like any other. publish makes the
 // table answer for ip (the caller joins its solicited-node group). Packets that
 // waited for ip are sent. Returns EPERM for an own address, EINVAL for what is no
-// host's address.
+// host's address, ENOBUFS for one more that ages where MaxEntries is reached.
 func (t *Table[P]) Set(ip netip.Addr, mac wire.MAC, publish bool, expire clock.Time) syscall.Errno {
 	if !isHost(ip) {
 		return syscall.EINVAL
@@ -68,10 +68,17 @@ func (t *Table[P]) Set(ip netip.Addr, mac wire.MAC, publish bool, expire clock.T
 	if t.local(ip) != nil {
 		return syscall.EPERM
 	}
-	e := t.get(ip)
-	if e == nil {
-		e = t.insert(ip, Incomplete)
+	e, state := t.get(ip), Permanent
+	if expire != clock.Never {
+		state = Reachable
+		if (e == nil || e.state == Permanent) && !t.room() {
+			return syscall.ENOBUFS
+		}
 	}
+	if e == nil {
+		e = t.insert(ip, state)
+	}
+	t.setState(e, state)
 	e.flags &= Router
 	e.mac, e.asked, e.hints, e.hinted = mac, 0, 0, 0
 	if publish {
@@ -79,9 +86,6 @@ func (t *Table[P]) Set(ip netip.Addr, mac wire.MAC, publish bool, expire clock.T
 	}
 	if expire == clock.Never {
 		e.flags |= Static
-		t.setState(e, Permanent)
-	} else {
-		t.setState(e, Reachable)
 	}
 	e.todo &^= doSolicit
 	t.arm(e, expire)

@@ -52,7 +52,7 @@ func (t *Table[P]) arm(e *entry[P], when clock.Time) {
 	t.timers.up(len(t.timers) - 1)
 }
 
-// disarm stops e's timer if it runs. A table without timers owns no heap.
+// disarm stops e's timer if it runs.
 func (t *Table[P]) disarm(e *entry[P]) {
 	i, last := int(e.at), len(t.timers)-1
 	if i < 0 {
@@ -64,9 +64,6 @@ func (t *Table[P]) disarm(e *entry[P]) {
 	if i < last {
 		t.timers.up(i)
 		t.timers.down(i)
-	}
-	if last == 0 {
-		t.timers = nil
 	}
 	e.at = -1
 }

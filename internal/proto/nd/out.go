@@ -88,6 +88,9 @@ func (t *Table[P]) Next(now clock.Time, out *Out[P]) bool {
 		switch {
 		case e == nil:
 			if !t.expire(now) {
+				if len(t.timers) == 0 {
+					t.timers = nil // a table at rest owns no heap
+				}
 				return false
 			}
 		case e.todo == 0:

@@ -84,7 +84,8 @@ func (t *Table[P]) answer(now clock.Time, r *Received, mac wire.MAC, target neti
 	shared := own == nil || own.flags&Anycast != 0
 	if shared && r.Dst.IsMulticast() && t.late < maxLateAnswers {
 		t.late++
-		e := &entry[P]{ip: target, at: -1, job: &j}
+		later := j // j itself stays off the heap
+		e := &entry[P]{ip: target, at: -1, job: &later}
 		t.arm(e, now.Add(t.rng.within(maxAnycastDelay)))
 		return
 	}

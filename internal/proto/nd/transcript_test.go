@@ -116,7 +116,7 @@ func (d *driver) run(w words) {
 		reflect.ValueOf(&d.tun).Elem().FieldByName(w[1]).SetInt(int64(n))
 	case "addr":
 		var f AddrFlags
-		for name, bit := range map[string]AddrFlags{"anycast": Anycast, "hopeful": Hopeful, "nodad": NoDAD, "delayed": Delayed} {
+		for name, bit := range map[string]AddrFlags{"anycast": Anycast, "optimistic": OptimisticDAD, "nodad": NoDAD, "delayed": Delayed} {
 			if w.has(name) {
 				f |= bit
 			}

@@ -31,13 +31,13 @@ func Defaults() Tunables {
 
 // Stats count what one stack's neighbour discovery has seen.
 type Stats struct {
-	RxSolicits  uint64 `stat:"nd.rxsolicits"`  // well-formed messages, by type
-	RxAdverts   uint64 `stat:"nd.rxadverts"`   //
-	RxRedirects uint64 `stat:"nd.rxredirects"` //
+	RxSolicits  uint64 `stat:"nd.rxsolicits"` // well-formed messages, by type
+	RxAdverts   uint64 `stat:"nd.rxadverts"`
+	RxRedirects uint64 `stat:"nd.rxredirects"`
 	TxSolicits  uint64 `stat:"nd.txsolicits"`  // handed out by Next
 	TxAdverts   uint64 `stat:"nd.txadverts"`   // handed out by Input and Next
 	BadSolicits uint64 `stat:"nd.badsolicits"` // messages that RFC 4861 §7.1, §8.1 or RFC 6980 forbids
-	BadAdverts  uint64 `stat:"nd.badadverts"`  //
+	BadAdverts  uint64 `stat:"nd.badadverts"`
 	BadRedirect uint64 `stat:"nd.badredirects"`
 	Dropped     uint64 `stat:"nd.dropped"`    // held packets that were never sent
 	Timeouts    uint64 `stat:"nd.timeouts"`   // neighbours that were never resolved
