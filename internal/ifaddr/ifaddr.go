@@ -8,35 +8,96 @@ import (
 	"slices"
 )
 
-// List is the addresses of an interface, with their subnets, in the order in
-// which they were added.
-type List []netip.Prefix
+// Flags are what a stack knows of an address of its own. IPv4 addresses have
+// none.
+type Flags uint8
 
-// First returns the first address, invalid if there is none.
-func (l List) First() netip.Addr {
-	if len(l) == 0 {
-		return netip.Addr{}
+// The flags.
+const (
+	Tentative  Flags = 1 << iota // not used yet: others may have it (RFC 4862 §5.4)
+	Duplicate                    // others have it: it is not used at all
+	Optimistic                   // used while others are asked (RFC 4429)
+	Deprecated                   // not for new conversations (RFC 4862 §5.5.4)
+	Temporary                    // RFC 8981
+	Anycast                      // others may have it too; nothing is sent from it
+	Auto                         // made of a router's advertisement
+)
+
+// Addr is an address of an interface with its subnet.
+type Addr struct {
+	netip.Prefix
+	Flags Flags
+}
+
+// Usable tells whether packets to the address may be received.
+func (a *Addr) Usable() bool { return a.Flags&(Tentative|Duplicate) == 0 }
+
+// List is the addresses of an interface, in the order in which they were added.
+type List []Addr
+
+// Find returns the entry of an address, or nil.
+func (l List) Find(ip netip.Addr) *Addr {
+	for i := range l {
+		if l[i].Addr() == ip {
+			return &l[i]
+		}
 	}
-	return l[0].Addr()
+	return nil
+}
+
+// First returns the first IPv4 address, invalid if there is none.
+func (l List) First() netip.Addr {
+	for i := range l {
+		if a := l[i].Addr(); a.Is4() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// LinkLocal returns the first link-local IPv6 address that may be used, invalid
+// if there is none.
+func (l List) LinkLocal() netip.Addr {
+	for i := range l {
+		if a := l[i].Addr(); IsLinkLocal(a) && l[i].Usable() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// Solicited tells whether packets to the solicited-node group of ip concern
+// another address than ip: the same group serves all whose last 24 bits agree
+// (RFC 4291 §2.7.1).
+func (l List) Solicited(ip netip.Addr) bool {
+	b := ip.As16()
+	for i := range l {
+		if a := l[i].Addr(); a != ip && a.Is6() && l[i].Flags&Duplicate == 0 {
+			if c := a.As16(); [3]byte(c[13:]) == [3]byte(b[13:]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Broadcasts tells whether a is the broadcast address of one of the subnets.
 // Several interfaces may be in one subnet.
 func (l List) Broadcasts(a netip.Addr) bool {
-	for _, p := range l {
-		if Broadcast(p) == a {
+	for i := range l {
+		if Broadcast(l[i].Prefix) == a {
 			return true
 		}
 	}
 	return false
 }
 
-// SourceFor returns the address to send from to dst: the one on dst's subnet,
-// else the first.
+// SourceFor returns the IPv4 address to send from to dst: the one on dst's
+// subnet, else the first.
 func (l List) SourceFor(dst netip.Addr) netip.Addr {
-	for _, p := range l {
-		if p.Contains(dst) {
-			return p.Addr()
+	for i := range l {
+		if l[i].Contains(dst) {
+			return l[i].Addr()
 		}
 	}
 	return l.First()
@@ -44,13 +105,22 @@ func (l List) SourceFor(dst netip.Addr) netip.Addr {
 
 // Covers tells whether an address is in one of the subnets.
 func (l List) Covers(a netip.Addr) bool {
-	for _, p := range l {
-		if p.Contains(a) {
+	for i := range l {
+		if l[i].Contains(a) {
 			return true
 		}
 	}
 	return false
 }
+
+// Has tells whether there is an address of the family.
+func (l List) Has(is6 bool) bool {
+	return slices.ContainsFunc(l, func(a Addr) bool { return a.Addr().Is6() == is6 })
+}
+
+// IsLinkLocal tells whether an address is one of IPv6 that means something on
+// one link only.
+func IsLinkLocal(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
 
 // Broadcast returns the broadcast address of an IPv4 subnet, invalid where
 // it has none (RFC 3021 for /31).
@@ -65,53 +135,4 @@ func Broadcast(p netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.AddrFrom4(b)
-}
-
-// Local is an address that packets to a stack may have.
-type Local struct {
-	Addr      netip.Addr
-	Index     uint32 // of its interface
-	Broadcast bool
-}
-
-// Locals is the addresses of a stack. It is made with Add and, once all are
-// there, Sort.
-type Locals []Local
-
-// Add appends the addresses of an interface, and those of its subnets'
-// broadcasts if its link can broadcast.
-func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
-	for _, p := range list {
-		l = append(l, Local{p.Addr(), index, false})
-		if b := Broadcast(p); b.IsValid() && broadcast {
-			l = append(l, Local{b, index, true})
-		}
-	}
-	return l
-}
-
-// Sort makes Find find addresses: of those that are the same the first.
-func (l Locals) Sort() Locals {
-	slices.SortStableFunc(l, func(a, b Local) int { return a.Addr.Compare(b.Addr) })
-	return slices.CompactFunc(l, func(a, b Local) bool { return a.Addr == b.Addr && a.Broadcast == b.Broadcast })
-}
-
-// linear is how many addresses are searched one by one.
-const linear = 8
-
-// Find returns the entry of a, or nil.
-func (l Locals) Find(a netip.Addr) *Local {
-	if len(l) <= linear {
-		for i := range l {
-			if l[i].Addr == a {
-				return &l[i]
-			}
-		}
-		return nil
-	}
-	i, ok := slices.BinarySearchFunc(l, a, func(l Local, a netip.Addr) int { return l.Addr.Compare(a) })
-	if !ok {
-		return nil
-	}
-	return &l[i]
 }

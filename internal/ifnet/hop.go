@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 )
@@ -19,9 +20,44 @@ type Hop struct {
 	Transit  bool // the packet came from elsewhere
 }
 
-// Route finds the next hop for dst. It may be called without a lock.
-func (v *View) Route(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
+// Route finds the next hop for dst in a table; for a link-local address of IPv6,
+// on the link of the interface with index scope, or with 0 on the only one there
+// is. It may be called without a lock.
+func (v *View) Route(table uint32, dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
+	if ifaddr.IsLinkLocal(dst) {
+		return v.onLink(dst, scope, h)
+	}
 	return h.Follow(v, v.FIBs.Table(int(table)).Lookup(dst), dst)
+}
+
+// onLink takes dst to be a neighbour on an interface.
+func (v *View) onLink(dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
+	out := v.Conf(scope)
+	if scope == 0 {
+		out = v.onlyLink()
+	}
+	switch {
+	case out == nil:
+		return pkt.NoRoute
+	case !out.Up():
+		return pkt.InterfaceDown
+	}
+	*h = Hop{Out: out, Next: dst, MTU: out.PacketMTU(true)}
+	return pkt.NoReason
+}
+
+// onlyLink returns the interface that leads to a link, if there is but one.
+func (v *View) onlyLink() (only *Conf) {
+	for _, c := range v.Ifs {
+		if c == nil || c.Port == nil {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = c
+	}
+	return only
 }
 
 // Follow makes the next hop for dst out of its route, which may be nil.
@@ -44,7 +80,7 @@ func (h *Hop) Follow(v *View, rt *fib.Route[*Neighbor], dst netip.Addr) pkt.Reas
 	if !out.Up() {
 		return pkt.InterfaceDown
 	}
-	h.Out, h.Next, h.Neighbor, h.Gateway, h.Src, h.MTU = out, dst, nil, false, rt.Src, out.MTU
+	h.Out, h.Next, h.Neighbor, h.Gateway, h.Src, h.MTU = out, dst, nil, false, rt.Src, out.PacketMTU(dst.Is6())
 	if rt.MTU != 0 && int(rt.MTU) < h.MTU {
 		h.MTU = int(rt.MTU)
 	}
@@ -65,14 +101,6 @@ func RouteErrno(why pkt.Reason) syscall.Errno {
 		return syscall.ENETUNREACH
 	}
 	return syscall.EHOSTUNREACH
-}
-
-// Source returns the address to send from over h.
-func (h *Hop) Source() netip.Addr {
-	if h.Src.IsValid() {
-		return h.Src
-	}
-	return h.Out.Addrs.SourceFor(h.Next)
 }
 
 // DownErrno is what a sender is told whose packet another shard resolves: what
@@ -111,18 +139,18 @@ type Cached struct {
 	Hop
 }
 
-// To returns the route to dst in a table, looked up again if something has
+// To returns the route to dst in a table, as Route does, looked up again if something has
 // changed, and whether it was.
-func (c *Cached) To(v *View, table uint32, dst netip.Addr) (fresh bool) {
+func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh bool) {
 	gen := v.FIBs.Table(int(table)).Generation()
 	if c.v == v && c.fib == table && c.gen == gen {
 		return false
 	}
-	*c = Cached{v: v, fib: table, gen: gen, IsLocal: v.IsOurs(dst)}
+	*c = Cached{v: v, fib: table, gen: gen, IsLocal: v.IsOursOn(dst, scope)}
 	if c.IsLocal {
 		c.Hop = Hop{Out: v.Conf(LoIndex), Next: dst, MTU: v.Conf(LoIndex).MTU}
 		return true
 	}
-	c.Why = v.Route(table, dst, &c.Hop)
+	c.Why = v.Route(table, dst, scope, &c.Hop)
 	return true
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -26,10 +28,17 @@ type Iface struct {
 	ARP   *arp.Table[*pkt.Buf]
 	IGMP  *igmp.Host
 	Query *igmp.Router // while the interface is a multicast router's
+	V6    *V6          // nil while IPv6 is not spoken
 	Neigh table.Table[netip.Addr, Neighbor, *Neighbor]
 
 	Count []Stats // by shard
 	one   [1]Stats
+}
+
+// V6 is what the rooms of IPv6 keep for an interface. It is shard 0's.
+type V6 struct {
+	ND  *nd.Table[*pkt.Buf]
+	MLD mld.Host
 }
 
 // Init makes room for the counters of as many shards.
@@ -127,6 +136,7 @@ const (
 	Multicast
 	Promisc // somebody asked for every frame
 	NoARP
+	NoIPv6 // its link-local address turned out to be another's (RFC 4862 §5.4.5)
 )
 
 // Info is the configuration of an interface.
@@ -137,8 +147,10 @@ type Info struct {
 	FIB   int
 	MAC   wire.MAC
 	Flags Flags
-	Addrs []netip.Prefix // in the order they were added; not to be changed in place
-	Mute  bool           // IGMP reports nothing: to show that reports matter
+	Addrs ifaddr.List // in the order they were added; not to be changed in place
+	Mute  bool        // IGMP and MLD report nothing: to show that reports matter
+	MTU6  int         // of IPv6, as a router has said; 0: MTU
+	Hops  uint8       // hop limit of IPv6 packets, as a router has said; 0: the stack's
 }
 
 // Conf is the configuration of one interface, as the path sees it. It never
@@ -146,22 +158,33 @@ type Info struct {
 type Conf struct {
 	*Iface
 	Flags Flags
+	Mute  bool
+	Hops  uint8
 	FIB   uint32
 	MTU   int
+	MTU6  uint16
 	MAC   wire.MAC
 	Addrs ifaddr.List
 	Props link.Props
-	Mute  bool
 }
 
 // Info returns the configuration in the form in which it is asked for.
 func (c *Conf) Info() Info {
-	return Info{c.Name, c.Index, c.MTU, int(c.FIB), c.MAC, c.Flags, c.Addrs, c.Mute}
+	return Info{c.Name, c.Index, c.MTU, int(c.FIB), c.MAC, c.Flags, c.Addrs, c.Mute, int(c.MTU6), c.Hops}
 }
 
 // Set takes over what may change about an interface while it is there.
 func (c *Conf) Set(i *Info) {
 	c.MTU, c.FIB, c.MAC, c.Flags, c.Addrs, c.Mute = i.MTU, uint32(i.FIB), i.MAC, i.Flags, i.Addrs, i.Mute
+	c.MTU6, c.Hops = uint16(min(i.MTU6, 65535)), i.Hops
+}
+
+// PacketMTU returns the length of the longest packet of a family.
+func (c *Conf) PacketMTU(is6 bool) int {
+	if is6 && c.MTU6 != 0 && int(c.MTU6) < c.MTU {
+		return int(c.MTU6)
+	}
+	return c.MTU
 }
 
 // Up tells whether packets may pass.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vars"
 )
@@ -17,6 +18,7 @@ type View struct {
 	Local  ifaddr.Locals
 	Filter pfil.Filter
 	Divert pfil.Ports
+	Policy *addrsel.Policy // nil: RFC 6724's
 }
 
 // LoIndex is the index of lo0, which every stack has.
@@ -29,10 +31,20 @@ func (v *View) Tunables() *vars.Tunables { return v.Tun }
 // is no group.
 func (v *View) Hears(a netip.Addr) bool { return v.Local.Find(a) != nil }
 
-// IsOurs tells whether a is a unicast address of this stack.
+// IsOurs tells whether a is a unicast address of this stack; a link-local one,
+// whether one of its interfaces has it.
 func (v *View) IsOurs(a netip.Addr) bool {
 	l := v.Local.Find(a)
 	return l != nil && !l.Broadcast
+}
+
+// IsOursOn is IsOurs for an address as it is meant on the interface with index
+// scope, if that is not 0.
+func (v *View) IsOursOn(a netip.Addr, scope uint32) bool {
+	if scope != 0 && ifaddr.IsLinkLocal(a) {
+		return v.Local.FindOn(a, scope) != nil
+	}
+	return v.IsOurs(a)
 }
 
 // Conf returns the interface with the index, or nil.
@@ -98,4 +110,12 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf, local ifaddr.Locals
 		}
 	}
 	v.Local = local.Sort()
+}
+
+// Forwards tells whether the stack is a router for a family.
+func (v *View) Forwards(is6 bool) bool {
+	if is6 {
+		return v.Tun.IP6.Forwarding != 0
+	}
+	return v.Tun.IP.Forwarding != 0
 }

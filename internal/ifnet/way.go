@@ -15,10 +15,10 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 	if dst.IsMulticast() {
 		return v.wayMulticast(o, dst, h)
 	}
-	if dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	if dst.Is4() && dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return v.wayBroadcast(o, src, dst, h)
 	}
-	why := v.Route(o.FIB, dst, h)
+	why := v.Route(o.FIB, dst, o.OutIf, h)
 	if o.OutIf != 0 && (why != pkt.NoReason || h.Out.Index != o.OutIf) {
 		if e := v.wayBy(o.OutIf, dst, h); e != 0 {
 			return e
@@ -52,7 +52,7 @@ func (v *View) wayBy(index uint32, dst netip.Addr, h *Hop) syscall.Errno {
 	case !c.Up():
 		return syscall.ENETDOWN
 	}
-	*h = Hop{Out: c, Next: dst, MTU: c.MTU}
+	*h = Hop{Out: c, Next: dst, MTU: c.PacketMTU(dst.Is6())}
 	return 0
 }
 
@@ -70,7 +70,7 @@ func (v *View) wayBroadcast(o *socket.Options, src, dst netip.Addr, h *Hop) sysc
 		*h = Hop{Out: v.Conf(l.Index), Next: dst}
 	} else {
 		for _, c := range v.Ifs {
-			if c != nil && c.Up() && c.Flags&Broadcast != 0 && len(c.Addrs) > 0 {
+			if c != nil && c.Up() && c.Flags&Broadcast != 0 && c.Addrs.Has(false) {
 				*h = Hop{Out: c, Next: dst}
 				break
 			}
@@ -89,25 +89,44 @@ func (v *View) wayBroadcast(o *socket.Options, src, dst netip.Addr, h *Hop) sysc
 // wayMulticast finds the interface for a multicast packet: the one the socket
 // or the sender named, else that of the route, which never has a gateway.
 func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.Errno {
-	if o.McastIf == 0 {
-		if why := v.Route(o.FIB, dst, h); why != pkt.NoReason {
+	index := o.McastIf
+	if dst.Is6() && o.OutIf != 0 {
+		index = o.OutIf // RFC 3542 §6.2: what one packet says comes first
+	}
+	if index == 0 {
+		if why := v.routeGroup(o.FIB, dst, h); why != pkt.NoReason {
 			return RouteErrno(why)
 		}
 	} else {
-		c := v.Conf(o.McastIf)
+		c := v.Conf(index)
 		if c == nil {
 			return syscall.EADDRNOTAVAIL
 		}
 		if !c.Up() {
 			return syscall.ENETDOWN
 		}
-		*h = Hop{Out: c, MTU: c.MTU}
+		*h = Hop{Out: c, MTU: c.PacketMTU(dst.Is6())}
 	}
 	h.Next, h.Neighbor, h.Gateway = dst, nil, false
 	if h.Out.Flags&Multicast == 0 {
 		return syscall.ENETUNREACH
 	}
 	return 0
+}
+
+// routeGroup finds the link of a group by its route. Groups of IPv6 that are no
+// wider than a link have none: they are on the first that there is.
+func (v *View) routeGroup(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
+	why := v.Route(table, dst, 0, h)
+	if why == pkt.NoReason || dst.Is4() {
+		return why
+	}
+	c := v.firstMulticast(true)
+	if c == nil {
+		return why
+	}
+	*h = Hop{Out: c, MTU: c.PacketMTU(true)}
+	return pkt.NoReason
 }
 
 // MemberIf chooses the interface of a join in a table: the one with the index,
@@ -118,8 +137,8 @@ func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.
 	switch {
 	case index != 0:
 		h.Out = v.Conf(index)
-	case v.Route(table, group, &h) != pkt.NoReason:
-		h.Out = v.firstMulticast()
+	case v.Route(table, group, 0, &h) != pkt.NoReason:
+		h.Out = v.firstMulticast(group.Is6())
 	}
 	if h.Out == nil || h.Out.Flags&Multicast == 0 {
 		return 0, syscall.EADDRNOTAVAIL
@@ -127,11 +146,11 @@ func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.
 	return h.Out.Index, 0
 }
 
-// firstMulticast returns the first multicast interface with an address that is
-// not the loopback interface, or nil.
-func (v *View) firstMulticast() *Conf {
+// firstMulticast returns the first multicast interface with an address of the
+// family that is not the loopback interface, or nil.
+func (v *View) firstMulticast(is6 bool) *Conf {
 	for _, c := range v.Ifs {
-		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && len(c.Addrs) > 0 {
+		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && c.Addrs.Has(is6) {
 			return c
 		}
 	}
@@ -144,7 +163,7 @@ func (v *View) firstMulticast() *Conf {
 // what else sendto(2) does.
 func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, syscall.Errno) {
 	chosen := from.IsValid() && !from.IsUnspecified()
-	if v.IsOurs(dst) {
+	if v.IsOursOn(dst, o.OutIf) {
 		if chosen {
 			return from, 0
 		}
@@ -163,7 +182,7 @@ func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, sy
 	if chosen {
 		return from, 0
 	}
-	src := h.Source()
+	src := v.Source(&h, dst)
 	if !src.IsValid() {
 		return src, syscall.EADDRNOTAVAIL
 	}

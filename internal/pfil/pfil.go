@@ -19,7 +19,7 @@ type Filter interface {
 
 // Packet is what a Filter sees. It must not be kept.
 type Packet struct {
-	IP      wire.IPv4 // read only
+	IP      wire.Packet // read only
 	In, Out string    // interface names; Out is empty on the way in
 	FIB     uint32
 	Rule    uint16 // continue after this rule; 0 means from the start

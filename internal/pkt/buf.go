@@ -59,7 +59,8 @@ type Meta struct {
 	Rule    uint16     // resume filtering after this rule
 	Depth   uint8      // tunnels entered so far
 	Way     Way
-	Shard   uint8 // which handed it over, for WayResolve
+	Shard   uint8  // which handed it over, for WayResolve
+	Upper   uint16 // of a fragment that waits: length of the headers before what is in pieces
 }
 
 // Way says at which point of a stack a queued packet enters.

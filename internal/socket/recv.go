@@ -39,7 +39,7 @@ func (s *Datagram) ReadMsg(bufs [][]byte, info *Recv, how ReadFlags) (int, error
 	if err != nil {
 		return 0, err
 	}
-	if how&ReadPayload != 0 && s.Raw {
+	if how&ReadPayload != 0 && s.Raw && it.Off == it.IP { // a packet of IPv4, with its header
 		hl := uint32(wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len)).HeaderLen())
 		it.Off, it.N = it.Off+hl, it.N-hl
 	}
@@ -67,12 +67,18 @@ func (s *Datagram) ReadFrom(to []byte, info *Recv, wait bool) (int, error) {
 
 // describe says what is known of a packet of which n bytes were read.
 func (s *Datagram) describe(it *sockbuf.Item, n int, info *Recv) {
-	ip := wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len))
-	*info = Recv{To: ip.Dst(), IfIndex: it.IfIndex, TTL: ip.TTL(), TOS: ip.TOS(), Truncated: n < int(it.N)}
+	*info = Recv{IfIndex: it.IfIndex, Truncated: n < int(it.N)}
+	var src netip.Addr
+	if ip := wire.IPv4(it.Buf.Slice(int(it.IP), wire.IPv4Len)); ip[0]>>4 == 4 {
+		src, info.To, info.TTL, info.TOS = ip.Src(), ip.Dst(), ip.TTL(), ip.TOS()
+	} else {
+		ip := wire.IPv6(it.Buf.Slice(int(it.IP), wire.IPv6Len))
+		src, info.To, info.TTL, info.TOS = ip.Src(), ip.Dst(), ip.HopLimit(), ip.TrafficClass()
+	}
 	var port uint16
 	if !s.Raw {
 		u := it.Buf.Slice(int(it.Off)-wire.UDPLen, wire.UDPLen)
 		port = wire.UDP(u).SrcPort()
 	}
-	info.From = netip.AddrPortFrom(ip.Src(), port)
+	info.From = netip.AddrPortFrom(src, port)
 }

@@ -14,12 +14,14 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Tunables is the V_ page: every tunable of a stack, each declared by its room.
 // A page is immutable once a stack uses it: changing a value makes a new page.
 type Tunables struct {
 	IP  IPTunables
+	IP6 IP6Tunables
 	UDP UDPTunables
 	ARP arp.Tunables
 
@@ -47,6 +49,24 @@ type IPTunables struct {
 	PortLast       int32 `sysctl:"net.inet.ip.portrange.last,min=1,max=65535" desc:"last ephemeral port"`
 }
 
+// IP6Tunables is what the network layer itself may be told of IPv6.
+type IP6Tunables struct {
+	Forwarding  int32 `sysctl:"net.inet6.ip6.forwarding,min=0,max=1" desc:"forward packets between interfaces"`
+	HopLimit    int32 `sysctl:"net.inet6.ip6.hlim,min=1,max=255" desc:"hop limit of packets sent, where no router says another"`
+	SourceCheck int32 `sysctl:"net.inet6.ip6.source_address_validation,min=0,max=1" desc:"drop packets from our own addresses that come from outside"`
+	Redirect    int32 `sysctl:"net.inet6.ip6.redirect,min=0,max=1" desc:"tell senders of a better next hop"`
+	FlowLabel   int32 `sysctl:"net.inet6.ip6.auto_flowlabel,min=0,max=1" desc:"label the packets of each flow"`
+	MaxHeaders  int32 `sysctl:"net.inet6.ip6.hdrnestlimit,min=0,max=255" desc:"extension headers of a packet; 0 for no limit"`
+	MaxOptions  int32 `sysctl:"net.inet6.ip6.optlimit,min=0,max=255" desc:"options of an extension header, padding not counted; 0 for no limit"`
+	MaxPadding  int32 `sysctl:"net.inet6.ip6.padlimit,min=0,max=255" desc:"bytes of padding in a row; 0 for no limit"`
+	PreferTemp  int32 `sysctl:"net.inet6.ip6.prefer_tempaddr,min=0,max=1" desc:"send from temporary addresses rather than from public ones"`
+}
+
+// Limits returns what the extension headers of a packet may be.
+func (t *IP6Tunables) Limits() wire.ExtLimits {
+	return wire.ExtLimits{Headers: int(t.MaxHeaders), Options: int(t.MaxOptions), Padding: int(t.MaxPadding)}
+}
+
 // UDPTunables is what UDP may be told.
 type UDPTunables struct {
 	Blackhole int32 `sysctl:"net.inet.udp.blackhole,min=0,max=1" desc:"send no port unreachable"`
@@ -68,6 +88,8 @@ func Defaults() Tunables {
 		IP: IPTunables{
 			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
+		// RFC 8504 §5.3: 8 options and 7 bytes of padding in a row are plenty.
+		IP6: IP6Tunables{HopLimit: 64, SourceCheck: 1, Redirect: 1, FlowLabel: 1, MaxHeaders: 15, MaxOptions: 8, MaxPadding: 7},
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
@@ -84,6 +106,18 @@ type Hot struct {
 	UDPIn        uint64 `stat:"udp.received"`
 	UDPDelivered uint64 `stat:"udp.delivered"`
 	UDPOut       uint64 `stat:"udp.sent"`
+}
+
+// IP6 is the counters of IPv6's own.
+type IP6 struct {
+	InReceives  uint64 `stat:"ip6.received"`
+	InDelivers  uint64 `stat:"ip6.delivered"`
+	Forwarded   uint64 `stat:"ip6.forwarded"`
+	OutRequests uint64 `stat:"ip6.sent"`
+	Fragmented  uint64 `stat:"ip6.fragmented"` // packets cut into fragments
+	FragsSent   uint64 `stat:"ip6.fragssent"`  // fragments made
+	BadExt      uint64 `stat:"ip6.badext"`     // extension headers that were refused
+	Redirects   uint64 `stat:"ip6.redirects"`  // senders told of a better next hop
 }
 
 // Cold is the counters of what happens now and then.

@@ -53,7 +53,7 @@ func (s *Sock) SendBy(v *ifnet.View, data []byte, to netip.AddrPort) syscall.Err
 	copy(b.Extend(wire.UDPLen + len(data))[wire.UDPLen:], data)
 	wire.PutUDP(b.Bytes(), s.LocalAddr().Port(), to.Port(), len(data))
 	b.Sum = pkt.SumPartial
-	return s.Output(r, v, b, &wire.IPv4Header{TTL: 64, Proto: s.Protocol, Src: s.LocalAddr().Addr(), Dst: to.Addr()}, s.Opts.Load())
+	return s.Output(r, v, b, &wire.IPHeader{TTL: 64, Proto: s.Protocol, Src: s.LocalAddr().Addr(), Dst: to.Addr()}, s.Opts.Load())
 }
 
 // Requeue puts n copies of a packet into the stack's own queue, as one batch.

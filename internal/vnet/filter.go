@@ -10,7 +10,7 @@ import (
 )
 
 // judge asks the filter.
-func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifnet.Conf) pfil.Verdict {
+func (sh *shard) judge(p *pass, ip wire.Packet, out *ifnet.Conf) pfil.Verdict {
 	if sh.asked == nil {
 		sh.asked = new(pfil.Packet)
 	}
@@ -24,23 +24,23 @@ func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifnet.Conf) pfil.Verdict {
 	}
 	p.m.Rule = 0
 	v := p.v.Filter.Filter(f)
-	f.IP = nil
+	f.IP = wire.Packet{}
 	return v
 }
 
 // filterIn takes a packet that came in. It returns it if it is to go on.
-func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv4) {
+func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.Packet) (*pkt.Buf, wire.Packet) {
 	v := sh.judge(p, ip, nil)
 	switch v.Action {
 	case pfil.Drop:
 		sh.drop(p, b, pkt.Filtered)
-		return nil, nil
+		return nil, ip
 	case pfil.Deliver:
 		sh.deliver(p, b, ip, destUnicast)
-		return nil, nil
+		return nil, ip
 	case pfil.Divert:
 		sh.toDivert(p, b, ip, &v, false)
-		return nil, nil
+		return nil, ip
 	case pfil.Tee:
 		sh.tee(p, b, ip, &v, false)
 	case pfil.Reroute:
@@ -56,19 +56,19 @@ func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv
 // filterOut takes a packet on its way to h and returns it if it is to go on,
 // with h changed if it now goes elsewhere: looked up once more, not filtered
 // again.
-func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) (*pkt.Buf, wire.IPv4, syscall.Errno) {
+func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) (*pkt.Buf, wire.Packet, syscall.Errno) {
 	v := sh.judge(p, ip, h.Out)
 	next := ip.Dst()
 	switch v.Action {
 	case pfil.Drop:
 		sh.drop(p, b, pkt.Filtered)
-		return nil, nil, syscall.EACCES
+		return nil, ip, syscall.EACCES
 	case pfil.Deliver:
 		sh.claim(p, b, h)
-		return nil, nil, 0
+		return nil, ip, 0
 	case pfil.Divert:
 		sh.toDivert(p, b, ip, &v, true)
-		return nil, nil, 0
+		return nil, ip, 0
 	case pfil.Tee:
 		sh.tee(p, b, ip, &v, true)
 		return b, ip, 0
@@ -85,11 +85,11 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) (*pk
 	}
 	if p.v.IsOurs(next) {
 		sh.claim(p, b, h)
-		return nil, nil, 0
+		return nil, ip, 0
 	}
-	if why := p.v.Route(p.m.FIB, next, h); why != pkt.NoReason {
+	if why := p.v.Route(p.m.FIB, next, h.Out.Index, h); why != pkt.NoReason {
 		sh.drop(p, b, why)
-		return nil, nil, ifnet.RouteErrno(why)
+		return nil, ip, ifnet.RouteErrno(why)
 	}
 	return b, ip, 0
 }
@@ -108,7 +108,7 @@ func (st *Stack) fibOr0(f uint32) uint32 {
 }
 
 // toDivert takes a packet for a divert socket.
-func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, outgoing bool) {
+func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgoing bool) {
 	to := p.v.Divert.Find(v.Port)
 	if to == nil {
 		sh.drop(p, b, pkt.NoDivert)
@@ -119,7 +119,7 @@ func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, ou
 	}
 	if b.Sum == pkt.SumPartial && !ip.IsFragment() {
 		b = p.r.Cache.UnshareHeader(b)
-		sumIPv4(wire.IPv4(b.Bytes()))
+		wire.CompletePacket(ip.In(b.Bytes()))
 		b.Sum = pkt.SumValid
 	}
 	sh.rare().Diverted++
@@ -131,18 +131,18 @@ func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, ou
 }
 
 // tee gives a copy to a divert socket. It borrows b.
-func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, outgoing bool) {
+func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgoing bool) {
 	c := p.r.Cache.Clone(b)
-	sh.toDivert(p, c, wire.IPv4(c.Slice(b.Offset(ip), len(ip))), v, outgoing)
+	sh.toDivert(p, c, ip.In(c.Slice(b.Offset(ip.Bytes()), ip.Len())), v, outgoing)
 }
 
-// Reinject puts an IPv4 packet back where a divert socket took it from: the
+// Reinject puts an IP packet back where a divert socket took it from: the
 // filter goes on after rule m.Rule. It returns EINVAL for bytes that are no
 // packet, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
 // the stack's queue is full.
 func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
-	ip, f := wire.ParseIPv4(data)
-	if f != wire.OK || len(ip) > 65535 {
+	ip, f := wire.ParseIP(data)
+	if f != wire.OK {
 		return syscall.EINVAL
 	}
 	meta := pkt.Meta{FIB: m.FIB, Rule: m.Rule, Way: pkt.WayOutIP}
@@ -155,10 +155,10 @@ func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
 	}
 	r := st.world.sched.Get()
 	defer r.Done()
-	b := r.Cache.Get(len(ip))
-	copy(b.Extend(len(ip)), ip)
+	b := r.Cache.Get(ip.Len())
+	copy(b.Extend(ip.Len()), ip.Bytes())
 	b.Meta = meta
-	if m.Outgoing {
+	if m.Outgoing && !ip.Is6() {
 		wire.IPv4(b.Bytes()).SetChecksum()
 	}
 	if !st.shardAt(0).Queue.Put(r, b) {
@@ -170,7 +170,7 @@ func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
 
 // outAgain takes a packet that was on its way out and comes back to be routed.
 func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
-	ip, f := wire.ParseIPv4(b.Bytes())
+	ip, f := wire.ParseIP(b.Bytes())
 	if f != wire.OK {
 		sh.drop(p, b, pkt.BadHeader)
 		return
@@ -180,7 +180,7 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 		return
 	}
 	var h ifnet.Hop
-	if why := p.v.Route(p.m.FIB, ip.Dst(), &h); why != pkt.NoReason {
+	if why := p.v.Route(p.m.FIB, ip.Dst(), 0, &h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}

@@ -1,19 +1,21 @@
 package vnet
 
 import (
+	"net/netip"
+
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // forward takes a packet for somebody else (RFC 1812 §5.2).
-func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
-	if p.v.Tun.IP.Forwarding == 0 || p.l2 == toMany || p.in == nil {
+func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
+	if !p.v.Forwards(ip.Is6()) || p.l2 == toMany || p.in == nil {
 		sh.drop(p, b, pkt.NotForwarding)
 		return
 	}
-	if !routable(ip.Dst4()) || !routable(ip.Src4()) {
-		sh.drop(p, b, pkt.BadDest)
+	if !routable(ip.Dst()) || !routable(ip.Src()) {
+		sh.errScope(p, b, ip)
 		return
 	}
 	if ip.TTL() <= 1 {
@@ -30,29 +32,43 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	if rt, ok := sh.ahead.route(p, next); ok {
 		why = h.Follow(p.v, rt, next)
 	} else {
-		why = p.v.Route(p.m.FIB, next, &h)
+		why = p.v.Route(p.m.FIB, next, p.in.Index, &h)
 	}
 	if why != pkt.NoReason {
 		sh.errNoRoute(p, b, ip, why)
 		return
 	}
+	if ip.Is6() && h.Out.Iface == p.in.Iface {
+		sh.redirect(p, ip, &h)
+	}
 	b, ip = sh.own(p, b, ip)
 	ip.DecTTL()
-	sh.hot.Forwarded++
+	if ip.Is6() {
+		sh.six().Forwarded++
+	} else {
+		sh.hot.Forwarded++
+	}
 	h.Transit = true
 	sh.send(p, b, ip, &h)
 }
 
 // routable tells whether an address may be in a forwarded packet: the
-// link-local and the reserved ones may not (RFC 3927 §2.7, RFC 1812 §5.3.7).
-func routable(a [4]byte) bool { return a[0] < 240 && (a[0] != 169 || a[1] != 254) }
+// link-local and the reserved ones may not (RFC 3927 §2.7, RFC 1812 §5.3.7,
+// RFC 4291 §2.5.2, §2.5.6).
+func routable(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()
+		return b[0] < 240 && (b[0] != 169 || b[1] != 254)
+	}
+	return !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsMulticast()
+}
 
 // own makes a packet that begins with its network header out of a frame, for
 // the path out to write to: unshared, and without the link header.
-func (sh *shard) own(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv4) {
-	at, n := b.Offset(ip), len(ip)
+func (sh *shard) own(p *pass, b *pkt.Buf, ip wire.Packet) (*pkt.Buf, wire.Packet) {
+	at, n := b.Offset(ip.Bytes()), ip.Len()
 	b = p.r.Cache.UnshareHeader(b)
 	b.Pull(at - b.Head())
 	b.Trim(n)
-	return b, wire.IPv4(b.Bytes())
+	return b, ip.In(b.Bytes())
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
@@ -11,7 +12,7 @@ import (
 )
 
 // inICMP takes a control message.
-func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	m, f := wire.ParseICMP4(ip.Payload())
 	if f != wire.OK {
 		sh.drop(p, b, pkt.BadTransport)
@@ -43,116 +44,184 @@ func (sh *shard) fromMany(p *pass, src netip.Addr) bool {
 	return l != nil && l.Broadcast
 }
 
+// inICMP6 takes a control message of IPv6: one for the neighbours of an
+// interface, for its groups, or for all.
+func (sh *shard) inICMP6(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
+	m, f := wire.ParseICMP6(ip.Payload())
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadTransport)
+		return
+	}
+	switch m.Type() {
+	case wire.ICMP6RouterSolicit, wire.ICMP6RouterAdvert, wire.ICMP6NeighborSolicit, wire.ICMP6NeighborAdvert, wire.ICMP6Redirect:
+		sh.inND(p, b, ip, to, m)
+		return
+	case wire.ICMP6MLDQuery, wire.ICMP6MLDv1Report, wire.ICMP6MLDDone, wire.ICMP6MLDv2Report:
+		sh.inMLD(p, b, ip, to)
+		return
+	}
+	a := sh.icmp6Room(p).Input(p.r.Now(), &icmp.Received6{Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown})
+	if a.Raw {
+		sh.inRaw(p, b, ip, to)
+	}
+	switch {
+	case a.Action == icmp.Reply:
+		sh.replyICMP(p, b, ip, to, &a)
+		return
+	case a.Action == icmp.Tell:
+		sh.tell(p, &a.Report)
+	case a.Drop != icmp.NotDropped:
+		sh.drop(p, b, pkt.Refused)
+		return
+	}
+	p.r.Cache.Free(b)
+}
+
 // replyICMP turns a request into its reply and sends it by the table the
 // request came by (behaviour 4.3, rule 5).
-func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *icmp.Answer) {
+func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind, a *icmp.Answer) {
 	src, dst, tos := ip.Dst(), ip.Src(), ip.TOS()
 	if to != destUnicast {
 		src = netip.Addr{}
 	}
-	hl := ip.HeaderLen()
-	b, _ = sh.own(p, b, ip)
-	b.Pull(hl)
-	day := sh.st.world.Clock().Wall(p.r.Now()).UTC()
-	a.Put(wire.ICMP4(b.Bytes()), uint32(day.Sub(day.Truncate(24*time.Hour)).Milliseconds()))
+	b, ip = sh.own(p, b, ip)
+	b.Pull(ip.HeaderLen())
+	if ip.Is6() {
+		a.Put6(wire.ICMP6(b.Bytes()))
+	} else {
+		day := sh.st.world.Clock().Wall(p.r.Now()).UTC()
+		a.Put(wire.ICMP4(b.Bytes()), uint32(day.Sub(day.Truncate(24*time.Hour)).Milliseconds()))
+	}
 	b.Sum = pkt.SumValid
 	sh.sendICMP(p, b, src, dst, tos)
 }
 
-// sendICMP takes a complete message and sends it. An invalid src leaves the
-// choice to the route.
+// sendICMP takes a message, of ICMPv6 one without a checksum or with that of its
+// addresses, and sends it. An invalid src leaves the choice to the route.
 func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
 	var h ifnet.Hop
-	local := p.v.IsOurs(dst)
+	local := p.v.IsOursOn(dst, p.scope())
 	if !local {
-		if why := p.v.Route(p.m.FIB, dst, &h); why != pkt.NoReason {
+		if why := p.v.Route(p.m.FIB, dst, p.scope(), &h); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
 	}
-	if !src.IsValid() || !p.v.IsOurs(src) {
+	if l := p.v.Local.FindOn(src, p.scope()); l == nil || l.Broadcast || l.Flags&ifaddr.Anycast != 0 {
 		if src = dst; !local {
-			src = h.Source()
+			src = p.v.Source(&h, dst)
 		}
 	}
 	if !src.IsValid() {
 		sh.drop(p, b, pkt.NoRoute)
 		return
 	}
-	hd := wire.IPv4Header{TOS: tos, TTL: uint8(p.v.Tun.IP.TTL), Proto: wire.ProtoICMP, Src: src, Dst: dst}
-	sh.outIPv4(p, b, &hd, &h, local, false)
+	hd := wire.IPHeader{TOS: tos, TTL: p.v.TTL(&h, dst), Proto: wire.ProtoICMP, Src: src, Dst: dst}
+	if dst.Is6() {
+		hd.Proto = wire.ProtoICMPv6
+		wire.ICMP6(b.Bytes()).SetChecksum(src, dst)
+	}
+	sh.outIP(p, b, &hd, &h, local, false)
 }
 
 // refuse takes a packet that is lost and tells its sender why, unless it must
 // not be told.
-func (sh *shard) refuse(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason, kind icmp.Kind, mtu int) {
+func (sh *shard) refuse(p *pass, b *pkt.Buf, why pkt.Reason, c *icmp.Cause) {
 	if b.Sum == pkt.SumPartial && !b.Shared() {
-		sumIPv4(ip) // the quote must be what a wire would have carried
+		wire.CompletePacket(c.Packet) // the quote must be what a wire would have carried
 	}
-	sh.complain(p, ip, kind, mtu)
+	sh.complain(p, c)
 	sh.drop(p, b, why)
 }
 
 // complain tells the sender of a packet that came here what is wrong with it,
 // unless it must not be told.
-func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
+func (sh *shard) complain(p *pass, c *icmp.Cause) {
 	if p.in == nil {
 		return
 	}
-	room := sh.icmpRoom(p)
-	c := icmp.Cause{Kind: kind, Packet: ip, ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
-	n, suppressed := room.Error(p.r.Now(), &c)
+	from, src := c.Packet.Src(), c.Packet.Dst()
+	c.ToMany = p.l2 == toMany
+	var n int
+	var suppressed icmp.Suppressed
+	tos := uint8(icmp.ErrorTOS)
+	if c.Packet.Is6() {
+		tos = 0
+		n, suppressed = sh.icmp6Room(p).Error(p.r.Now(), c)
+	} else {
+		c.FromMany = sh.fromMany(p, from)
+		n, suppressed = sh.icmpRoom(p).Error(p.r.Now(), c)
+		if p.v.Tun.ICMP.ReplyFromInterface != 0 {
+			src = p.in.Addrs.First()
+		}
+	}
 	if suppressed != icmp.NotSuppressed {
 		return
 	}
 	e := p.r.Cache.Get(n)
 	c.Put(e.Extend(n))
 	e.Sum = pkt.SumValid
-	src := ip.Dst()
-	if p.v.Tun.ICMP.ReplyFromInterface != 0 {
-		src = p.in.Addrs.First()
-	}
-	sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
+	sh.sendICMP(p, e, src, from, tos)
 }
 
 // errNoRoute takes a packet that cannot be forwarded.
-func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.IPv4, why pkt.Reason) {
-	if why == pkt.Blackhole {
+func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.Packet, why pkt.Reason) {
+	c := icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip}
+	switch {
+	case why == pkt.Blackhole:
 		sh.drop(p, b, why)
 		return
+	case ip.Is6() && why == pkt.NetRejected:
+		c.Kind = icmp.RejectRoute
+	case ip.Is6():
+		c.Kind = icmp.NoRoute // RFC 4443 §3.1, code 0
 	}
-	sh.refuse(p, b, ip, why, icmp.HostUnreachable, 0)
+	sh.refuse(p, b, why, &c)
+}
+
+// errScope takes a packet one of whose addresses does not reach beyond its link.
+func (sh *shard) errScope(p *pass, b *pkt.Buf, ip wire.Packet) {
+	if ip.Is6() && ifaddr.IsLinkLocal(ip.Src()) && routable(ip.Dst()) { // RFC 4443 §3.1, code 2
+		sh.refuse(p, b, pkt.BadSource, &icmp.Cause{Kind: icmp.BeyondScope, Packet: ip})
+		return
+	}
+	sh.drop(p, b, pkt.BadDest)
 }
 
 // errTTL takes a packet whose TTL ran out.
-func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) {
-	sh.refuse(p, b, ip, pkt.TTLExceeded, icmp.TTLExceeded, 0)
+func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.Packet) {
+	sh.refuse(p, b, pkt.TTLExceeded, &icmp.Cause{Kind: icmp.TTLExceeded, Packet: ip})
 }
 
-// errNeedFrag takes a packet that must not be cut (RFC 1191 §4).
-func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) {
+// errNeedFrag takes a packet that must not be cut (RFC 1191 §4, RFC 8201 §3).
+func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) {
 	if h.Transit {
 		ip.UndoTTL()
 	}
-	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, h.MTU)
+	sh.refuse(p, b, pkt.NeedFrag, &icmp.Cause{Kind: icmp.PacketTooBig, Packet: ip, MTU: h.MTU})
 }
 
 // errNoPort takes a datagram nobody listens for.
-func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.IPv4) {
+func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.Packet) {
 	if p.v.Tun.UDP.Blackhole != 0 {
 		sh.drop(p, b, pkt.NoPort)
 		return
 	}
-	sh.refuse(p, b, ip, pkt.NoPort, icmp.PortUnreachable, 0)
+	sh.refuse(p, b, pkt.NoPort, &icmp.Cause{Kind: icmp.PortUnreachable, Packet: ip})
 }
 
 // inOther takes a packet of a protocol that is not the stack's own.
-func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.IPv4, taken bool) {
+func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.Packet, taken bool) {
 	if sh.inModule(p, ip) || taken {
 		p.r.Cache.Free(b)
 		return
 	}
-	sh.refuse(p, b, ip, pkt.NoProtocol, icmp.ProtoUnreachable, 0)
+	c := icmp.Cause{Kind: icmp.ProtoUnreachable, Packet: ip}
+	if ip.Is6() { // RFC 4443 §3.4: what named it
+		x := ip.V6().Walk(&wire.ExtLimits{}, wire.WalkDest)
+		c.Pointer = uint32(x.NextOff)
+	}
+	sh.refuse(p, b, pkt.NoProtocol, &c)
 }
 
 // tell passes an error about a packet of ours to the socket that sent it: a

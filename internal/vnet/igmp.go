@@ -33,7 +33,7 @@ func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mca
 
 // inIGMP takes a message of the Internet Group Management Protocol. All of
 // them come to shard 0.
-func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	if p.in == nil || p.in.Port == nil {
 		sh.drop(p, b, pkt.BadDest)
 		return
@@ -164,7 +164,7 @@ func (sh *shard) sendIGMP(p *pass, c *ifnet.Conf, b *pkt.Buf, o *igmp.Out) {
 		sh.drop(p, b, pkt.InterfaceDown)
 		return
 	}
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.Addrs.First(), Dst: o.Dst}
+	hd := wire.IPHeader{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.Addrs.First(), Dst: o.Dst}
 	if !hd.Src.IsValid() {
 		hd.Src = netip.IPv4Unspecified()
 	}

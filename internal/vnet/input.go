@@ -38,10 +38,21 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 	switch e.Type() {
 	case wire.EtherTypeIPv4:
 		sh.inIPv4(p, b, e.Payload())
+	case wire.EtherTypeIPv6:
+		sh.inIPv6(p, b, e.Payload())
 	case wire.EtherTypeARP:
 		sh.inARP(p, b, e.Payload())
 	default:
 		sh.inUnknown(p, b, e)
+	}
+}
+
+// inIP takes a packet that is as if received.
+func (sh *shard) inIP(p *pass, b *pkt.Buf) {
+	if raw := b.Bytes(); len(raw) > 0 && raw[0]>>4 == 6 {
+		sh.inIPv6(p, b, raw)
+	} else {
+		sh.inIPv4(p, b, raw)
 	}
 }
 
@@ -50,26 +61,27 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 // forward.
 func (sh *shard) inIPv4(p *pass, b *pkt.Buf, raw []byte) {
 	sh.hot.InReceives++
-	ip, f := wire.ParseIPv4(raw)
+	ip4, f := wire.ParseIPv4(raw)
 	if f != wire.OK {
 		sh.drop(p, b, pkt.BadHeader)
 		return
 	}
-	if b.Sum == pkt.SumUnknown && !ip.ChecksumOK() {
+	if b.Sum == pkt.SumUnknown && !ip4.ChecksumOK() {
 		sh.drop(p, b, pkt.BadChecksum)
 		return
 	}
-	if why := sh.sane(p, ip); why != pkt.NoReason {
+	if why := sh.sane(p, ip4); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}
+	ip := wire.Packet4(ip4)
 	if p.v.Filter != nil {
 		if b, ip = sh.filterIn(p, b, ip); b == nil {
 			return
 		}
 	}
-	if len(ip.Options()) > 0 {
-		if why := sh.inOptions(p, ip); why != pkt.NoReason {
+	if ip.HeaderLen() > wire.IPv4Len {
+		if why := sh.inOptions(p, ip.V4()); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
@@ -114,8 +126,8 @@ func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
 }
 
 // dispatch decides whether a packet is ours.
-func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
-	dst := ip.Dst4()
+func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.Packet) {
+	dst := ip.V4().Dst4()
 	switch {
 	case p.m.NextHop.IsValid() && p.v.IsOurs(p.m.NextHop):
 		sh.deliver(p, b, ip, destUnicast)

@@ -12,7 +12,7 @@ import (
 
 // outMulticast sends a packet made here to a group, and loops a copy back
 // where the sender wants it.
-func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop, loop bool) syscall.Errno {
+func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop, loop bool) syscall.Errno {
 	lo := h.Out.Port == nil // where the looped copy is all there is
 	if loop && lo {
 		return sh.send(p, b, ip, h)
@@ -34,7 +34,7 @@ func (sh *shard) listens(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
 
 // inUDPMulticast gives a datagram to every member socket it suits: membership
 // on the arrival interface, port, binding, and source filter decide.
-func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
+func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP) {
 	cold := sh.rare()
 	cold.Broadcasts++
 	src, dst := ip.Src(), ip.Dst()

@@ -27,7 +27,7 @@ type Module struct {
 	EtherType uint16
 	InEther   func(st *Stack, ifIndex uint32, frame wire.Ether)
 	Proto     uint8
-	InIP      func(st *Stack, ifIndex uint32, packet wire.IPv4)
+	InIP      func(st *Stack, ifIndex uint32, packet wire.Packet)
 }
 
 // Modules is the modules loaded into a world. Package control loads them.
@@ -67,7 +67,7 @@ func (sh *shard) inUnknown(p *pass, b *pkt.Buf, e wire.Ether) {
 
 // inModule offers a packet to the modules and tells whether one wanted it. It
 // borrows b.
-func (sh *shard) inModule(p *pass, ip wire.IPv4) bool {
+func (sh *shard) inModule(p *pass, ip wire.Packet) bool {
 	for _, m := range sh.st.world.mods.All() {
 		if m.InIP != nil && m.Proto == ip.Proto() && sh.st.vars.Has(&m.Vars) {
 			var index uint32

@@ -17,7 +17,9 @@ func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 		t := new(arp.Table[*pkt.Buf])
 		t.Bind(&p.v.Tun.ARP, sh.arpStats())
 		for _, a := range c.Addrs {
-			t.AddAddress(p.r.Now(), a)
+			if a.Addr().Is4() {
+				t.AddAddress(p.r.Now(), a.Prefix)
+			}
 		}
 		t.SetLink(p.r.Now(), arpLink(c))
 		t.Settle()
@@ -38,7 +40,7 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, pkt.BadARP)
 		return
 	}
-	if len(p.in.Addrs) == 0 {
+	if !p.in.Addrs.Has(false) {
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
@@ -67,7 +69,7 @@ func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
 	f := arp.Frame{ARP: a}
 	sender := a.SenderIP()
 	var h ifnet.Hop
-	direct := p.v.Route(p.in.FIB, sender, &h) == pkt.NoReason && !h.Gateway && h.Out.Index == p.in.Index
+	direct := p.v.Route(p.in.FIB, sender, 0, &h) == pkt.NoReason && !h.Gateway && h.Out.Index == p.in.Index
 	f.OffLink = !direct && !p.in.Addrs.Covers(sender)
 	for _, o := range p.v.Ifs {
 		if o != nil && o.Index != p.in.Index && o.FIB == p.in.FIB { // other tables, other networks
@@ -77,7 +79,7 @@ func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
 	}
 	if p.v.Tun.ARP.ProxyAll != 0 {
 		f.ProxySender = direct
-		f.Proxy = p.v.Route(p.in.FIB, a.TargetIP(), &h) == pkt.NoReason && h.Out.Index != p.in.Index
+		f.Proxy = p.v.Route(p.in.FIB, a.TargetIP(), 0, &h) == pkt.NoReason && h.Out.Index != p.in.Index
 	}
 	return f
 }
@@ -91,6 +93,9 @@ func (sh *shard) sendARP(p *pass, out *ifnet.Conf, m *arp.Message) {
 
 // unresolved takes a packet whose next hop has no known hardware address.
 func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
+	if h.Next.Is6() {
+		return sh.unresolved6(p, b, h)
+	}
 	if h.IsBroadcast(p.v) {
 		sh.outEther(p, b, h.Out, wire.BroadcastMAC())
 		return 0
@@ -142,9 +147,9 @@ func (sh *shard) handOver(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 // packet is held all the same.
 func (sh *shard) hostDown(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 	if h.Transit {
-		ip := wire.IPv4(b.Bytes())
+		ip := wire.Packet4(wire.IPv4(b.Bytes()))
 		ip.UndoTTL()
-		sh.complain(p, ip, icmp.HostUnreachable, 0)
+		sh.complain(p, &icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip})
 		ip.DecTTL()
 	}
 }

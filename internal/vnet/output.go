@@ -8,16 +8,16 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// send takes a packet that begins with its IPv4 header, complete but for its
+// send takes a packet that begins with its IP header, complete but for its
 // way, and sends it to h: the tail of both the local and the forwarding path.
-func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) syscall.Errno {
+func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) syscall.Errno {
 	if p.v.Filter != nil {
 		var errno syscall.Errno
 		if b, ip, errno = sh.filterOut(p, b, ip, h); b == nil {
 			return errno
 		}
 	}
-	if len(ip) > h.MTU {
+	if ip.Len() > h.MTU {
 		if b.GSO == pkt.GSONone {
 			return sh.fragment(p, b, ip, h)
 		}
@@ -30,9 +30,9 @@ func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) syscall.E
 }
 
 // segmentLen returns how long the packets are that a super-segment stands for.
-func segmentLen(ip wire.IPv4, b *pkt.Buf) int {
+func segmentLen(ip wire.Packet, b *pkt.Buf) int {
 	n := ip.HeaderLen() + int(b.GSOSize)
-	if t, f := wire.ParseTCP(ip.Payload()); f == wire.OK && b.GSO == pkt.GSOTCP4 {
+	if t, f := wire.ParseTCP(ip.Payload()); f == wire.OK && b.GSO != pkt.GSOUDP {
 		n += t.HeaderLen()
 	}
 	return n
@@ -68,7 +68,11 @@ func (sh *shard) resolve(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 
 // outEther sends a packet to a hardware address.
 func (sh *shard) outEther(p *pass, b *pkt.Buf, out *ifnet.Conf, dst wire.MAC) {
-	wire.PutEther(b.Push(wire.EtherLen), dst, out.MAC, wire.EtherTypeIPv4)
+	typ := uint16(wire.EtherTypeIPv4)
+	if b.Bytes()[0]>>4 == 6 {
+		typ = wire.EtherTypeIPv6
+	}
+	wire.PutEther(b.Push(wire.EtherLen), dst, out.MAC, typ)
 	sh.tx(p, b, out)
 }
 
@@ -94,6 +98,3 @@ func completeSum(b *pkt.Buf) {
 		b.Sum = pkt.SumValid
 	}
 }
-
-// sumIPv4 fills in the transport checksum of a whole packet.
-func sumIPv4(ip wire.IPv4) { wire.CompleteIPv4(ip) }

@@ -7,7 +7,7 @@ import (
 
 // inRaw gives a packet to every raw socket it suits and tells whether there
 // was one. It borrows b.
-func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) bool {
+func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 	socks := sh.st.raws.All()
 	if len(socks) == 0 {
 		return false
@@ -23,15 +23,15 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) bool {
 		if b.Sum == pkt.SumPartial {
 			if full == nil {
 				full = p.r.Cache.Clone(b)
-				sumIPv4(wire.IPv4(full.Slice(b.Offset(ip), len(ip))))
+				wire.CompletePacket(ip.In(full.Slice(b.Offset(ip.Bytes()), ip.Len())))
 			}
-			src, data = full, wire.IPv4(full.Slice(b.Offset(ip), len(ip)))
+			src, data = full, ip.In(full.Slice(b.Offset(ip.Bytes()), ip.Len()))
 		}
-		var index uint32
-		if p.in != nil {
-			index = p.in.Index
+		read := data.Bytes()
+		if ip.Is6() {
+			read = data.Payload() // RFC 3542 §3: never the header
 		}
-		if s.enqueue(p, src, data, data, index) {
+		if s.enqueue(p, src, data, read) {
 			sh.rare().RawDelivered++
 		} else {
 			sh.rare().SocketFull++
@@ -45,25 +45,25 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) bool {
 }
 
 // suitsRaw tells whether a raw socket gets a packet (behaviour 6.7): by
-// protocol and addresses, and multicast other than IGMP by its memberships, if
+// protocol and addresses, and multicast other than IGMP and ICMPv6 by its memberships, if
 // it has any.
-func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
+func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
 	if s.Protocol != 0 && s.Protocol != ip.Proto() {
 		return false
 	}
 	a, o := s.Addrs.Load(), s.Opts.Load()
-	if l := a.Local.Addr(); !l.IsUnspecified() && l != ip.Dst() {
+	if l := a.Local.Addr(); l.Is6() != ip.Is6() || !l.IsUnspecified() && l != ip.Dst() || s.Scope != 0 && s.Scope != p.inIndex() {
 		return false
 	}
 	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {
 		return false
 	}
-	if o.ICMPFilter && ip.Proto() == wire.ProtoICMP {
-		if m, f := wire.ParseICMP4(ip.Payload()); f != wire.OK || o.ICMPAllow[m.Type()/32]>>(m.Type()%32)&1 == 0 {
+	if o.ICMPFilter && (ip.Proto() == wire.ProtoICMP || ip.Proto() == wire.ProtoICMPv6) {
+		if m := ip.Payload(); len(m) == 0 || o.ICMPAllow[m[0]/32]>>(m[0]%32)&1 == 0 {
 			return false
 		}
 	}
-	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || !o.Mcast || p.in == nil {
+	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Mcast || p.in == nil {
 		return true
 	}
 	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.Index))

@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
@@ -9,17 +10,26 @@ import (
 
 // inFragment takes a fragment for this stack. Fragments are of no flow, so
 // they come to shard 0; the whole packet then goes to its flow's.
-func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.IPv4) {
+func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
 	room := sh.reassRoom(p)
 	b, ip = sh.own(p, b, ip)
 	if p.in != nil {
 		b.Meta = pkt.Meta{IfIndex: p.in.Index, IfGen: p.in.Gen, FIB: p.m.FIB}
 	}
-	f := reass.Fragment[*pkt.Buf]{
-		Key: reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: uint32(ip.ID()), Proto: ip.Proto()},
-		Off: ip.FragOffset(), Len: len(ip.Payload()), Hdr: ip.HeaderLen(),
-		Cost: b.Mem(), More: ip.MF(), ECN: ip.TOS() & 3, Packet: b,
+	f := reass.Fragment[*pkt.Buf]{Cost: b.Mem(), ECN: ip.TOS() & 3, Packet: b}
+	if ip.Is6() {
+		fh := wire.Fragment6(ip.Payload())
+		f.Key = reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: fh.ID()}
+		if ifaddr.IsLinkLocal(f.Key.Src) || ifaddr.IsLinkLocal(f.Key.Dst) {
+			f.Key.Scope = p.inIndex()
+		}
+		f.Off, f.Len, f.More, f.Hdr = fh.Offset(), len(fh.Payload()), fh.More(), ip.HeaderLen()-wire.IPv6Len
+	} else {
+		ip4 := ip.V4()
+		f.Key = reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: uint32(ip4.ID()), Proto: ip.Proto()}
+		f.Off, f.Len, f.More, f.Hdr = ip4.FragOffset(), len(ip.Payload()), ip4.MF(), ip.HeaderLen()
 	}
+	b.Meta.Upper = uint16(ip.HeaderLen())
 	res := room.Input(p.r.Now(), &f, room.pieces)
 	switch res.Verdict {
 	case reass.Refused:
@@ -47,26 +57,32 @@ func reassReason(r reass.Reason) pkt.Reason {
 // FIB and the interface of the first fragment (behaviour 4.3, rule 9).
 func (sh *shard) join(p *pass, res *reass.Result[*pkt.Buf]) {
 	first := res.Pieces[0].Packet
-	ip := wire.IPv4(first.Bytes())
-	hd := ip.Header()
-	hd.MF, hd.FragOffset = false, 0
-	hd.TOS = hd.TOS&^3 | res.ECN
-	sum := pkt.SumUnknown
-	whole := p.r.Cache.Get(hd.Len() + res.Len)
-	at := wire.PutIPv4(whole.Extend(hd.Len()+res.Len), &hd, res.Len)
-	for i := range res.Pieces {
-		f := res.Pieces[i].Packet
-		copy(whole.Bytes()[at+res.Pieces[i].Off:], wire.IPv4(f.Bytes()).Payload())
+	hl := int(first.Meta.Upper)
+	is6 := first.Bytes()[0]>>4 == 6
+	whole := p.r.Cache.Get(hl + res.Len)
+	out := whole.Extend(hl + res.Len)
+	if is6 {
+		wire.JoinFragment6(out, wire.IPv6(first.Bytes()), hl, res.ECN)
+	} else {
+		hd := wire.IPv4(first.Bytes()).Header()
+		hd.MF, hd.FragOffset = false, 0
+		hd.TOS = hd.TOS&^3 | res.ECN
+		wire.PutIPv4(out, &hd, res.Len)
 	}
 	m := first.Meta
 	if first.Sum != pkt.SumUnknown {
-		sum = pkt.SumValid
+		whole.Sum = pkt.SumValid
 	}
 	for i := range res.Pieces {
-		p.r.Cache.Free(res.Pieces[i].Packet)
+		f := res.Pieces[i].Packet
+		skip := int(f.Meta.Upper) // their own headers may differ (RFC 8200 §4.5)
+		if is6 {
+			skip += wire.FragmentLen
+		}
+		copy(out[hl+res.Pieces[i].Off:], f.Bytes()[skip:])
+		p.r.Cache.Free(f)
 		res.Pieces[i].Packet = nil
 	}
-	whole.Sum = sum
 	sh.requeue(p, whole, m, pkt.WayDeliver)
 }
 
@@ -78,8 +94,10 @@ func (sh *shard) pullReass(p *pass) {
 		b := o.Packet
 		if o.Kind == reass.TimeExceeded {
 			p.in, p.l2, p.m.FIB = p.v.Arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, b.Meta.FIB
-			sh.refuse(p, b, wire.IPv4(b.Bytes()), pkt.ReassTimeout, icmp.ReassemblyExceeded, 0)
-			continue
+			if ip, f := wire.ParseIP(b.Bytes()); f == wire.OK {
+				sh.refuse(p, b, pkt.ReassTimeout, &icmp.Cause{Kind: icmp.ReassemblyExceeded, Packet: ip})
+				continue
+			}
 		}
 		sh.drop(p, b, reassReason(o.Reason))
 	}

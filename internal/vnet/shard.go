@@ -142,7 +142,7 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 	case pkt.WayIn:
 		sh.inEther(p, b)
 	case pkt.WayInIP:
-		sh.inIPv4(p, b, b.Bytes())
+		sh.inIP(p, b)
 	case pkt.WayDeliver:
 		sh.deliverHere(p, b)
 	case pkt.WayOutIP:
@@ -160,14 +160,22 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	b.Meta = m
 	to := sh
 	if sh.st.more != nil {
-		to = sh.st.shardAt(int(wire.FlowHash4(b.Bytes())) % (1 + len(sh.st.more)))
+		to = sh.st.shardAt(int(wire.FlowHashIP(b.Bytes())) % (1 + len(sh.st.more)))
 	}
 	if !to.Queue.Put(p.r, b) {
 		sh.drop(p, b, pkt.QueueFull)
 	}
 }
 
-// counters returns the block of rare counters.
+// six returns the counters of IPv6.
+func (sh *shard) six() *vars.IP6 {
+	if sh.rooms.ip6 == nil {
+		sh.rooms.ip6 = new(vars.IP6)
+	}
+	return sh.rooms.ip6
+}
+
+// rare returns the block of rare counters.
 func (sh *shard) rare() *vars.Cold {
 	if sh.cold == nil {
 		sh.cold = new(vars.Cold)
@@ -190,8 +198,8 @@ func (st *Stack) shardFor(b *pkt.Buf) *shard {
 		return &st.sh
 	}
 	e, f := wire.ParseEther(b.Bytes())
-	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 {
+	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 && e.Type() != wire.EtherTypeIPv6 {
 		return &st.sh
 	}
-	return st.shardAt(int(wire.FlowHash4(e.Payload())) % (1 + len(st.more)))
+	return st.shardAt(int(wire.FlowHashIP(e.Payload())) % (1 + len(st.more)))
 }

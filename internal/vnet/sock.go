@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Sock is a datagram socket, UDP or raw IP, as packets find it. What its user
@@ -134,14 +135,14 @@ func (st *Stack) Newest() *Sock {
 	return st.socks
 }
 
-// enqueue appends a packet whose payload is data. It borrows b and keeps a
+// enqueue appends a packet of which the user reads data. It borrows b and keeps a
 // reference, or returns false where the queue is full or the socket closed.
-func (s *Sock) enqueue(p *pass, b *pkt.Buf, ip, data []byte, ifIndex uint32) bool {
+func (s *Sock) enqueue(p *pass, b *pkt.Buf, ip wire.Packet, data []byte) bool {
 	limit := s.Opts.Load().RecvSpace
 	if limit == 0 {
 		limit = int(p.v.Tun.UDP.RecvSpace)
 	}
-	ok, wake := s.Queue.Put(b, ip, data, ifIndex, limit)
+	ok, wake := s.Queue.Put(b, ip.Bytes(), data, p.inIndex(), limit)
 	if wake {
 		p.r.Wake(&s.Queue)
 	}

@@ -97,7 +97,7 @@ func (st *Stack) tcpShard(k *tcpKey) *shard {
 }
 
 // inTCP takes a segment.
-func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	t := sh.tcp()
 	if to != destUnicast || p.l2 == toMany { // RFC 9293 §3.9.2.3 (MUST-57)
 		sh.drop(p, b, pkt.BadDest)

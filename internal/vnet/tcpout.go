@@ -99,7 +99,7 @@ func (sh *shard) putTCP(p *pass, b *pkt.Buf, k *tcpKey, hd *wire.TCPHeader, h *i
 	if ttl == 0 {
 		ttl = uint8(p.v.Tun.IP.TTL)
 	}
-	ip := wire.IPv4Header{TOS: tos, TTL: ttl, Proto: wire.ProtoTCP, Src: k.Local.Addr(), Dst: k.Remote.Addr(), DF: p.v.Tun.TCP.PMTU != 0}
+	ip := wire.IPHeader{TOS: tos, TTL: ttl, Proto: wire.ProtoTCP, Src: k.Local.Addr(), Dst: k.Remote.Addr(), DF: p.v.Tun.TCP.PMTU != 0}
 	return sh.outIPv4(p, b, &ip, h, local, false)
 }
 

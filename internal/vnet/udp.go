@@ -9,14 +9,15 @@ import (
 )
 
 // inUDP takes a datagram.
-func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
+func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	sh.hot.UDPIn++
 	u, f := wire.ParseUDP(ip.Payload())
 	if f != wire.OK {
 		sh.drop(p, b, pkt.BadTransport)
 		return
 	}
-	if b.Sum == pkt.SumUnknown && u.Checksum() != 0 && !u.ChecksumOK(ip.Src(), ip.Dst()) {
+	none := u.Checksum() == 0 && !ip.Is6() // RFC 8200 §8.1: in IPv6 there must be one
+	if b.Sum == pkt.SumUnknown && !none && !u.ChecksumOK(ip.Src(), ip.Dst()) {
 		sh.drop(p, b, pkt.BadTransportSum)
 		return
 	}
@@ -39,8 +40,8 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 }
 
 // toSock hands a datagram to one socket. It borrows b.
-func (sh *shard) toSock(p *pass, s *Sock, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
-	if !s.enqueue(p, b, ip, u.Payload(), p.inIndex()) {
+func (sh *shard) toSock(p *pass, s *Sock, b *pkt.Buf, ip wire.Packet, u wire.UDP) {
+	if !s.enqueue(p, b, ip, u.Payload()) {
 		sh.rare().SocketFull++
 		sh.lose(p, b, pkt.SocketFull)
 		return
@@ -50,7 +51,7 @@ func (sh *shard) toSock(p *pass, s *Sock, b *pkt.Buf, ip wire.IPv4, u wire.UDP) 
 
 // inUDPBroadcast gives a broadcast to every socket it suits, up to the first
 // that does not share its port.
-func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP, local, remote netip.AddrPort) {
+func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP, local, remote netip.AddrPort) {
 	sh.rare().Broadcasts++
 	found := false
 	socks := sh.st.udp.Port(sh.st.world.seed, local.Port())

@@ -14,7 +14,7 @@ import (
 // behind the header hd, by the way that o says: from hd.Src, or where that is no
 // address of one host from the one that suits the way. v is the stack's view.
 // The errors are those of sendto(2).
-func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPv4Header, o *socket.Options) syscall.Errno {
+func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHeader, o *socket.Options) syscall.Errno {
 	st := s.st
 	var h ifnet.Hop
 	local := v.IsOurs(hd.Dst)
@@ -52,7 +52,7 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPv4
 
 // outIPv4 takes a transport message made here, puts its IPv4 header in front
 // and sends it: to ourselves if local, else to h.
-func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPv4Header, h *ifnet.Hop, local, loop bool) syscall.Errno {
+func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, local, loop bool) syscall.Errno {
 	if !local && p.v.Arrival(h.Out.Index, h.Out.Gen) == nil {
 		// It was removed after the sender had chosen it, before the shard was locked.
 		sh.drop(p, b, pkt.NoInterface)
@@ -93,7 +93,7 @@ func (sh *shard) nextID() uint16 {
 
 // outLocal sends a packet to an address of our own: it passes the filter as
 // one that leaves by the loopback interface and comes in there.
-func (sh *shard) outLocal(p *pass, b *pkt.Buf, ip wire.IPv4) syscall.Errno {
+func (sh *shard) outLocal(p *pass, b *pkt.Buf, ip wire.Packet) syscall.Errno {
 	lo := p.v.Conf(ifnet.LoIndex)
 	h := ifnet.Hop{Out: lo, Next: ip.Dst(), MTU: lo.MTU}
 	return sh.send(p, b, ip, &h)

@@ -1,6 +1,9 @@
 package wire
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // IPHeader is what goes in front of an upper layer, in terms of both families:
 // the addresses decide which it is.
@@ -88,4 +91,32 @@ func (k Packet) UndoTTL() {
 	} else {
 		IPv4(k.b).UndoTTL()
 	}
+}
+
+// CutFragment6 writes the headers of a fragment of p into b: those that p has
+// before its upper layer, and a fragment header in front of the rest of b, which
+// begins at offset off of that layer (RFC 8200 §4.5).
+func CutFragment6(b []byte, p Packet, off int, more bool, id uint32) {
+	hl := p.HeaderLen()
+	copy(b, p.b[:hl])
+	binary.BigEndian.PutUint16(b[4:6], uint16(len(b)-IPv6Len))
+	b[p.lastNext()] = ProtoFragment
+	PutFragment6(b[hl:], p.proto, off, more, id)
+}
+
+// JoinFragment6 writes into b, which holds a whole packet, the headers that its
+// first fragment has before the fragment header at hl, without the latter, and
+// with the congestion mark ecn.
+func JoinFragment6(b []byte, first IPv6, hl int, ecn uint8) {
+	copy(b, first[:hl])
+	binary.BigEndian.PutUint16(b[4:6], uint16(len(b)-IPv6Len))
+	x := first.Walk(&ExtLimits{}, WalkDest)
+	b[x.NextOff] = first[hl]
+	IPv6(b).SetTrafficClass(IPv6(b).TrafficClass()&^3 | ecn)
+}
+
+// lastNext returns where in an IPv6 packet the number of its upper layer stands.
+func (k Packet) lastNext() int {
+	x := IPv6(k.b).Walk(&ExtLimits{}, WalkDest)
+	return x.NextOff
 }

@@ -1,0 +1,149 @@
+package vnet
+
+import (
+	"net/netip"
+
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/addrsel"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// inIPv6 takes a packet whose IPv6 header begins at raw, in the order of inIPv4;
+// what is a matter of options there are the hop-by-hop options here.
+func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
+	sh.six().InReceives++
+	ip6, f := wire.ParseIPv6(raw)
+	if f != wire.OK {
+		sh.drop(p, b, pkt.BadHeader)
+		return
+	}
+	if why := sh.sane6(p, ip6); why != pkt.NoReason {
+		sh.drop(p, b, why)
+		return
+	}
+	limits := p.v.Tun.IP6.Limits()
+	x := ip6.Walk(&limits, wire.WalkTransit)
+	ip := wire.Packet6(ip6, &x)
+	if x.Problem != wire.ExtOK {
+		sh.errExt(p, b, ip, &x)
+		return
+	}
+	if p.v.Filter != nil {
+		if b, ip = sh.filterIn(p, b, ip); b == nil {
+			return
+		}
+	}
+	sh.dispatch6(p, b, ip)
+}
+
+// sane6 finds the packets whose addresses cannot be (RFC 4291 §2.5.2, §2.5.3,
+// §2.7; RFC 4942 §2.2 for IPv4 addresses in disguise).
+func (sh *shard) sane6(p *pass, ip wire.IPv6) pkt.Reason {
+	src, dst := ip.Src(), ip.Dst()
+	switch {
+	case src.IsMulticast():
+		return pkt.BadSource
+	case dst.IsUnspecified():
+		return pkt.BadDest
+	}
+	if p.in == nil || p.in.Flags&ifnet.Loopback != 0 || p.m.Way != pkt.WayIn {
+		return pkt.NoReason
+	}
+	switch {
+	case src.IsLoopback(), src.Is4In6():
+		return pkt.BadSource
+	case dst.IsLoopback(), dst.Is4In6(), dst.IsMulticast() && addrsel.ScopeOf(dst) <= addrsel.ScopeInterface:
+		return pkt.BadDest
+	}
+	if p.v.Tun.IP6.SourceCheck != 0 && p.v.IsOursOn(src, p.in.Index) {
+		// Nobody but us has it: but the neighbour table must hear of who thinks
+		// he does (RFC 4862 §5.4.4).
+		if ip.NextHeader() != wire.ProtoICMPv6 {
+			return pkt.BadSource
+		}
+	}
+	return pkt.NoReason
+}
+
+// dispatch6 decides whether a packet is ours.
+func (sh *shard) dispatch6(p *pass, b *pkt.Buf, ip wire.Packet) {
+	dst := ip.Dst()
+	switch {
+	case p.m.NextHop.IsValid() && p.v.IsOurs(p.m.NextHop):
+		sh.deliver(p, b, ip, destUnicast)
+	case p.m.NextHop.IsValid(): // a filter has decided where it goes
+		sh.forward(p, b, ip)
+	case dst.IsMulticast():
+		sh.deliver(p, b, ip, destMulticast)
+	case p.v.IsOursOn(dst, p.scope()):
+		sh.deliver(p, b, ip, destUnicast)
+	default:
+		sh.forward(p, b, ip)
+	}
+}
+
+// scope returns the index of the interface on which link-local addresses of the
+// packet at hand mean something: 0, any, for one that came from ourselves.
+func (p *pass) scope() uint32 {
+	if p.in == nil || p.in.Port == nil {
+		return 0
+	}
+	return p.in.Index
+}
+
+// walk goes over the extension headers of a packet that is for this stack, up to
+// its transport. It takes b where it returns false.
+func (sh *shard) walk(p *pass, b *pkt.Buf, ip wire.Packet) (wire.Packet, bool) {
+	limits := p.v.Tun.IP6.Limits()
+	x := ip.V6().Walk(&limits, wire.WalkDest)
+	if x.Problem != wire.ExtOK {
+		sh.errExt(p, b, ip, &x)
+		return ip, false
+	}
+	ip = wire.Packet6(ip.V6(), &x)
+	if ip.HeaderLen() > wire.IPv6Len && sh.st.more != nil && !ip.IsFragment() {
+		return ip, sh.atHome(p, b, ip)
+	}
+	return ip, true
+}
+
+// atHome tells whether a packet is in the shard of its flow, and else takes it
+// there: behind extension headers nobody has looked for ports before.
+func (sh *shard) atHome(p *pass, b *pkt.Buf, ip wire.Packet) bool {
+	if t := ip.Payload(); (ip.Proto() == wire.ProtoTCP || ip.Proto() == wire.ProtoUDP) && len(t) >= wire.UDPLen {
+		u := wire.UDP(t) // the ports of both are in the same place
+		home := sh.st.flowShard(ip.Src(), ip.Dst(), u.SrcPort(), u.DstPort(), ip.Proto())
+		if home != sh {
+			b, _ = sh.own(p, b, ip)
+			b.Meta = pkt.Meta{FIB: p.m.FIB, Way: pkt.WayDeliver}
+			if p.in != nil {
+				b.Meta.IfIndex, b.Meta.IfGen = p.in.Index, p.in.Gen
+			}
+			if !home.Queue.Put(p.r, b) {
+				sh.drop(p, b, pkt.QueueFull)
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// flowShard returns the shard of a flow.
+func (st *Stack) flowShard(src, dst netip.Addr, sport, dport uint16, proto uint8) *shard {
+	if st.more == nil {
+		return &st.sh
+	}
+	return st.shardAt(int(wire.FlowHashAddr(src, dst, sport, dport, proto)) % (1 + len(st.more)))
+}
+
+// errExt takes a packet whose extension headers cannot be (RFC 8200 §4.2).
+func (sh *shard) errExt(p *pass, b *pkt.Buf, ip wire.Packet, x *wire.Ext) {
+	sh.six().BadExt++
+	many := ip.Dst().IsMulticast() || p.l2 == toMany
+	if x.Problem == wire.ExtTell || x.Problem == wire.ExtTellUnicast && !many {
+		sh.complain(p, &icmp.Cause{Kind: icmp.ParamProblem, Packet: ip, Code: x.Code, Pointer: uint32(x.Pointer)})
+	}
+	sh.drop(p, b, pkt.BadOptions)
+}
