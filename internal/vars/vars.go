@@ -24,6 +24,7 @@ type Tunables struct {
 	ARP arp.Tunables
 
 	ICMP  icmp.Tunables
+	ICMP6 icmp.Tunables6
 	IGMP  igmp.Tunables
 	Query igmp.RouterTunables
 	Mcast mcast.Tunables
@@ -69,7 +70,7 @@ func Defaults() Tunables {
 			TTL: 64, SourceCheck: 1, ProcessOptions: 1, PortFirst: 10000, PortLast: 65535,
 		},
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
-		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
+		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}

@@ -99,7 +99,7 @@ func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
 		return
 	}
 	room := sh.icmpRoom(p)
-	c := icmp.Cause{Kind: kind, Packet: ip, ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
+	c := icmp.Cause{Kind: kind, Packet: wire.Packet4(ip), ToMany: p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()), MTU: mtu}
 	n, suppressed := room.Error(p.r.Now(), &c)
 	if suppressed != icmp.NotSuppressed {
 		return
