@@ -81,6 +81,8 @@ var rules = []rule{
 		why: "a room; loss recovery is a room of its own in it"},
 	{pkg: "internal/proto/ipfw", may: leaves + " internal/proto/ipfw/dummynet internal/proto/nat", ban: pure,
 		why: "a room; its pipes and translations are rooms of their own"},
+	{pkg: "internal/proto/addrsel", ban: pure,
+		why: "pure functions over addresses: not even packets or time"},
 	{pkg: "internal/proto/...", may: leaves, ban: pure,
 		why: "rooms are siblings without edges: what two of them share, the hall hands over"},
 

@@ -18,7 +18,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
+	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, icmp.Stats6{}, reass.Stats{},
 		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {

@@ -26,6 +26,7 @@ type Tunables struct {
 	ARP arp.Tunables
 
 	ICMP  icmp.Tunables
+	ICMP6 icmp.Tunables6
 	IGMP  igmp.Tunables
 	Query igmp.RouterTunables
 	Mcast mcast.Tunables
@@ -91,7 +92,7 @@ func Defaults() Tunables {
 		// RFC 8504 §5.3: 8 options and 7 bytes of padding in a row are plenty.
 		IP6: IP6Tunables{HopLimit: 64, SourceCheck: 1, Redirect: 1, FlowLabel: 1, MaxHeaders: 15, MaxOptions: 8, MaxPadding: 7},
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
-		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
+		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}

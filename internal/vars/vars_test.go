@@ -21,8 +21,8 @@ import (
 // accident.
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
-		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[ifnet.Stats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vnet.IfaceStats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for _, at := range shared(page, page.String()) {
@@ -60,7 +60,7 @@ func TestCounterNames(t *testing.T) {
 	seen := make(map[string]string)
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for i := range block.NumField() {

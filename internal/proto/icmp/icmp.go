@@ -18,6 +18,7 @@ const (
 	ClassParamProblem
 	ClassEchoReply
 	ClassTimestampReply
+	ClassTooBig      // ICMPv6's; in ICMPv4 it is ClassUnreachable
 	ClassResetClosed // resets from ports where nobody listens
 	ClassResetOpen   // resets from ports where somebody listens
 	classes
@@ -58,7 +59,7 @@ func (e *Engine) Allow(now clock.Time, c Class) bool {
 	return true
 }
 
-// Received is a received message and what the caller knows about it. The
+// Received is a received ICMPv4 message and what the caller knows about it. The
 // packet is not a fragment and is meant for this stack.
 type Received struct {
 	Src, Dst netip.Addr
@@ -124,20 +125,33 @@ type Report struct {
 	From    netip.Addr
 	Gateway netip.Addr // Redirect: the better next hop
 
-	Src, Dst         netip.Addr // of the quoted packet: ours and the peer's
+	Src, Dst         netip.Addr // of the quoted packet: ours, if the message is true, and the peer's
 	SrcPort, DstPort uint16
-	MTU              int             // PacketTooBig: the path's MTU, told or guessed (RFC 1191 §5)
-	Pointer          int             // ParamProblem: the offset of the wrong byte
-	Quoted           wire.QuotedIPv4 // the packet itself; a view into the message
+	MTU              int    // PacketTooBig: the path's MTU, told or guessed (RFC 1191 §5, RFC 8201 §4)
+	Pointer          uint32 // ParamProblem, and ICMPv6's ProtoUnreachable: the offset of the wrong byte
+	Quoted           []byte // the packet itself as far as it is quoted, from its IP header on; a view into the message
+
+	upper []byte // what is quoted of the upper layer; nil for a later fragment
 }
 
 // TCPSeq returns the quoted TCP sequence number, by which a transport tells a
 // true error from a forged one: it must lie between SND.UNA and SND.NXT (RFC
 // 5927 §4.1). False if it is not quoted or the packet was not TCP.
 func (r *Report) TCPSeq() (seq uint32, ok bool) {
-	b := r.Quoted.Payload()
-	if r.Proto != wire.ProtoTCP || len(b) < 8 || r.Quoted.FragOffset() != 0 {
+	b := r.upper
+	if r.Proto != wire.ProtoTCP || len(b) < 8 {
 		return 0, false
 	}
 	return uint32(b[4])<<24 | uint32(b[5])<<16 | uint32(b[6])<<8 | uint32(b[7]), true
+}
+
+// Hard reports whether the error is one at which a connection that is being set
+// up should be given up: Kind.Hard, but from ICMPv6 codes 1 and 4 of destination
+// unreachable, with the kinds of code 1 that came later (RFC 9293 §3.9.2.2).
+// PacketTooBig is none there.
+func (r *Report) Hard() bool {
+	if !r.Dst.Is6() {
+		return r.Kind.Hard()
+	}
+	return r.Kind == PortUnreachable || r.Kind == Prohibited || r.Kind == SourcePolicy || r.Kind == RejectRoute
 }

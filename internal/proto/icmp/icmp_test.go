@@ -86,7 +86,7 @@ func TestRFC1122_3_2_2_NoError(t *testing.T) {
 			c.proto, c.payload = wire.ProtoUDP, make([]byte, 16)
 		}
 		e, _, stats := engine()
-		cause := Cause{Kind: HostUnreachable, Packet: packet(c.src, c.dst, c.proto, c.payload, c.change), ToMany: c.to, FromMany: c.from}
+		cause := Cause{Kind: HostUnreachable, Packet: wire.Packet4(packet(c.src, c.dst, c.proto, c.payload, c.change)), ToMany: c.to, FromMany: c.from}
 		n, why := e.Error(0, &cause)
 		sent := uint64(0)
 		if why == NotSuppressed {
@@ -111,7 +111,7 @@ func TestRFC1812_4_3_2_3_Length(t *testing.T) {
 	} {
 		e, tun, _ := engine()
 		tun.QuoteLen = int32(c.quotelen)
-		n, why := e.Error(0, &Cause{Kind: PortUnreachable, Packet: packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, c.payload), c.change)})
+		n, why := e.Error(0, &Cause{Kind: PortUnreachable, Packet: wire.Packet4(packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, c.payload), c.change))})
 		if n != 8+c.want || why != NotSuppressed {
 			t.Errorf("%+v: quoted %d, %s", c, n-8, why)
 		}
@@ -137,8 +137,8 @@ func TestKinds(t *testing.T) {
 		{ReassemblyExceeded, 0, false},
 		{ParamProblem, syscall.ENOPROTOOPT, false},
 	} {
-		cause := Cause{Kind: c.kind, Packet: packet("192.0.2.2", "198.51.100.7", wire.ProtoUDP, make([]byte, 100), nil), MTU: 100, Pointer: 9}
-		copy(cause.Packet[20:], sent[20:])
+		cause := Cause{Kind: c.kind, Packet: wire.Packet4(packet("192.0.2.2", "198.51.100.7", wire.ProtoUDP, make([]byte, 100), nil)), MTU: 100, Pointer: 9}
+		copy(cause.Packet.Bytes()[20:], sent[20:])
 		e, _, stats := engine()
 		n, _ := e.Error(0, &cause)
 		b := make([]byte, n)
@@ -251,7 +251,7 @@ func TestLimit(t *testing.T) {
 	now := clock.Time(time.Hour)
 	send := func() (n int) {
 		for range 10 {
-			if _, why := e.Error(now, &Cause{Kind: PortUnreachable, Packet: packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, 8), nil)}); why == NotSuppressed {
+			if _, why := e.Error(now, &Cause{Kind: PortUnreachable, Packet: wire.Packet4(packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, 8), nil))}); why == NotSuppressed {
 				n++
 			} else if why != SuppressedLimit {
 				t.Fatal(why)
@@ -375,7 +375,7 @@ func FuzzInput(f *testing.F) {
 				t.Fatalf("%+v", a)
 			}
 		}
-		c := Cause{Kind: Kind(k) % kinds, Packet: packet("192.0.2.2", "192.0.2.1", wire.ProtoICMP, b, nil)}
+		c := Cause{Kind: Kind(k) % kinds, Packet: wire.Packet4(packet("192.0.2.2", "192.0.2.1", wire.ProtoICMP, b, nil))}
 		n, why := e.Error(0, &c)
 		if isError != (why == SuppressedError) && isQuery(b) {
 			t.Fatalf("an error about %x: %s", b, why)
@@ -394,7 +394,7 @@ func TestNoAllocation(t *testing.T) {
 	tun.Limit = 0
 	m, b := message(8, 0, 1, make([]byte, 56)), make([]byte, 576)
 	echo := Received{Src: peer, Dst: us, Message: m, Verify: true}
-	cause := Cause{Kind: PortUnreachable, Packet: packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, 100), nil)}
+	cause := Cause{Kind: PortUnreachable, Packet: wire.Packet4(packet("192.0.2.2", "192.0.2.1", wire.ProtoUDP, make([]byte, 100), nil))}
 	if n := testing.AllocsPerRun(100, func() {
 		m[0] = wire.ICMP4Echo
 		wire.PutICMP4(m, 8, 0, 1, 56)

@@ -11,7 +11,7 @@ import (
 // stampLen is the length of a time stamp message (RFC 792).
 const stampLen = wire.ICMP4Len + 12
 
-// Input judges a received message.
+// Input judges a received ICMPv4 message.
 func (e *Engine) Input(now clock.Time, r *Received) Answer {
 	m := r.Message
 	e.stats.Received++
@@ -122,12 +122,12 @@ func (e *Engine) report(r *Received) Answer {
 	p.Kind = k
 	switch k {
 	case PacketTooBig:
-		if p.MTU, ok = pathMTU(m.MTU(), p.Quoted.TotalLen()); !ok {
+		if p.MTU, ok = pathMTU(m.MTU(), wire.QuotedIPv4(p.Quoted).TotalLen()); !ok {
 			e.stats.BadMTU++
 			return Answer{Drop: DropMTU, Raw: true}
 		}
 	case ParamProblem:
-		p.Pointer = int(m.Pointer())
+		p.Pointer = uint32(m.Pointer())
 	}
 	return Answer{Action: Tell, Raw: true, Report: p}
 }
@@ -167,6 +167,9 @@ func (e *Engine) quoted(r *Received) (Report, Drop) {
 		return Report{}, DropQuote
 	}
 	p.SrcPort, p.DstPort, p.Ports = q.Ports()
+	if q.FragOffset() == 0 {
+		p.upper = q.Payload()
+	}
 	return p, NotDropped
 }
 

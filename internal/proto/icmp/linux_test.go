@@ -58,7 +58,7 @@ func TestLinuxErrors(t *testing.T) {
 			if !ok || p.TOS() != ErrorTOS {
 				t.Fatalf("%s %d: type %d code %d tos %#x", c.name, i, m.Type(), m.Code(), p.TOS())
 			}
-			cause := Cause{Kind: k, Packet: offender(t, packets[:i], m), MTU: m.MTU()}
+			cause := Cause{Kind: k, Packet: wire.Packet4(offender(t, packets[:i], m)), MTU: m.MTU()}
 			e, _, _ := engine()
 			n, why := e.Error(0, &cause)
 			b := make([]byte, n)
