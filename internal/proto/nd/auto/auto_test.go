@@ -21,7 +21,7 @@ func pull(h *Host, now clock.Time) {
 // settled returns a host with one router, one prefix and one address, all of
 // them for ever but the router, which cannot be.
 func settled(t testing.TB, tun *Tunables, stats *Stats, linkLocal bool) (*Host, *Message) {
-	m := advert(t.(*testing.T), []string{"fe80::1", "life=0", "ll=b", "prefix=2001:db8:1::/64,LA,inf,inf", "route=::/0,medium,inf"})
+	m := advert(t, []string{"fe80::1", "life=0", "ll=b", "prefix=2001:db8:1::/64,LA,inf,inf", "route=::/0,medium,inf"})
 	h := NewHost(1)
 	h.Bind(tun, stats)
 	h.Start(0, Link{MAC: mac("a"), AcceptRA: true, LinkLocal: linkLocal, MTU: 1500, Transmits: 1})
@@ -191,5 +191,29 @@ func TestFlood(t *testing.T) {
 	told.pull(&h, now)
 	if len(told.addrs)+len(told.routes) > 0 {
 		t.Errorf("left after Stop: %v %v", told.addrs, told.routes)
+	}
+}
+
+// BenchmarkInput hears the usual advertisement of a quiet link.
+func BenchmarkInput(b *testing.B) {
+	tun, stats := Defaults(), Stats{}
+	h, m := settled(b, &tun, &stats, true)
+	now := clock.Time(time.Minute)
+	var o Out
+	b.ReportAllocs()
+	for b.Loop() {
+		now++
+		h.Input(now, m)
+		h.Next(now, &o)
+	}
+}
+
+// BenchmarkNextIdle asks a host that has nothing to say.
+func BenchmarkNextIdle(b *testing.B) {
+	tun, stats := Defaults(), Stats{}
+	h, _ := settled(b, &tun, &stats, true)
+	var o Out
+	for b.Loop() {
+		h.Next(clock.Time(time.Minute), &o)
 	}
 }

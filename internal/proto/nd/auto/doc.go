@@ -14,8 +14,8 @@
 // # How a stack drives a Host
 //
 //   - [Host.Bind] it, then [Host.Start] when the interface comes up,
-//     [Host.Solicit] when it was attached to a link anew, [Host.Stop] when it
-//     goes down.
+//     [Host.Solicit] when it was attached to a link anew, [Host.SetLink] when
+//     its settings change, [Host.Stop] when it goes down.
 //   - On a router advertisement whose checksum is right and that wire has
 //     parsed: fill a [Message] and call [Host.Input]. What the router's link
 //     address is comes back in it, for the neighbour table.

@@ -97,6 +97,42 @@ func (h *Host) Stop(now clock.Time) {
 	for i := range h.addrs {
 		h.addrs[i].gone = true
 	}
+	h.forget(now)
+	h.running = false
+}
+
+// SetLink changes what is known of the interface while the host runs. Addresses
+// stay what they are, and to the end of their lifetimes, whatever changes; one
+// that ceases to listen to routers forgets what else they said, and one that
+// begins to solicits them.
+func (h *Host) SetLink(now clock.Time, link Link) {
+	was := h.link
+	h.link = link
+	if !h.running {
+		return
+	}
+	switch {
+	case was.AcceptRA && !link.AcceptRA:
+		h.forget(now)
+	case !was.AcceptRA && link.AcceptRA:
+		h.Solicit(now)
+	}
+	if link.LinkLocal && !was.LinkLocal && !h.hasLinkLocal() {
+		h.formLinkLocal(now)
+	}
+	for i := range h.routers {
+		if link.NoRouters {
+			h.routers[i].expire = now
+		}
+	}
+	if h.mtu > link.MTU {
+		h.set(doMTU, &h.mtu, 0)
+	}
+	h.dirty = true
+}
+
+// forget ends everything that routers said but for the addresses.
+func (h *Host) forget(now clock.Time) {
 	for i := range h.routers {
 		h.routers[i].expire = now
 	}
@@ -115,7 +151,7 @@ func (h *Host) Stop(now clock.Time) {
 	h.set(doRetrans, &h.retrans, 0)
 	h.set8(doHopLimit, &h.hopLimit, 0)
 	h.set8(doDHCP, &h.dhcp, 0)
-	h.running, h.solicitAt, h.dirty = false, clock.Never, true
+	h.solicitAt, h.dirty = clock.Never, true
 }
 
 // Solicit looks for routers anew: the interface was attached to a link again

@@ -145,6 +145,15 @@ func (h *Host) formLinkLocal(now clock.Time) {
 	h.form(now, ll, LinkLocal, h.dups, clock.Never, clock.Never)
 }
 
+func (h *Host) hasLinkLocal() bool {
+	for i := range h.addrs {
+		if a := &h.addrs[i]; a.origin == LinkLocal && !a.gone {
+			return true
+		}
+	}
+	return false
+}
+
 // form makes an address of an identifier that belongs to the interface.
 func (h *Host) form(now clock.Time, p netip.Prefix, origin Origin, dups uint8, preferred, valid clock.Time) {
 	id, dups, ok := h.link.interfaceID(p, dups)

@@ -91,7 +91,7 @@ func (d *driver) say(format string, args ...any) { fmt.Fprintf(&d.out, format+"\
 func (d *driver) run(w []string) {
 	has := func(s string) bool { return slices.Contains(w, s) }
 	switch w[0] {
-	case "start":
+	case "start", "link":
 		link := Link{
 			MAC: mac("a"), Transmits: 1, MTU: 1500, Name: "em0", AcceptRA: !has("deaf"), LinkLocal: !has("nolinklocal"),
 			NoRouters: has("norouters"), Optimistic: has("optimistic"), Stable: has("stable"),
@@ -99,7 +99,11 @@ func (d *driver) run(w []string) {
 		if has("stable") || has("secret") {
 			link.Secret = &[32]byte{1, 2, 3}
 		}
-		d.host.Start(d.now, link)
+		if w[0] == "start" {
+			d.host.Start(d.now, link)
+		} else {
+			d.host.SetLink(d.now, link)
+		}
 	case "stop":
 		d.host.Stop(d.now)
 	case "solicit":
@@ -159,7 +163,7 @@ func (d *driver) addr(s string) netip.Addr {
 //	SRC life=N pref=high|low hop=N reach=N retrans=N managed other ll=X mtu=N
 //	prefix=P,[LA],VALID,PREFERRED route=P,PREF,LIFE rdnss=LIFE,ADDR,… dnssl=LIFE,NAME,…
 //	hl=N frag
-func advert(t *testing.T, w []string) *Message {
+func advert(t testing.TB, w []string) *Message {
 	prefs := map[string]int8{"high": 1, "medium": 0, "low": -1}
 	m := &Message{Src: addr(w[0]), HopLimit: 255}
 	h := wire.RAHeader{HopLimit: 64, Lifetime: 1800}
@@ -329,7 +333,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 // mac returns 02:00:00:00:00:0X for a letter X.
 func mac(s string) wire.MAC { return wire.MAC{2, 0, 0, 0, 0, s[0] - 'a' + 10} }
 
-func number(t *testing.T, s string) uint32 {
+func number(t testing.TB, s string) uint32 {
 	if s == "inf" {
 		return wire.NDInfinity
 	}
