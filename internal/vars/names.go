@@ -8,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -18,7 +19,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, icmp.Stats{}, reass.Stats{},
+	for _, block := range []any{Hot{}, Cold{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, icmp.Stats{}, reass.Stats{},
 		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {

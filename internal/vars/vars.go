@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -23,11 +24,13 @@ type Tunables struct {
 	UDP UDPTunables
 	ARP arp.Tunables
 
-	ICMP  icmp.Tunables
-	IGMP  igmp.Tunables
-	Query igmp.RouterTunables
-	Mcast mcast.Tunables
-	Reass reass.Tunables
+	ICMP   icmp.Tunables
+	IGMP   igmp.Tunables
+	Query  igmp.RouterTunables
+	MLD    mld.Tunables
+	Query6 mld.RouterTunables
+	Mcast  mcast.Tunables
+	Reass  reass.Tunables
 
 	TCP    tcp.Tunables
 	Loss   loss.Tunables
@@ -70,6 +73,7 @@ func Defaults() Tunables {
 		},
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
+		MLD: mld.Defaults(), Query6: mld.RouterDefaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -22,7 +23,7 @@ import (
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
 		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vnet.IfaceStats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for _, at := range shared(page, page.String()) {
@@ -60,7 +61,7 @@ func TestCounterNames(t *testing.T) {
 	seen := make(map[string]string)
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for i := range block.NumField() {
