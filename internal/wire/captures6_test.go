@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // The part of the coder that knows IPv6.
@@ -185,6 +186,9 @@ func (c coder) ndOption(out []byte, o NDOption) []byte {
 			names = append(names, d.String())
 		}
 		c.say("[dnssl %d %v]", life, names)
+		if strings.Contains(strings.Join(names, ""), `\`) { // bytes that no host name has are not written
+			return append(out, o...)
+		}
 		out, _ = AppendNDDNSSL(out, life, names)
 		return out
 	}

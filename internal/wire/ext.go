@@ -48,10 +48,10 @@ const (
 type ExtProblem uint8
 
 const (
-	ExtOK          ExtProblem = iota
-	ExtDrop                   // to be discarded silently
-	ExtTell                   // to be discarded, its sender told even if it was sent to a group (RFC 4443 §2.4 (e.3))
-	ExtTellUnicast            // to be discarded, its sender told unless it was sent to a group
+	ExtOK          ExtProblem = iota // none
+	ExtDrop                          // to be discarded silently
+	ExtTell                          // to be discarded, its sender told even if it was sent to a group (RFC 4443 §2.4 (e.3))
+	ExtTellUnicast                   // to be discarded, its sender told unless it was sent to a group
 )
 
 // Ext is what Walk found. Offsets count from the first byte of the packet.
@@ -66,6 +66,7 @@ type Ext struct {
 	NextOff     int
 	RouterAlert bool // a Router Alert option of value 0 was among the hop-by-hop options
 	Fragment    bool // Off is at a fragment header that is no atomic fragment's
+	Atomic      bool // the header of an atomic fragment was passed over (RFC 6980 §5 bars such neighbor discovery)
 	Problem     ExtProblem
 	// For ExtTell and ExtTellUnicast: code and pointer of the Parameter
 	// Problem message.
@@ -73,9 +74,9 @@ type Ext struct {
 	Pointer int
 }
 
-func isExtension(next uint8) bool {
-	return next == ProtoHopByHop || next == ProtoRouting || next == ProtoFragment || next == ProtoDestOpts
-}
+const extensions uint64 = 1<<ProtoHopByHop | 1<<ProtoRouting | 1<<ProtoFragment | 1<<ProtoDestOpts
+
+func isExtension(next uint8) bool { return extensions>>next&1 != 0 }
 
 // Walk goes over the extension headers that concern a node, up to the first
 // thing that is none: an upper layer, which may be unknown to the caller, or
@@ -84,6 +85,13 @@ func isExtension(next uint8) bool {
 // its length, and the headers of a first fragment, are then judged too (RFC
 // 8200 §4.5).
 func (p IPv6) Walk(lim *ExtLimits, how WalkHow) Ext {
+	if !isExtension(p[6]) {
+		return Ext{Proto: p[6], Off: IPv6Len, NextOff: 6}
+	}
+	return p.walk(lim, how)
+}
+
+func (p IPv6) walk(lim *ExtLimits, how WalkHow) Ext {
 	x := Ext{Proto: p[6], Off: IPv6Len, NextOff: 6}
 	for count := 1; isExtension(x.Proto); count++ {
 		first := x.Off == IPv6Len
@@ -95,37 +103,39 @@ func (p IPv6) Walk(lim *ExtLimits, how WalkHow) Ext {
 			return x.tell(ICMP6CodeNextHeader, x.NextOff)
 		case lim.Headers > 0 && count > lim.Headers:
 			return x.tell(ICMP6CodeTooManyHeaders, x.Off)
-		}
-		b := p[x.Off:]
-		if len(b) < extUnit {
+		case len(p)-x.Off < extUnit:
 			x.Problem = ExtDrop
 			return x
+		case x.Proto == ProtoFragment && !Fragment6(p[x.Off:]).IsAtomic():
+			return x.fragment(p)
 		}
-		n := (int(b[1]) + 1) * extUnit
-		if x.Proto == ProtoFragment {
-			if !Fragment6(b).IsAtomic() {
-				return x.fragment(p)
-			}
-			n = FragmentLen // the second byte is reserved
+		n := x.header(p[x.Off:], lim)
+		if x.Problem != ExtOK {
+			return x
 		}
-		if n > len(b) {
-			return x.tell(ICMP6CodeHeader, x.Off+1)
-		}
-		switch x.Proto {
-		case ProtoRouting:
-			// No routing type is known here, and type 0 is to be treated
-			// like that (RFC 8200 §4.4, RFC 5095 §3).
-			if b[3] != 0 {
-				return x.tell(ICMP6CodeHeader, x.Off+2)
-			}
-		case ProtoHopByHop, ProtoDestOpts:
-			if !x.options(p[:x.Off+n], lim) {
-				return x
-			}
-		}
-		x.Proto, x.NextOff, x.Off = b[0], x.Off, x.Off+n
+		x.Proto, x.NextOff, x.Off = p[x.Off], x.Off, x.Off+n
 	}
 	return x
+}
+
+// header judges the header that b begins with and that lies at x.Off, and
+// returns its length.
+func (x *Ext) header(b []byte, lim *ExtLimits) int {
+	n := (int(b[1]) + 1) * extUnit
+	switch {
+	case x.Proto == ProtoFragment:
+		x.Atomic = true
+		return FragmentLen // the second byte is reserved
+	case n > len(b):
+		*x = x.tell(ICMP6CodeHeader, x.Off+1)
+	case x.Proto != ProtoRouting:
+		x.options(b[:n], lim)
+	case b[3] != 0:
+		// No routing type is known here, and type 0 is to be treated like
+		// that (RFC 8200 §4.4, RFC 5095 §3).
+		*x = x.tell(ICMP6CodeHeader, x.Off+2)
+	}
+	return n
 }
 
 // tell ends a walk at a problem that the sender of a unicast packet hears of.
@@ -134,20 +144,20 @@ func (x Ext) tell(code uint8, pointer int) Ext {
 	return x
 }
 
-// options goes over the options of the header from x.Off to the end of p. It
-// reports false, and has set the problem, if there is one.
-func (x *Ext) options(p []byte, lim *ExtLimits) bool {
+// options goes over the options of the header b at x.Off, up to the first
+// problem.
+func (x *Ext) options(b []byte, lim *ExtLimits) {
 	count, padding := 0, 0
-	for at := x.Off + 2; at < len(p); {
+	for i := 2; i < len(b) && x.Problem == ExtOK; {
 		size := 1
-		if p[at] != IPv6OptPad1 {
-			if at+1 >= len(p) || at+2+int(p[at+1]) > len(p) {
-				*x = x.tell(ICMP6CodeHeader, at)
-				return false
+		if b[i] != IPv6OptPad1 {
+			if i+1 >= len(b) || i+2+int(b[i+1]) > len(b) {
+				*x = x.tell(ICMP6CodeHeader, x.Off+min(i+1, len(b)-1)) // at the option's length
+				return
 			}
-			size = 2 + int(p[at+1])
+			size = 2 + int(b[i+1])
 		}
-		if p[at] <= IPv6OptPadN {
+		if b[i] <= IPv6OptPadN {
 			padding += size
 		} else {
 			padding = 0
@@ -155,34 +165,29 @@ func (x *Ext) options(p []byte, lim *ExtLimits) bool {
 		}
 		switch {
 		case lim.Padding > 0 && padding > lim.Padding, lim.OptionLen > 0 && padding == 0 && size-2 > lim.OptionLen:
-			*x = x.tell(ICMP6CodeOptionTooBig, at) // RFC 8883 §2.1.5, also for padding
-			return false
+			*x = x.tell(ICMP6CodeOptionTooBig, x.Off+i) // for padding too (RFC 8883 §2)
 		case lim.Options > 0 && count > lim.Options:
-			*x = x.tell(ICMP6CodeTooManyOptions, at)
-			return false
-		case padding == 0 && !x.option(p[at:at+size], at):
-			return false
+			*x = x.tell(ICMP6CodeTooManyOptions, x.Off+i)
+		case padding == 0:
+			x.option(b[i:i+size], x.Off+i)
 		}
-		at += size
+		i += size
 	}
-	return true
 }
 
 // option judges the option o that lies at the offset at.
-func (x *Ext) option(o []byte, at int) bool {
+func (x *Ext) option(o []byte, at int) {
 	if o[0] == IPv6OptRouterAlert && x.Proto == ProtoHopByHop {
 		if len(o) != 4 {
 			*x = x.tell(ICMP6CodeHeader, at+1)
-			return false
+			return
 		}
 		x.RouterAlert = x.RouterAlert || o[2]|o[3] == 0
-		return true
+		return
 	}
 	// What to do with an unknown option is said by its two high bits (RFC 8200
 	// §4.2).
 	switch o[0] >> 6 {
-	case 0:
-		return true
 	case 1:
 		x.Problem = ExtDrop
 	case 2:
@@ -191,7 +196,6 @@ func (x *Ext) option(o []byte, at int) bool {
 	case 3:
 		*x = x.tell(ICMP6CodeOption, at)
 	}
-	return false
 }
 
 // fragment ends a walk at the fragment header at x.Off.

@@ -29,7 +29,7 @@ const (
 	ICMP6MLDv2Report     uint8 = 143
 )
 
-// Codes of ICMP6Unreachable (RFC 4443 §3.1, RFC 8883 §3.1).
+// Codes of ICMP6Unreachable (RFC 4443 §3.1, RFC 8883 §3).
 const (
 	ICMP6CodeNoRoute        uint8 = 0
 	ICMP6CodeAdminProhib    uint8 = 1
