@@ -169,21 +169,39 @@ func BenchmarkData(b *testing.B) {
 	}
 }
 
-func BenchmarkData6(b *testing.B) {
-	s := newScript(b, 10000)
-	e := s.env()
+// many6 is many for IPv6.
+func many6(t testing.TB, ports int) *script {
+	s := newScript(t, ports)
 	s.do("0 6 query me")
-	for n := 1; n < 10000; n++ {
-		s.b.Input(s.now, e, int32(n), report6(n, linkLocal(n), "ALLOW", "ff3e::1", "2001:db8::9"), &s.d)
+	for n := 1; n < ports; n++ {
+		s.b.Input(s.now, s.env(), int32(n), report6(n, linkLocal(n), "ALLOW", "ff3e::1", "2001:db8::9"), &s.d)
 	}
 	s.run(10 * time.Second)
+	return s
+}
+
+func TestMLDDoesNotAllocate(t *testing.T) {
+	const ports = 1000
+	s := many6(t, ports)
+	data := udp6(0, "2001:db8::9", "ff3e::1")
+	refresh := report6(77, linkLocal(77), "IS_IN", "ff3e::1", "2001:db8::9")
+	e := s.env()
+	if n := testing.AllocsPerRun(100, func() {
+		s.now += 1000
+		s.b.Input(s.now, e, 77, refresh, &s.d)
+		s.b.Input(s.now, e, 0, data, &s.d)
+	}); n != 0 || s.d.Verdict != Members || s.d.Copies != ports-1 {
+		t.Errorf("%v allocations, %v, %d copies", n, s.d.Verdict, s.d.Copies)
+	}
+}
+
+func BenchmarkData6(b *testing.B) {
+	s := many6(b, 10000)
+	e := s.env()
 	data := udp6(0, "2001:db8::9", "ff3e::1")
 	b.ReportAllocs()
 	for b.Loop() {
 		s.b.Input(s.now, e, 0, data, &s.d)
-	}
-	if s.d.Verdict != Members {
-		b.Error(s.d.Verdict)
 	}
 }
 

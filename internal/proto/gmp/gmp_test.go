@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -212,6 +213,16 @@ func consistent[A Address](t *testing.T, d *Database[A]) {
 	}
 	if groups != d.Len() || groups != len(d.heap) {
 		t.Fatalf("%d groups listed, %d in the table, %d in the heap", groups, d.Len(), len(d.heap))
+	}
+}
+
+// TestIdleGroup: what a group takes while nothing is to be sent.
+func TestIdleGroup(t *testing.T) {
+	if a, b := unsafe.Sizeof(group[[4]byte]{}), unsafe.Sizeof(group[[16]byte]{}); a != 64 || b != 80 {
+		t.Errorf("%d and %d bytes", a, b)
+	}
+	if n := unsafe.Sizeof(Host[[16]byte]{}); n > 80 {
+		t.Errorf("an engine takes %d bytes", n)
 	}
 }
 
