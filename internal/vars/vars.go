@@ -9,6 +9,9 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -25,12 +28,16 @@ type Tunables struct {
 	UDP UDPTunables
 	ARP arp.Tunables
 
-	ICMP  icmp.Tunables
-	ICMP6 icmp.Tunables6
-	IGMP  igmp.Tunables
-	Query igmp.RouterTunables
-	Mcast mcast.Tunables
-	Reass reass.Tunables
+	ICMP   icmp.Tunables
+	ICMP6  icmp.Tunables6
+	IGMP   igmp.Tunables
+	Query  igmp.RouterTunables
+	MLD    mld.Tunables
+	Query6 mld.RouterTunables
+	ND     nd.Tunables
+	Auto   auto.Tunables
+	Mcast  mcast.Tunables
+	Reass  reass.Tunables
 
 	TCP    tcp.Tunables
 	Loss   loss.Tunables
@@ -60,7 +67,6 @@ type IP6Tunables struct {
 	MaxHeaders  int32 `sysctl:"net.inet6.ip6.hdrnestlimit,min=0,max=255" desc:"extension headers of a packet; 0 for no limit"`
 	MaxOptions  int32 `sysctl:"net.inet6.ip6.optlimit,min=0,max=255" desc:"options of an extension header, padding not counted; 0 for no limit"`
 	MaxPadding  int32 `sysctl:"net.inet6.ip6.padlimit,min=0,max=255" desc:"bytes of padding in a row; 0 for no limit"`
-	PreferTemp  int32 `sysctl:"net.inet6.ip6.prefer_tempaddr,min=0,max=1" desc:"send from temporary addresses rather than from public ones"`
 }
 
 // Limits returns what the extension headers of a packet may be.
@@ -93,6 +99,7 @@ func Defaults() Tunables {
 		IP6: IP6Tunables{HopLimit: 64, SourceCheck: 1, Redirect: 1, FlowLabel: 1, MaxHeaders: 15, MaxOptions: 8, MaxPadding: 7},
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
+		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
 		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}

@@ -9,6 +9,10 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/proto/nd/auto"
+	"github.com/seed88948545/vimage/internal/proto/nd/radv"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -21,8 +25,8 @@ import (
 // accident.
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
-		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vnet.IfaceStats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vars.IP6](), reflect.TypeFor[ifnet.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for _, at := range shared(page, page.String()) {
@@ -59,8 +63,8 @@ func shared(page reflect.Type, at string) (list []string) {
 func TestCounterNames(t *testing.T) {
 	seen := make(map[string]string)
 	for _, block := range []reflect.Type{
-		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vars.IP6](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for i := range block.NumField() {

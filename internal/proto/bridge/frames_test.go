@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -32,6 +33,12 @@ func tagged(f wire.Ether, id uint16) wire.Ether {
 	b := slices.Insert(slices.Clone([]byte(f)), 12, 0, 0, 0, 0)
 	wire.PutEther(b, f.Dst(), f.Src(), wire.EtherTypeVLAN)
 	wire.PutVLAN(b[wire.EtherLen:], id, 0, false, wire.EtherTypeIPv4)
+	return b
+}
+
+func tagged6(f wire.Ether) wire.Ether {
+	b := tagged(f, 5)
+	wire.PutVLAN(b[wire.EtherLen:], 5, 0, false, wire.EtherTypeIPv6)
 	return b
 }
 
@@ -72,6 +79,69 @@ func queryOf(n int, src, group, sources string, s bool) wire.Ether {
 	}
 	end := wire.PutIGMPv3Query(b, &h, addrs(sources))
 	return frameOf(hostMAC(n), ip(src), dst, wire.ProtoIGMP, 1, b[:end])
+}
+
+// frame6 puts the rest of a packet, whose first header is of type next, behind an
+// IPv6 header and that into a frame.
+func frame6(from wire.MAC, src, dst netip.Addr, next, hops uint8, rest []byte) wire.Ether {
+	h := wire.IPv6Header{HopLimit: hops, NextHeader: next, Src: src, Dst: dst}
+	b := make([]byte, wire.EtherLen+wire.IPv6Len+len(rest))
+	to := hostMAC(99)
+	if dst.IsMulticast() {
+		to = wire.MulticastMAC(dst)
+	}
+	wire.PutEther(b, to, from, wire.EtherTypeIPv6)
+	wire.PutIPv6(b[wire.EtherLen:], &h, len(rest))
+	copy(b[wire.EtherLen+wire.IPv6Len:], rest)
+	return b
+}
+
+// linkLocal is the address of station n.
+func linkLocal(n int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 14: byte(n >> 8), 15: byte(n)})
+}
+
+// mldFrame puts an MLD message into a frame, as its sender must.
+func mldFrame(n int, src, dst netip.Addr, message []byte) wire.Ether {
+	wire.ICMP6(message).SetChecksum(src, dst)
+	alert := wire.RouterAlert6(wire.ProtoICMPv6, 0)
+	return frame6(hostMAC(n), src, dst, wire.ProtoHopByHop, mld.HopLimit, append(alert[:], message...))
+}
+
+// report6 makes a version 2 report with one record.
+func report6(n int, src netip.Addr, typ, group, sources string) wire.Ether {
+	b := make([]byte, 2048)
+	end := wire.MLDv2ReportLen + wire.PutMLDv2Record(b[wire.MLDv2ReportLen:], types[typ], ip(group), addrs(sources))
+	wire.PutMLDv2Report(b[:end], 1)
+	return mldFrame(n, src, ip("ff02::16"), b[:end])
+}
+
+func v1Of6(n int, typ uint8, group, dst string) wire.Ether {
+	b := make([]byte, wire.MLDLen)
+	wire.PutMLD(b, typ, 1000, ip(group))
+	return mldFrame(n, linkLocal(n), ip(dst), b)
+}
+
+func query6(n int, src netip.Addr, group, sources string) wire.Ether {
+	b := make([]byte, 2048)
+	h := wire.MLDv2QueryHeader{MaxRespCode: 1000, Group: ip(group), QRV: 2, QQIC: 125}
+	dst := h.Group
+	if h.Group.IsUnspecified() {
+		h.MaxRespCode, dst = 10000, ip("ff02::1")
+	}
+	return mldFrame(n, src, dst, b[:wire.PutMLDv2Query(b, &h, addrs(sources))])
+}
+
+func udp6(n int, src, dst string) wire.Ether {
+	return frame6(hostMAC(n), ip(src), ip(dst), wire.ProtoUDP, 1, make([]byte, 20))
+}
+
+// solicit is a neighbour solicitation for an address.
+func solicit(n int, target netip.Addr) wire.Ether {
+	m := wire.AppendNS(nil, target)
+	group := wire.SolicitedNode(target)
+	wire.ICMP6(m).SetChecksum(linkLocal(n), group)
+	return frame6(hostMAC(n), linkLocal(n), group, wire.ProtoICMPv6, 255, m)
 }
 
 // targets returns the ports of a decision, sorted, the arrival port left out, and

@@ -3,6 +3,7 @@ package bridge
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,6 +129,8 @@ func (s *script) station(n int, w []string) string {
 		return s.input(n, v2Of(n, wire.IGMPTypeV2Report, w[2], w[2]))
 	case "leave":
 		return s.input(n, v2Of(n, wire.IGMPTypeV2Leave, w[2], "224.0.0.2"))
+	case "6":
+		return s.station6(n, w[1:])
 	case "dvmrp":
 		return s.input(n, v2Of(n, wire.IGMPTypeDVMRP, "0.0.0.0", "224.0.0.4"))
 	}
@@ -135,6 +138,63 @@ func (s *script) station(n int, w []string) string {
 		s.t.Fatalf("unknown command %q", w)
 	}
 	return s.input(n, reportOf(n, w[1], w[2], rest(3)))
+}
+
+// station6 has station n send a frame of IPv6: "N 6 VERB …". SRC is an address or
+// "me".
+func (s *script) station6(n int, w []string) string {
+	rest := func(i int) string { return strings.Join(w[min(i, len(w)):], " ") }
+	from := func(word string) netip.Addr {
+		if word == "me" {
+			return linkLocal(n)
+		}
+		return ip(word)
+	}
+	switch w[1] {
+	case "data":
+		return s.input(n, udp6(n, w[2], w[3]))
+	case "tagged":
+		return s.input(n, tagged6(udp6(n, w[2], w[3])))
+	case "solicit":
+		return s.input(n, solicit(n, from(w[2])))
+	case "query":
+		group := "::"
+		if len(w) > 3 {
+			group = w[3]
+		}
+		return s.input(n, query6(n, from(w[2]), group, rest(4)))
+	case "v1query":
+		return s.input(n, v1Of6(n, wire.ICMP6MLDQuery, w[2], "ff02::1"))
+	case "v1report":
+		return s.input(n, v1Of6(n, wire.ICMP6MLDv1Report, w[2], w[2]))
+	case "done":
+		return s.input(n, v1Of6(n, wire.ICMP6MLDDone, w[2], "ff02::2"))
+	case "from": // SRC TYPE GROUP SOURCES: a report from an address
+		return s.input(n, report6(n, ip(w[2]), w[3], w[4], rest(5)))
+	case "bad":
+		return s.input(n, badMLD(n, w[2]))
+	}
+	return s.input(n, report6(n, linkLocal(n), w[1], w[2], rest(3)))
+}
+
+// badMLD spoils a good report.
+func badMLD(n int, how string) wire.Ether {
+	f := report6(n, linkLocal(n), "TO_EX", "ff1e::99", "")
+	switch p := f[wire.EtherLen:]; how {
+	case "checksum":
+		p[wire.IPv6Len+8+2]++
+	case "hops":
+		p[7]++
+	case "alert": // another router alert's value, RSVP
+		p[wire.IPv6Len+5] = 1
+	case "records":
+		p[wire.IPv6Len+8+7]++
+		wire.ICMP6(p[wire.IPv6Len+8:]).SetChecksum(linkLocal(n), ip("ff02::16"))
+	case "length": // a message of four bytes
+		p[5] = 12
+		return f[:wire.EtherLen+wire.IPv6Len+12]
+	}
+	return f
 }
 
 func number(s string) (n int) {

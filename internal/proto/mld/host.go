@@ -21,6 +21,10 @@ const (
 	v2 = 3
 )
 
+// responseInterval is the Query Response Interval of a querier that does not say
+// (RFC 3810 §9.3).
+const responseInterval = 10 * time.Second
+
 // NewHost returns the engine of an interface. The seed decides the random
 // delays. A silent interface (loopback, or without multicast) never sends.
 func NewHost(t *Tunables, seed uint64, silent bool) Host {
@@ -150,8 +154,10 @@ func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wi
 			s.DroppedSource++
 		}
 	case r.V2:
-		if !h.engine.Silent() {
-			h.engine.HeardOlder(now, r, &q) // RFC 3810 §8.2.1: by any query
+		if !q.IsGeneral() && !h.engine.Silent() { // RFC 3810 §8.2.1: heard of by any query
+			heard := q
+			heard.MaxResp = responseInterval // not that of a specific query (§9.12)
+			h.engine.HeardOlder(now, r, &heard)
 		}
 		h.engine.QueryOlder(now, r, &q)
 	}
