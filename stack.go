@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"syscall"
 
@@ -169,13 +168,15 @@ func (i *Interface) Net() *net.Interface {
 }
 
 // Addrs returns the interface's addresses in the order they were added.
-func (i *Interface) Addrs() []netip.Prefix {
+func (i *Interface) Addrs() (all []netip.Prefix) {
 	for o := range i.s.st.Interfaces() {
 		if o.Index == i.index {
-			return slices.Clone(o.Addrs)
+			for _, a := range o.Addrs {
+				all = append(all, a.Prefix)
+			}
 		}
 	}
-	return nil
+	return all
 }
 
 // AddAddr gives the interface an address and its subnet: the subnet's route
@@ -201,7 +202,7 @@ func (i *Interface) SetQuerier(on bool) error {
 	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("set querier", i.name, i.s.st.SetQuerier(i.index, on))
+	return wrapConfig("set querier", i.name, control.SetQuerier(i.s.st, i.index, on))
 }
 
 // SetPromiscuous asks the link for every frame: those to other hosts are still
@@ -210,7 +211,7 @@ func (i *Interface) SetPromiscuous(on bool) error {
 	if err := i.s.may(jail.NetConfig, "set promiscuous", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("set promiscuous", i.name, i.s.st.SetPromiscuous(i.index, on))
+	return wrapConfig("set promiscuous", i.name, control.SetPromiscuous(i.s.st, i.index, on))
 }
 
 // Neighbor is an entry of an interface's ARP table.

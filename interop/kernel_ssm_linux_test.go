@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
@@ -106,7 +107,7 @@ func listed(t *testing.T, k *kernel, q *lab.Node, want bool) {
 	t.Helper()
 	ns.Poll(t, 2*patience, func() (bool, string) {
 		asked := false
-		groups, _ := q.Internal().QuerierGroups(uint32(q.Eth(0).Index()))
+		groups, _ := control.QuerierGroups(q.Internal(), uint32(q.Eth(0).Index()))
 		for _, g := range groups {
 			for _, s := range g.Sources {
 				asked = asked || g.Group == ssmGroup.Addr() && g.Mode == mcast.Include && s.Source == ssmSource && s.Left > 0

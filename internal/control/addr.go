@@ -2,7 +2,6 @@ package control
 
 import (
 	"net/netip"
-	"slices"
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
@@ -11,11 +10,18 @@ import (
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
-// AddAddr gives an interface an IPv4 address and its subnet, and installs the
-// subnet's route in the interface's table. An address that is there already is
-// replaced. It returns ENXIO where there is no such interface and EINVAL for an
+// AddAddr gives an interface an address and its subnet, and installs the subnet's
+// route in the interface's table. An address that is there already is replaced. An
+// IPv6 address is used only once nobody else on the link has claimed it (RFC 4862
+// §5.4). It returns ENXIO where there is no such interface and EINVAL for an
 // address that no host can have.
 func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
+	return AddAddrFlags(st, ifIndex, a, 0)
+}
+
+// AddAddrFlags is AddAddr for an address with flags: ifaddr.Anycast, Optimistic,
+// Temporary.
+func AddAddrFlags(st *vnet.Stack, ifIndex uint32, a netip.Prefix, flags ifaddr.Flags) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()
 	c, ok := st.Interface(ifIndex)
@@ -25,10 +31,13 @@ func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
 	case !canHave(a):
 		return syscall.EINVAL
 	}
-	if has(&c, a.Addr()) {
+	if c.Addrs.Find(a.Addr()) != nil {
 		delAddr(st, &c, a.Addr())
 	}
-	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
+	if a.Addr().Is6() {
+		return addAddr6(st, &c, ifaddr.Addr{Prefix: a, Flags: flags})
+	}
+	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], ifaddr.Addr{Prefix: a})
 	st.SetInterface(&c)
 	addPrefixRoute(st, &c, a)
 	st.Announce(ifIndex, a)
@@ -38,12 +47,8 @@ func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
 // canHave tells whether a host may have the address in that subnet.
 func canHave(a netip.Prefix) bool {
 	ip := a.Addr()
-	return a.IsValid() && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() &&
+	return a.IsValid() && !ip.Is4In6() && !ip.IsUnspecified() && !ip.IsMulticast() &&
 		ip != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && ip != ifaddr.Broadcast(a)
-}
-
-func has(c *ifnet.Info, ip netip.Addr) bool {
-	return slices.ContainsFunc(c.Addrs, func(a netip.Prefix) bool { return a.Addr() == ip })
 }
 
 // DelAddr takes an address away, with its subnet's route or by moving that to
@@ -56,7 +61,7 @@ func DelAddr(st *vnet.Stack, ifIndex uint32, ip netip.Addr) syscall.Errno {
 	switch {
 	case !ok:
 		return syscall.ENXIO
-	case !has(&c, ip):
+	case c.Addrs.Find(ip) == nil:
 		return syscall.EADDRNOTAVAIL
 	}
 	delAddr(st, &c, ip)
@@ -65,8 +70,8 @@ func DelAddr(st *vnet.Stack, ifIndex uint32, ip netip.Addr) syscall.Errno {
 
 // delAddr takes an address that it has from interface c. The lock is held.
 func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
-	var gone netip.Prefix
-	var rest []netip.Prefix
+	var gone ifaddr.Addr
+	var rest ifaddr.List
 	for _, a := range c.Addrs {
 		if a.Addr() == ip {
 			gone = a
@@ -76,20 +81,30 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	}
 	c.Addrs = rest
 	st.SetInterface(c)
-	delPrefixRoute(st, c, gone)
-	st.Forget(c.Index, gone)
+	if gone.Flags&ifaddr.Auto == 0 {
+		delPrefixRoute(st, c, gone.Prefix)
+	}
+	if ip.Is6() {
+		forget6(st, c, ip)
+	} else {
+		st.Forget(c.Index, gone.Prefix)
+	}
 }
 
 // prefixRoute is the route an address brings with it.
 func prefixRoute(c *ifnet.Info, p netip.Prefix) fib.Route[*ifnet.Neighbor] {
-	return fib.Route[*ifnet.Neighbor]{Prefix: p.Masked(), IfIndex: c.Index, Src: p.Addr(), Flags: fib.Up | fib.Pinned}
+	r := fib.Route[*ifnet.Neighbor]{Prefix: p.Masked(), IfIndex: c.Index, Flags: fib.Up | fib.Pinned}
+	if p.Addr().Is4() {
+		r.Src = p.Addr() // of IPv6, the choice is RFC 6724's
+	}
+	return r
 }
 
 // addPrefixRoute installs the route of an interface's subnet, unless another
 // address has brought it already. The lock is held.
 func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) {
-	if a.Bits() == 32 || c.Flags&ifnet.Up == 0 {
-		return
+	if a.IsSingleIP() || c.Flags&ifnet.Up == 0 || ifaddr.IsLinkLocal(a.Addr()) {
+		return // a link-local prefix is on every link, and in no table
 	}
 	if t, err := st.Tables().Writable(c.FIB); err == nil {
 		t.Insert(prefixRoute(c, a)) // EEXIST: another interface has the subnet already
@@ -113,8 +128,8 @@ func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 			continue
 		}
 		for _, a := range o.Addrs {
-			if a.Masked() == gone.Masked() {
-				t.Insert(prefixRoute(&o, a))
+			if a.Masked() == gone.Masked() && a.Flags&ifaddr.Auto == 0 {
+				t.Insert(prefixRoute(&o, a.Prefix))
 				return
 			}
 		}

@@ -5,7 +5,9 @@ import (
 
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // SetFilter installs f, or removes the filter if f is nil.
@@ -27,5 +29,36 @@ func SetDivert(st *vnet.Stack, port uint16, d pfil.Diverter) syscall.Errno {
 	}
 	st.Change(func(v *ifnet.View) { v.Divert = ports.With(port, d) })
 	st.Barrier()
+	return 0
+}
+
+// Reinject puts an IP packet back where a divert socket took it from: the
+// filter goes on after rule m.Rule. It returns EINVAL for bytes that are no
+// packet, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
+// the stack's queue is full.
+func Reinject(st *vnet.Stack, data []byte, m pfil.Diverted) syscall.Errno {
+	ip, f := wire.ParseIP(data)
+	if f != wire.OK {
+		return syscall.EINVAL
+	}
+	meta := pkt.Meta{FIB: m.FIB, Rule: m.Rule, Way: pkt.WayOutIP}
+	if !m.Outgoing {
+		c := st.View().Conf(m.IfIndex)
+		if c == nil {
+			return syscall.EADDRNOTAVAIL
+		}
+		meta.IfIndex, meta.IfGen, meta.Way = c.Index, c.Gen, pkt.WayInIP
+	}
+	r := st.World().Sched().Get()
+	defer r.Done()
+	b := r.Cache.Get(ip.Len())
+	copy(b.Extend(ip.Len()), ip.Bytes())
+	b.Meta = meta
+	if m.Outgoing && !ip.Is6() {
+		wire.IPv4(b.Bytes()).SetChecksum()
+	}
+	if !st.Enqueue(r, b) {
+		return syscall.ENOBUFS
+	}
 	return 0
 }

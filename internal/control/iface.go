@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -42,15 +43,26 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 			return 0, syscall.EINVAL
 		}
 	}
-	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast, Addrs: c.Addrs}
+	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
+	var six []netip.Prefix
+	for _, a := range c.Addrs {
+		if a.Addr().Is4() {
+			i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: a})
+		} else {
+			six = append(six, a)
+		}
+	}
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
 	if e := st.Plug(&i, c.Port); e != 0 {
 		return 0, e
 	}
-	for _, a := range c.Addrs {
-		addPrefixRoute(st, &i, a)
+	for _, a := range i.Addrs {
+		addPrefixRoute(st, &i, a.Prefix)
+	}
+	for _, a := range six {
+		boot(st, &i, a)
 	}
 	st.Attach(i.Index)
 	return i.Index, 0
@@ -119,9 +131,9 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 	st.SetInterface(&c)
 	for _, a := range c.Addrs {
 		if up {
-			addPrefixRoute(st, &c, a)
+			addPrefixRoute(st, &c, a.Prefix)
 		} else {
-			delPrefixRoute(st, &c, a)
+			delPrefixRoute(st, &c, a.Prefix)
 		}
 	}
 	st.LinkChanged(ifIndex)

@@ -28,7 +28,7 @@ func LoadModule(w *vnet.World, m *vnet.Module) syscall.Errno {
 			return e
 		}
 	}
-	mods.Set(append(slices.Clip(slices.Clone(loaded)), m))
+	mods.Add(m)
 	return 0
 }
 
@@ -38,12 +38,10 @@ func UnloadModule(w *vnet.World, m *vnet.Module) syscall.Errno {
 	mods := w.Modules()
 	mods.Lock()
 	defer mods.Unlock()
-	loaded := mods.All()
-	i := slices.Index(loaded, m)
-	if i < 0 {
+	if !slices.Contains(mods.All(), m) {
 		return syscall.ENOENT
 	}
-	mods.Set(slices.Delete(slices.Clone(loaded), i, i+1))
+	mods.Remove(m)
 	for _, st := range slices.Backward(w.Stacks()) {
 		st.Barrier() // no packet is inside the module any more
 		unload(st, m)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -181,7 +182,7 @@ func (n *wireRun) leave() {
 		r.conn.Close()
 	}
 	for _, r := range n.receivers {
-		for r.node.Internal().ReportsPending(uint32(r.node.Eth(0).Index())) {
+		for control.ReportsPending(r.node.Internal(), uint32(r.node.Eth(0).Index())) {
 			<-time.After(10 * time.Millisecond)
 		}
 	}

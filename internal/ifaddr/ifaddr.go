@@ -66,21 +66,6 @@ func (l List) LinkLocal() netip.Addr {
 	return netip.Addr{}
 }
 
-// Solicited tells whether packets to the solicited-node group of ip concern
-// another address than ip: the same group serves all whose last 24 bits agree
-// (RFC 4291 §2.7.1).
-func (l List) Solicited(ip netip.Addr) bool {
-	b := ip.As16()
-	for i := range l {
-		if a := l[i].Addr(); a != ip && a.Is6() && l[i].Flags&Duplicate == 0 {
-			if c := a.As16(); [3]byte(c[13:]) == [3]byte(b[13:]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // Broadcasts tells whether a is the broadcast address of one of the subnets.
 // Several interfaces may be in one subnet.
 func (l List) Broadcasts(a netip.Addr) bool {
@@ -135,4 +120,21 @@ func Broadcast(p netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.AddrFrom4(b)
+}
+
+// Listens tells whether a group is the solicited-node group of one of the
+// addresses.
+func (l List) Listens(group netip.Addr) bool {
+	g := group.As16()
+	if [13]byte(g[:13]) != [13]byte{0: 0xff, 1: 0x02, 11: 1, 12: 0xff} {
+		return false
+	}
+	for i := range l {
+		if a := l[i].Addr(); a.Is6() && l[i].Flags&Duplicate == 0 {
+			if b := a.As16(); [3]byte(b[13:]) == [3]byte(g[13:]) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -46,6 +46,19 @@ func (v *View) onLink(dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
 	return pkt.NoReason
 }
 
+// LinkOf returns the index of the interface on which a link-local address without
+// a zone is meant: the one that has it, or the only one there is; 0 if there are
+// several.
+func (v *View) LinkOf(a netip.Addr) uint32 {
+	if l := v.Local.Find(a); l != nil {
+		return l.Index
+	}
+	if c := v.onlyLink(); c != nil {
+		return c.Index
+	}
+	return 0
+}
+
 // onlyLink returns the interface that leads to a link, if there is but one.
 func (v *View) onlyLink() (only *Conf) {
 	for _, c := range v.Ifs {
@@ -114,6 +127,18 @@ func (h *Hop) DownErrno() syscall.Errno {
 		return syscall.EHOSTUNREACH
 	}
 	return syscall.EHOSTDOWN
+}
+
+// TTL returns the TTL or hop limit of packets to dst over h, which may lead
+// nowhere yet.
+func (v *View) TTL(h *Hop, dst netip.Addr) uint8 {
+	switch {
+	case dst.Is4():
+		return uint8(v.Tun.IP.TTL)
+	case h.Out != nil && h.Out.Hops != 0:
+		return h.Out.Hops // RFC 4861 §6.3.2
+	}
+	return uint8(v.Tun.IP6.HopLimit)
 }
 
 // IsBroadcast tells whether h leads to all of a link.

@@ -8,8 +8,6 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
-	"github.com/seed88948545/vimage/internal/proto/mld"
-	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -33,12 +31,6 @@ type Iface struct {
 
 	Count []Stats // by shard
 	one   [1]Stats
-}
-
-// V6 is what the rooms of IPv6 keep for an interface. It is shard 0's.
-type V6 struct {
-	ND  *nd.Table[*pkt.Buf]
-	MLD mld.Host
 }
 
 // Init makes room for the counters of as many shards.

@@ -22,6 +22,7 @@ const (
 	NotForUs        // unicast to another hardware address
 	UnknownProtocol // neither a protocol of the stack nor of a module
 	BadARP          // ARP header or sender that cannot be
+	BadND           // neighbour discovery that cannot be, or that nobody asked for
 	Unresolved      // the next hop did not answer for its address
 	HoldFull        // pushed out by newer packets for an unresolved next hop
 
@@ -64,7 +65,7 @@ var reasonNames = [NumReasons]string{
 	NoPeer:   "no peer", QueueFull: "queue full", LinkLoss: "link loss", LinkRate: "link rate",
 	DeviceFull: "device full", TooBig: "too big",
 	NoInterface: "no interface", InterfaceDown: "interface down", BadEther: "bad ethernet header", NotForUs: "not for us",
-	UnknownProtocol: "unknown ethertype", BadARP: "bad arp", Unresolved: "unresolved", HoldFull: "hold queue full",
+	UnknownProtocol: "unknown ethertype", BadARP: "bad arp", BadND: "bad neighbour discovery", Unresolved: "unresolved", HoldFull: "hold queue full",
 	BadHeader: "bad header", BadChecksum: "bad header checksum", BadOptions: "bad options", BadSource: "bad source",
 	BadDest: "bad destination", Filtered: "filtered", NoDivert: "no divert socket", NotForwarding: "not forwarding",
 	NoRoute: "no route", NetRejected: "net rejected", Blackhole: "blackhole", TTLExceeded: "ttl exceeded", NeedFrag: "fragmentation needed",

@@ -28,6 +28,7 @@ type Datagram struct {
 // Addrs is what the sender of a socket needs to know of its binding.
 type Addrs struct {
 	Local, Remote netip.AddrPort
+	Scope         uint32 // index of the interface on which link-local ones are meant
 	Closed        bool
 }
 

@@ -22,7 +22,8 @@ type TCPOptions struct {
 	TOS, TTL       uint8 // 0: none, and the stack's
 	ReuseAddr      bool
 	ReusePort      bool
-	V6Only         bool // bound to ::, hears no IPv4
+	V6Only         bool   // bound to ::, hears no IPv4
+	Scope          uint32 // index of the interface on which link-local addresses are meant
 }
 
 // Config fills in what the options say.

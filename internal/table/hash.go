@@ -76,3 +76,9 @@ func splitmix(x uint64) uint64 {
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
+
+// FlowLabel returns the label of the packets of an IPv6 flow: the same for all of
+// them, and not to be guessed by others (RFC 6437 §3).
+func (s Seed) FlowLabel(src, dst netip.Addr, sport, dport uint16) uint32 {
+	return s.Pair(src, dst, Ports(sport, dport, 0)) & 0xfffff
+}

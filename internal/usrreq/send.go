@@ -19,6 +19,9 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 	if err := s.MayWrite(a); err != nil {
 		return 0, err
 	}
+	v := s.Stack().View()
+	o, e := s.Opts.Load(), syscall.Errno(0)
+	src, scope := a.Local.Addr(), a.Scope
 	switch {
 	case !dst.IsValid() && !a.Remote.IsValid():
 		return 0, syscall.EDESTADDRREQ
@@ -26,26 +29,45 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 		dst = a.Remote
 	case a.Remote.IsValid():
 		return 0, syscall.EISCONN
-	case !dst.Addr().Is4():
-		return 0, syscall.EAFNOSUPPORT
+	default:
+		if dst, scope, e = scopedPort(v, dst); e != 0 {
+			return 0, e
+		}
+		if scope == 0 {
+			scope = a.Scope
+		}
+		if src, e = family(src, dst.Addr(), o.V6Only); e != 0 {
+			return 0, e
+		}
 	}
 	if a.Remote.IsValid() {
 		if e := s.Queue.Pending(); e != 0 {
 			return 0, e
 		}
 	}
-	v := s.Stack().View()
+	if how != nil {
+		o = how.Over(o)
+		if how.Src.IsValid() {
+			if src = how.Src.Unmap(); !s.Raw && !v.IsOurs(src) {
+				return 0, syscall.EADDRNOTAVAIL
+			}
+		}
+	}
+	if scope != 0 && o.OutIf == 0 {
+		by := *o
+		by.OutIf = scope
+		o = &by
+	}
 	if len(data) > int(v.Tunables().UDP.MaxDgram) {
 		return 0, syscall.EMSGSIZE
 	}
 	if dst.Port() == 0 && !s.Raw {
 		return 0, syscall.EADDRNOTAVAIL
 	}
-	var e syscall.Errno
 	if s.Raw {
-		e = s.sendRaw(v, a, data, dst.Addr(), how)
+		e = s.sendRaw(v, o, data, src, dst.Addr())
 	} else {
-		e = s.sendUDP(v, a, data, dst, how)
+		e = s.sendUDP(v, o, data, netip.AddrPortFrom(src, a.Local.Port()), dst)
 	}
 	if e != 0 {
 		return 0, e
@@ -54,47 +76,41 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 }
 
 // sendUDP builds a datagram and sends it.
-func (s Sock) sendUDP(v *ifnet.View, a *socket.Addrs, data []byte, dst netip.AddrPort, how *socket.Send) syscall.Errno {
-	o := s.Opts.Load()
-	src := a.Local.Addr()
-	if how != nil {
-		o = how.Over(o)
-		if how.Src.IsValid() {
-			if src = how.Src; !v.IsOurs(src) {
-				return syscall.EADDRNOTAVAIL
-			}
-		}
-	}
+func (s Sock) sendUDP(v *ifnet.View, o *socket.Options, data []byte, src, dst netip.AddrPort) syscall.Errno {
 	r := s.Stack().World().Sched().Get()
-	b := r.Cache.Get(wire.IPv4Len + wire.UDPLen + len(data))
+	b := r.Cache.Get(wire.IPv6Len + wire.UDPLen + len(data))
 	ud := b.Extend(wire.UDPLen + len(data))
-	wire.PutUDP(ud, a.Local.Port(), dst.Port(), len(data))
+	wire.PutUDP(ud, src.Port(), dst.Port(), len(data))
 	copy(ud[wire.UDPLen:], data)
 	b.Sum = pkt.SumPartial
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: o.TTLFor(dst.Addr(), v.Tunables().IP.TTL), Proto: wire.ProtoUDP, Src: src, Dst: dst.Addr(), DF: o.DontFrag}
+	hd := wire.IPHeader{TOS: o.TOS, TTL: s.ttl(v, o, dst.Addr()), Proto: wire.ProtoUDP, Src: src.Addr(), Dst: dst.Addr(), DF: o.DontFrag}
 	e := s.Output(r, v, b, &hd, o)
 	r.Done()
 	return e
 }
 
-// sendRaw sends a payload, or a packet with its header if the socket says so.
-func (s Sock) sendRaw(v *ifnet.View, a *socket.Addrs, data []byte, dst netip.Addr, how *socket.Send) syscall.Errno {
-	o := s.Opts.Load()
-	if how != nil {
-		o = how.Over(o)
+// ttl returns the TTL of packets to dst.
+func (s Sock) ttl(v *ifnet.View, o *socket.Options, dst netip.Addr) uint8 {
+	if dst.Is6() {
+		return o.TTLFor(dst, v.Tun.IP6.HopLimit)
 	}
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: o.TTLFor(dst, v.Tunables().IP.TTL), Proto: s.Protocol, Dst: dst, DF: o.DontFrag, Src: a.Local.Addr()}
+	return o.TTLFor(dst, v.Tun.IP.TTL)
+}
+
+// sendRaw sends a payload, or a packet with its IPv4 header if the socket says so.
+func (s Sock) sendRaw(v *ifnet.View, o *socket.Options, data []byte, src, dst netip.Addr) syscall.Errno {
+	hd := wire.IPHeader{TOS: o.TOS, TTL: s.ttl(v, o, dst), Proto: s.Protocol, Dst: dst, DF: o.DontFrag, Src: src}
+	if dst.Is6() {
+		return s.output(v, &hd, data, o)
+	}
 	if o.HdrIncl {
 		var room [wire.IPv4MaxLen]byte
 		ip, ok := ownHeader(room[:], data)
 		if !ok {
 			return syscall.EINVAL
 		}
-		hd = ip.Header()
+		hd = wire.IPHeader{TOS: ip.TOS(), ID: ip.ID(), DF: ip.DF(), MF: ip.MF(), FragOffset: uint16(ip.FragOffset()), TTL: ip.TTL(), Proto: ip.Proto(), Src: ip.Src(), Dst: ip.Dst(), Options: ip.Options()}
 		data = data[len(ip):]
-	}
-	if how != nil && how.Src.IsValid() {
-		hd.Src = how.Src
 	}
 	if o.RouterAlert && len(hd.Options) == 0 {
 		ra := wire.RouterAlert()
@@ -103,11 +119,19 @@ func (s Sock) sendRaw(v *ifnet.View, a *socket.Addrs, data []byte, dst netip.Add
 	if len(data)+hd.Len() > wire.IPv4MaxPacket {
 		return syscall.EMSGSIZE
 	}
+	return s.output(v, &hd, data, o)
+}
+
+// output sends data behind a header.
+func (s Sock) output(v *ifnet.View, hd *wire.IPHeader, data []byte, o *socket.Options) syscall.Errno {
+	if hd.Proto == wire.ProtoICMPv6 && hd.Dst.Is6() && len(data) < wire.ICMP6Len {
+		return syscall.EINVAL // RFC 3542 §3.1: the stack fills in the checksum
+	}
 	r := s.Stack().World().Sched().Get()
 	b := r.Cache.Get(hd.Len() + len(data))
 	copy(b.Extend(len(data)), data)
 	b.Sum = pkt.SumValid
-	e := s.Output(r, v, b, &hd, o)
+	e := s.Output(r, v, b, hd, o)
 	r.Done()
 	return e
 }

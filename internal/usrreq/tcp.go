@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
-	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -23,43 +23,67 @@ func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptio
 	if o.CC != "" && !cc.Known(o.CC) {
 		return TCPSock{}, syscall.ENOENT
 	}
-	src, e := sourceTCP(st, local.Addr(), remote, o.FIB)
+	v := st.View()
+	own := *o
+	remote, scope, e := scopedPort(v, remote)
+	if e != 0 {
+		return TCPSock{}, e
+	}
+	local, own.Scope, e = scopedPort(v, local)
+	if e != 0 {
+		return TCPSock{}, e
+	}
+	if own.Scope == 0 {
+		own.Scope = scope
+	}
+	src, e := sourceTCP(st, local.Addr(), remote, &own)
 	if e != 0 {
 		return TCPSock{}, e
 	}
 	if local.Port() == 0 {
-		return connectAny(st, src, remote, o)
+		return connectAny(st, src, remote, &own)
 	}
 	c := new(vnet.TCPClaim)
-	if e := bindTCP(st, c, local, o); e != 0 {
+	if e := bindTCP(st, c, netip.AddrPortFrom(local.Addr(), local.Port()), &own); e != 0 {
 		return TCPSock{}, e
 	}
-	s, e := st.OpenTCP(netip.AddrPortFrom(src, local.Port()), remote, o, c)
+	s, e := st.OpenTCP(netip.AddrPortFrom(src, local.Port()), remote, &own, c)
 	if e != 0 {
 		st.TCPPorts().Unbind(c)
 	}
 	return TCPSock{s}, e
 }
 
-// sourceTCP checks the ends of a connection and returns its own address.
-func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, table uint32) (netip.Addr, syscall.Errno) {
+// sourceTCP checks the ends of a connection and returns its own address. It sets
+// o.Scope where the peer is link-local.
+func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socket.TCPOptions) (netip.Addr, syscall.Errno) {
 	v := st.View()
 	dst := remote.Addr()
 	switch {
 	case st.Closed():
 		return local, syscall.ENETDOWN
-	case !dst.Is4() || !local.Is4():
+	case !dst.IsValid() || !local.IsValid():
 		return local, syscall.EAFNOSUPPORT
-	case int(table) >= st.FIBs():
+	case int(o.FIB) >= st.FIBs():
 		return local, syscall.EINVAL
 	case remote.Port() == 0 || dst.IsUnspecified():
 		return local, syscall.EADDRNOTAVAIL
-	case dst.IsMulticast(), dst.As4() == [4]byte{255, 255, 255, 255}, v.Hears(dst) && !v.IsOurs(dst): // RFC 9293 §3.9.2.3
+	case dst.IsMulticast(), dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}), v.Hears(dst) && !v.IsOurs(dst): // RFC 9293 §3.9.2.3
 		return local, syscall.EACCES
-	case !local.IsUnspecified() && !v.IsOurs(local):
-		return local, syscall.EADDRNOTAVAIL
 	}
-	return st.View().SourceTo(&socket.Options{FIB: table}, local, dst)
+	local, e := family(local, dst, o.V6Only)
+	if e != 0 {
+		return local, e
+	}
+	if _, e := own(v, local, o.Scope); e != 0 {
+		return local, e
+	}
+	if !ifaddr.IsLinkLocal(dst) {
+		o.Scope = 0
+	} else if o.Scope == 0 {
+		o.Scope = v.LinkOf(dst)
+	}
+	return v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope}, local, dst)
 }
 
 // connectAny chooses the local port: those to one destination follow each other
@@ -71,10 +95,10 @@ func connectAny(st *vnet.Stack, src netip.Addr, remote netip.AddrPort, o *socket
 		first, last = last, first
 	}
 	n := uint32(last-first) + 1
-	at := st.PortOffset(src, remote)
+	at := st.TCPHost().PortOffset(src, remote)
 	for i := range n {
 		local := netip.AddrPortFrom(src, first+uint16((at+i)%n))
-		if local == remote || st.TCPPorts().Taken(local, 0) {
+		if local == remote || st.TCPPorts().Taken(local, o.Scope) {
 			continue
 		}
 		if s, e := st.OpenTCP(local, remote, o, nil); e != syscall.EADDRINUSE {
@@ -89,14 +113,23 @@ func connectAny(st *vnet.Stack, src netip.Addr, remote netip.AddrPort, o *socket
 // SO_REUSEADDR, with a connection.
 func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.TCPOptions) syscall.Errno {
 	v := st.View()
-	switch a := local.Addr(); {
-	case !a.Is4():
+	if !local.Addr().IsValid() {
 		return syscall.EAFNOSUPPORT
-	case !a.IsUnspecified() && !v.IsOurs(a):
-		return syscall.EADDRNOTAVAIL
+	}
+	local, scope, e := scopedPort(v, local)
+	if e != 0 {
+		return e
+	}
+	if scope == 0 {
+		scope = o.Scope
+	}
+	if c.Scope, e = own(v, local.Addr(), scope); e != 0 {
+		return e
+	}
+	switch {
 	case int(o.FIB) >= st.FIBs():
 		return syscall.EINVAL
-	case local.Port() != 0 && !o.ReuseAddr && !o.ReusePort && portBusy(st, local):
+	case local.Port() != 0 && !o.ReuseAddr && !o.ReusePort && busy(st, local, o.V6Only):
 		return syscall.EADDRINUSE
 	}
 	if o.ReuseAddr {
@@ -108,16 +141,6 @@ func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.T
 	c.V6Only = o.V6Only
 	tun := &v.Tunables().IP
 	return st.TCPPorts().Bind(c, local, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
-}
-
-// portBusy tells whether a connection uses a local address.
-func portBusy(st *vnet.Stack, local netip.AddrPort) bool {
-	for e := range st.TCPEntries() {
-		if e.State != tcp.TIMEWAIT && (e.Local == local || local.Addr().IsUnspecified() && e.Local.Port() == local.Port()) {
-			return true
-		}
-	}
-	return false
 }
 
 // Connected returns 0 once the connection is open, waiting for that if wait, or

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -26,8 +27,9 @@ func ListenUDP(st *vnet.Stack, local netip.AddrPort, fib uint32, reuse pcb.Reuse
 		}
 		s.Option(func(o *socket.Options) { o.FIB = fib })
 	}
-	e := mayBind(st, local.Addr())
+	local, scope, e := mayBind(st, local)
 	if e == 0 {
+		s.Scope = scope
 		e = s.Bind(local)
 	}
 	if e != 0 {
@@ -41,10 +43,8 @@ func ListenUDP(st *vnet.Stack, local netip.AddrPort, fib uint32, reuse pcb.Reuse
 // EADDRNOTAVAIL for an address that is not the stack's and EINVAL for an
 // unknown table.
 func ListenRaw(st *vnet.Stack, proto uint8, local netip.Addr, fib uint32) (Sock, syscall.Errno) {
-	e := mayBind(st, local)
+	at, scope, e := mayBind(st, netip.AddrPortFrom(local, 0))
 	switch {
-	case e == syscall.EAFNOSUPPORT:
-		return Sock{}, e
 	case int(fib) >= st.FIBs():
 		return Sock{}, syscall.EINVAL
 	case e != 0:
@@ -52,42 +52,60 @@ func ListenRaw(st *vnet.Stack, proto uint8, local netip.Addr, fib uint32) (Sock,
 	}
 	s := Sock{st.NewSock(proto, true)}
 	s.Option(func(o *socket.Options) { o.FIB = fib })
-	if e := s.Bind(netip.AddrPortFrom(local, 0)); e != 0 {
+	s.Scope = scope
+	if e := s.Bind(at); e != 0 {
 		return Sock{}, e
 	}
 	return s, 0
 }
 
 // mayBind tells whether a datagram socket may have the address: its own, those
-// of its subnets' broadcasts, and groups.
-func mayBind(st *vnet.Stack, a netip.Addr) syscall.Errno {
-	switch {
-	case !a.Is4():
-		return syscall.EAFNOSUPPORT
-	case !a.IsUnspecified() && !a.IsMulticast() && !st.View().Hears(a):
-		return syscall.EADDRNOTAVAIL
+// of its subnets' broadcasts, and groups. It returns it as Scoped does.
+func mayBind(st *vnet.Stack, local netip.AddrPort) (netip.AddrPort, uint32, syscall.Errno) {
+	v := st.View()
+	if !local.Addr().IsValid() {
+		return local, 0, syscall.EAFNOSUPPORT
 	}
-	return 0
+	local, scope, e := scopedPort(v, local)
+	if a := local.Addr(); e == 0 && !a.IsMulticast() && !(a.Is4() && v.Hears(a)) {
+		scope, e = own(v, a, scope)
+	}
+	return local, scope, e
 }
 
 // Connect makes s send to and receive from remote only. The local address is
 // chosen by the route to it if it is not yet. EISCONN where a UDP socket is
 // connected already, EBADF where it is closed.
 func (s Sock) Connect(remote netip.AddrPort) syscall.Errno {
-	if !remote.Addr().Is4() {
+	if !remote.Addr().IsValid() {
 		return syscall.EAFNOSUPPORT
+	}
+	v, o := s.Stack().View(), *s.Opts.Load()
+	remote, scope, e := scopedPort(v, remote)
+	if e != 0 {
+		return e
 	}
 	if remote.Port() == 0 && !s.Raw {
 		return syscall.EADDRNOTAVAIL
 	}
-	src := s.Addrs.Load().Local.Addr()
+	a := s.Addrs.Load()
+	if scope == 0 {
+		scope = a.Scope
+	}
+	src, e := family(a.Local.Addr(), remote.Addr(), o.V6Only)
+	if e != 0 {
+		return e
+	}
+	o.OutIf = scope
 	if src.IsUnspecified() || !src.IsValid() {
-		var e syscall.Errno
-		if src, e = s.Stack().View().SourceTo(s.Opts.Load(), src, remote.Addr()); e != 0 {
+		if src, e = v.SourceTo(&o, src, remote.Addr()); e != 0 {
 			return e
 		}
 	}
-	return s.Pair(src, remote)
+	if scope == 0 && ifaddr.IsLinkLocal(remote.Addr()) {
+		scope = v.LinkOf(remote.Addr())
+	}
+	return s.Pair(src, remote, scope)
 }
 
 // Close closes the socket and leaves its groups. It returns net.ErrClosed

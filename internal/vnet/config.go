@@ -102,42 +102,33 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 		}
 	}
 	i.Index = v.FreeIndex()
-	ifp, conf := st.allocIface(i.Index)
+	ifp, conf := new(ifnet.Iface), new(ifnet.Conf)
+	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
+		ifp, conf = &st.if0, &st.conf0
+	}
 	st.initIface(ifp, i.Name, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: props}
 	conf.Set(i)
-	if len(i.Addrs) == 1 && ifp == &st.if0 {
+	if conf.Addrs = slices.Clone(i.Addrs); len(i.Addrs) == 1 && ifp == &st.if0 {
 		st.addrs0[0] = i.Addrs[0]
 		conf.Addrs = st.addrs0[:1:1]
-	} else {
-		conf.Addrs = slices.Clone(i.Addrs)
 	}
 	st.setConf(conf.Index, conf)
 	return 0
-}
-
-// allocIface returns room for an interface: that in the stack itself for the
-// first one.
-func (st *Stack) allocIface(index uint32) (*ifnet.Iface, *ifnet.Conf) {
-	if index == 2 && st.if0.Port == nil {
-		return &st.if0, &st.conf0
-	}
-	return new(ifnet.Iface), new(ifnet.Conf)
 }
 
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
 	c.Port.SetAddr(c.MAC)
-	if len(c.Addrs) > 0 {
+	if c.Addrs.Has(false) {
 		c.Port.Accept(allSystems(), true)
 	}
-	to := &st.rx0
-	if c.Iface != &st.if0 {
-		to = new(receiver)
+	if c.Iface == &st.if0 {
+		c.Port.Attach((*firstReceiver)(st))
+	} else {
+		c.Port.Attach(&receiver{c.Iface, st})
 	}
-	*to = receiver{c.Iface, st}
-	c.Port.Attach(to)
 }
 
 // Unplug removes an interface that no route leads to any more. First nobody can
@@ -173,6 +164,11 @@ func (st *Stack) dismantle(c *ifnet.Conf) {
 			sh.pullARP(p, c)
 			c.Iface.ARP = nil
 		}
+		if c.V6 != nil {
+			c.V6.ND.Clear()
+			sh.pullND(p, c)
+			c.Iface.V6 = nil
+		}
 		c.Iface.IGMP, c.Iface.Query = nil, nil
 		c.Neigh.Clear()
 		return 0
@@ -204,7 +200,7 @@ func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno
 // an address listens to (RFC 1112 §7.2).
 func allSystems() wire.MAC { return wire.MAC{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01} }
 
-// Announce has an interface listen and answer for the address it was given
+// Announce has an interface listen and answer for the IPv4 address it was given
 // last, and tell its link of it. The control lock is held.
 func (st *Stack) Announce(index uint32, a netip.Prefix) {
 	c := st.view.Load().Conf(index)
@@ -214,7 +210,7 @@ func (st *Stack) Announce(index uint32, a netip.Prefix) {
 	before := *c
 	before.Addrs = c.Addrs[:len(c.Addrs)-1]
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if len(before.Addrs) == 0 {
+		if !before.Addrs.Has(false) {
 			c.Port.Accept(allSystems(), true)
 		}
 		if c.ARP != nil || p.v.Tun.ARP.GARPRexmit != 0 {
@@ -228,25 +224,27 @@ func (st *Stack) Announce(index uint32, a netip.Prefix) {
 	})
 }
 
-// Forget ends what Announce began, for an address that an interface had. The
+// Forget ends what Announce began, for an IPv4 address that an interface had. The
 // control lock is held.
 func (st *Stack) Forget(index uint32, gone netip.Prefix) {
 	c := st.view.Load().Conf(index)
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if len(c.Addrs) == 0 && c.Port != nil {
+		last := !c.Addrs.Has(false)
+		if last && c.Port != nil {
 			c.Port.Accept(allSystems(), false)
 		}
 		if c.ARP != nil {
 			c.ARP.DelAddress(gone.Addr())
-			c.ARP.Scrub(gone.Masked(), len(c.Addrs) == 0)
+			c.ARP.Scrub(gone.Masked(), last)
 			sh.pullARP(p, c)
 		}
 		return 0
 	})
 }
 
-// LinkChanged has ARP learn that an interface went up or down: its addresses
-// are announced when it comes up. The control lock is held.
+// LinkChanged has ARP and neighbour discovery learn that an interface went up or
+// down, or what else changed about it: its addresses are announced when it comes
+// up. The control lock is held.
 func (st *Stack) LinkChanged(index uint32) {
 	c := st.view.Load().Conf(index)
 	st.control(func(sh *shard, p *pass) syscall.Errno {
@@ -257,9 +255,18 @@ func (st *Stack) LinkChanged(index uint32) {
 			sh.pullARP(p, c)
 		case c.Up():
 			for _, a := range c.Addrs {
-				m := arp.Announcement(c.MAC, a.Addr())
-				sh.sendARP(p, c, &m)
+				if a.Addr().Is4() {
+					m := arp.Announcement(c.MAC, a.Addr())
+					sh.sendARP(p, c, &m)
+				}
 			}
+		}
+		if c.V6 != nil {
+			c.V6.ND.SetLink(p.r.Now(), ndLink(p.v, c))
+			if c.Up() {
+				c.V6.MLD.Announce(p.r.Now(), sh.mldEnv(p))
+			}
+			sh.pullV6(p, c)
 		}
 		return 0
 	})

@@ -35,52 +35,36 @@ func (sh *shard) deliverHere(p *pass, b *pkt.Buf) {
 
 // deliver takes a packet that is for this stack.
 func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
-	if ip.Is6() {
-		sh.deliver6(p, b, ip, to)
-		return
+	is6 := ip.Is6()
+	if is6 {
+		var ok bool
+		if ip, ok = sh.walk(p, b, ip); !ok {
+			return
+		}
 	}
 	if ip.IsFragment() {
 		sh.inFragment(p, b, ip)
 		return
 	}
-	sh.hot.InDelivers++
-	switch ip.Proto() {
-	case wire.ProtoUDP:
+	if is6 {
+		sh.six().InDelivers++
+	} else {
+		sh.hot.InDelivers++
+	}
+	switch proto := ip.Proto(); {
+	case proto == wire.ProtoUDP:
 		sh.inRaw(p, b, ip, to)
 		sh.inUDP(p, b, ip, to)
-	case wire.ProtoTCP:
+	case proto == wire.ProtoTCP:
 		sh.inRaw(p, b, ip, to)
 		sh.inTCP(p, b, ip, to)
-	case wire.ProtoICMP: // raw sockets see what the engine lets them
+	case proto == wire.ProtoICMP && !is6: // raw sockets see what the engines let them
 		sh.inICMP(p, b, ip, to)
-	case wire.ProtoIGMP:
-		sh.inIGMP(p, b, ip, to)
-	default:
-		sh.inOther(p, b, ip, sh.inRaw(p, b, ip, to))
-	}
-}
-
-// deliver6 is deliver for IPv6, whose transport is behind the extension headers.
-func (sh *shard) deliver6(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
-	ip, ok := sh.walk(p, b, ip)
-	if !ok {
-		return
-	}
-	if ip.IsFragment() {
-		sh.inFragment(p, b, ip)
-		return
-	}
-	sh.six().InDelivers++
-	switch ip.Proto() {
-	case wire.ProtoUDP:
-		sh.inRaw(p, b, ip, to)
-		sh.inUDP(p, b, ip, to)
-	case wire.ProtoTCP:
-		sh.inRaw(p, b, ip, to)
-		sh.inTCP(p, b, ip, to)
-	case wire.ProtoICMPv6: // raw sockets see what the engines let them
+	case proto == wire.ProtoICMPv6 && is6:
 		sh.inICMP6(p, b, ip, to)
-	case wire.ProtoNoNext:
+	case proto == wire.ProtoIGMP && !is6:
+		sh.inIGMP(p, b, ip, to)
+	case proto == wire.ProtoNoNext && is6:
 		p.r.Cache.Free(b) // RFC 8200 §4.7
 	default:
 		sh.inOther(p, b, ip, sh.inRaw(p, b, ip, to))

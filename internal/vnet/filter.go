@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -48,7 +49,7 @@ func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.Packet) (*pkt.Buf, wire.P
 		p.m.NextHop = v.NextHop
 	case pfil.SetFIB:
 		sh.rare().Rerouted++
-		p.m.FIB = sh.st.fibOr0(v.FIB)
+		p.m.FIB = sh.st.fibs.Or0(v.FIB)
 	}
 	return b, ip
 }
@@ -75,7 +76,7 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) (*
 	case pfil.Reroute:
 		next = v.NextHop
 	case pfil.SetFIB:
-		p.m.FIB = sh.st.fibOr0(v.FIB)
+		p.m.FIB = sh.st.fibs.Or0(v.FIB)
 	default:
 		return b, ip, 0
 	}
@@ -97,14 +98,6 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) (*
 // claim lets a packet that was on its way to h come in here instead.
 func (sh *shard) claim(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 	sh.requeue(p, b, pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, FIB: p.m.FIB}, pkt.WayDeliver)
-}
-
-// fibOr0 returns f, or 0 where there is no such table (behaviour 4.3, rule 3c).
-func (st *Stack) fibOr0(f uint32) uint32 {
-	if int(f) >= st.fibs.Len() {
-		return 0
-	}
-	return f
 }
 
 // toDivert takes a packet for a divert socket.
@@ -136,36 +129,14 @@ func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgo
 	sh.toDivert(p, c, ip.In(c.Slice(b.Offset(ip.Bytes()), ip.Len())), v, outgoing)
 }
 
-// Reinject puts an IP packet back where a divert socket took it from: the
-// filter goes on after rule m.Rule. It returns EINVAL for bytes that are no
-// packet, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
-// the stack's queue is full.
-func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
-	ip, f := wire.ParseIP(data)
-	if f != wire.OK {
-		return syscall.EINVAL
-	}
-	meta := pkt.Meta{FIB: m.FIB, Rule: m.Rule, Way: pkt.WayOutIP}
-	if !m.Outgoing {
-		c := st.view.Load().Conf(m.IfIndex)
-		if c == nil {
-			return syscall.EADDRNOTAVAIL
-		}
-		meta.IfIndex, meta.IfGen, meta.Way = c.Index, c.Gen, pkt.WayInIP
-	}
-	r := st.world.sched.Get()
-	defer r.Done()
-	b := r.Cache.Get(ip.Len())
-	copy(b.Extend(ip.Len()), ip.Bytes())
-	b.Meta = meta
-	if m.Outgoing && !ip.Is6() {
-		wire.IPv4(b.Bytes()).SetChecksum()
-	}
-	if !st.shardAt(0).Queue.Put(r, b) {
+// Enqueue takes a packet and lets it enter the stack as its Meta says; false where
+// the queue is full.
+func (st *Stack) Enqueue(r *netisr.Runner, b *pkt.Buf) bool {
+	if !st.sh.Queue.Put(r, b) {
 		r.Cache.Free(b)
-		return syscall.ENOBUFS
+		return false
 	}
-	return 0
+	return true
 }
 
 // outAgain takes a packet that was on its way out and comes back to be routed.

@@ -29,7 +29,7 @@ func (f *rules) Filter(p *pfil.Packet) pfil.Verdict {
 	if p.Out != "" {
 		v, way = f.out, "out "+p.Out
 	}
-	f.seen = append(f.seen, fmt.Sprintf("%s fib %d rule %d len %d", way, p.FIB, p.Rule, len(p.IP)))
+	f.seen = append(f.seen, fmt.Sprintf("%s fib %d rule %d len %d", way, p.FIB, p.Rule, p.IP.Len()))
 	if p.Rule != 0 {
 		return pfil.Verdict{} // what follows the rule that diverted
 	}
@@ -150,7 +150,7 @@ func TestFilterDivert(t *testing.T) {
 			t.Fatalf("diverted %+v", c.got)
 		}
 		c.check(t, 0)
-		must(t, r.st.Reinject(c.pkt[0], c.got[0]))
+		must(t, control.Reinject(r.st, c.pkt[0], c.got[0]))
 		if info := expect(t, s, "data"); info.IfIndex != r.ifs[1] {
 			t.Errorf("reinjected on interface %d", info.IfIndex)
 		}
@@ -170,21 +170,21 @@ func TestFilterDivert(t *testing.T) {
 		f.seen = nil
 		for i := 1; i < 3; i++ {
 			c.check(t, i)
-			must(t, r.st.Reinject(c.pkt[i], c.got[i]))
+			must(t, control.Reinject(r.st, c.pkt[i], c.got[i]))
 		}
 		f.saw(t, "out e3 fib 0 rule 50 len 33", "out e3 fib 0 rule 50 len 32")
 		if got := r.taps[3].takeIP(t); len(got) != 2 || got[1].TTL() != 63 {
 			t.Errorf("reinjected: %v", got)
 		}
 		send(t, s, "self", "10.0.1.1:7") // to ourselves
-		must(t, r.st.Reinject(c.pkt[3], c.got[3]))
+		must(t, control.Reinject(r.st, c.pkt[3], c.got[3]))
 		expect(t, s, "self")
 
 		// What cannot be put back.
-		if e := r.st.Reinject(c.pkt[0][:19], c.got[0]); e != syscall.EINVAL {
+		if e := control.Reinject(r.st, c.pkt[0][:19], c.got[0]); e != syscall.EINVAL {
 			t.Errorf("19 bytes: %v", e)
 		}
-		if e := r.st.Reinject(c.pkt[0], pfil.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
+		if e := control.Reinject(r.st, c.pkt[0], pfil.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("on no interface: %v", e)
 		}
 		must(t, control.SetDivert(r.st, 8668, nil))

@@ -1,10 +1,9 @@
 package vnet
 
 import (
-	"net/netip"
-
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -14,12 +13,12 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 		sh.drop(p, b, pkt.NotForwarding)
 		return
 	}
-	if !routable(ip.Dst()) || !routable(ip.Src()) {
+	if !ifnet.Routable(ip.Dst()) || !ifnet.Routable(ip.Src()) {
 		sh.errScope(p, b, ip)
 		return
 	}
 	if ip.TTL() <= 1 {
-		sh.errTTL(p, b, ip)
+		sh.refuse(p, b, pkt.TTLExceeded, &icmp.Cause{Kind: icmp.TTLExceeded, Packet: ip})
 		return
 	}
 	dst := ip.Dst()
@@ -29,7 +28,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 	}
 	var h ifnet.Hop
 	var why pkt.Reason
-	if rt, ok := sh.ahead.route(p, next); ok {
+	if rt, ok := sh.ahead.Route(p.nth, p.m.FIB, next); ok {
 		why = h.Follow(p.v, rt, next)
 	} else {
 		why = p.v.Route(p.m.FIB, next, p.in.Index, &h)
@@ -50,17 +49,6 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 	}
 	h.Transit = true
 	sh.send(p, b, ip, &h)
-}
-
-// routable tells whether an address may be in a forwarded packet: the
-// link-local and the reserved ones may not (RFC 3927 §2.7, RFC 1812 §5.3.7,
-// RFC 4291 §2.5.2, §2.5.6).
-func routable(a netip.Addr) bool {
-	if a.Is4() {
-		b := a.As4()
-		return b[0] < 240 && (b[0] != 169 || b[1] != 254)
-	}
-	return !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsMulticast()
 }
 
 // own makes a packet that begins with its network header out of a frame, for

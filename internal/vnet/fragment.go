@@ -35,7 +35,7 @@ func (sh *shard) fragment4(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) sysc
 	}
 	first := ip.Header()
 	later := first
-	later.Options = copiedOptions(p.r.Scratch[:0], ip)
+	later.Options = ip.AppendCopied(p.r.Scratch[:0])
 	payload := ip.Payload()
 	sh.rare().Fragmented++
 	var errno syscall.Errno
@@ -86,19 +86,4 @@ func (sh *shard) fragment6(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) sy
 	}
 	p.r.Cache.Free(b)
 	return errno
-}
-
-// copiedOptions appends the options that every fragment must carry (RFC 791
-// §3.1: the copied flag).
-func copiedOptions(to []byte, ip wire.IPv4) []byte {
-	o, f := wire.ParseIPv4Options(ip.Options())
-	if f != wire.OK {
-		return to
-	}
-	for opt, ok := o.Next(); ok; opt, ok = o.Next() {
-		if opt.Copied() {
-			to = append(to, opt...)
-		}
-	}
-	return to
 }

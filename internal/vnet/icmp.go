@@ -181,16 +181,11 @@ func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.Packet, why pkt.Reason)
 
 // errScope takes a packet one of whose addresses does not reach beyond its link.
 func (sh *shard) errScope(p *pass, b *pkt.Buf, ip wire.Packet) {
-	if ip.Is6() && ifaddr.IsLinkLocal(ip.Src()) && routable(ip.Dst()) { // RFC 4443 §3.1, code 2
+	if ip.Is6() && ifaddr.IsLinkLocal(ip.Src()) && ifnet.Routable(ip.Dst()) { // RFC 4443 §3.1, code 2
 		sh.refuse(p, b, pkt.BadSource, &icmp.Cause{Kind: icmp.BeyondScope, Packet: ip})
 		return
 	}
 	sh.drop(p, b, pkt.BadDest)
-}
-
-// errTTL takes a packet whose TTL ran out.
-func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.Packet) {
-	sh.refuse(p, b, pkt.TTLExceeded, &icmp.Cause{Kind: icmp.TTLExceeded, Packet: ip})
 }
 
 // errNeedFrag takes a packet that must not be cut (RFC 1191 §4, RFC 8201 §3).
@@ -233,13 +228,13 @@ func (sh *shard) tell(p *pass, r *icmp.Report) {
 	local := netip.AddrPortFrom(r.Src, r.SrcPort)
 	remote := netip.AddrPortFrom(r.Dst, r.DstPort)
 	if seq, ok := r.TCPSeq(); ok {
-		sh.tellTCP(p, tcpKey{local, remote}, wire.Seq(seq), r)
+		sh.tellTCP(p, p.tcpKey(local, remote), wire.Seq(seq), r)
 		return
 	}
 	if r.Proto != wire.ProtoUDP {
 		return
 	}
-	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
+	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.link(r.Src))
 	if s == nil || s.Addrs.Load().Remote != remote {
 		return
 	}

@@ -22,9 +22,16 @@ func (sh *shard) igmpHost(p *pass, c *ifnet.Conf) *igmp.Host {
 	return c.IGMP
 }
 
-// groupChanged tells IGMP that the interface wants something else of a group.
+// groupChanged tells IGMP or MLD that the interface wants something else of a group.
 func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mcast.Filter) {
 	if c.Port == nil || c.Mute {
+		return
+	}
+	if group.Is6() {
+		if c.V6 != nil && !c.Addrs.Listens(group) {
+			c.V6.MLD.Change(p.r.Now(), sh.mldEnv(p), group, want, 0)
+			sh.pullMLD(p, c)
+		}
 		return
 	}
 	sh.igmpHost(p, c).Change(p.r.Now(), sh.igmpEnv(p), group, want)
@@ -39,7 +46,7 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	}
 	m := igmp.Packet{
-		Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), RouterAlert: ip.HasRouterAlert(),
+		Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), RouterAlert: ip.V4().HasRouterAlert(),
 		Own: p.v.IsOurs(ip.Src()), SumOK: b.Sum != pkt.SumUnknown, Payload: ip.Payload(),
 	}
 	v := sh.igmpHost(p, p.in).Input(p.r.Now(), sh.igmpEnv(p), &m)
@@ -82,75 +89,19 @@ func (sh *shard) pullMessages(p *pass, c *ifnet.Conf, deadline func() clock.Time
 	}
 }
 
-// SetQuerier makes an interface that of a multicast router, which asks who
-// listens to what and remembers the answers, or of a host again. It returns
-// ENXIO where there is no such interface and EADDRNOTAVAIL where it has no
-// address.
-func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	c := st.view.Load().Conf(ifIndex)
-	switch {
-	case c == nil || c.Port == nil:
-		return syscall.ENXIO
-	case on && !c.Addrs.First().IsValid():
-		return syscall.EADDRNOTAVAIL
-	case on == (c.Query != nil):
-		return 0
-	}
+// IGMP runs f on what IGMP keeps for an interface, and does what it then wants
+// done. It returns ENXIO where there is no such interface, or it is lo0.
+func (st *Stack) IGMP(index uint32, f func(now clock.Time, v *ifnet.View, c *ifnet.Conf) syscall.Errno) syscall.Errno {
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c.Port.SetPromisc(on || c.Flags&ifnet.Promisc != 0) // reports go to many groups
-		c.Iface.Query = nil
-		if on {
-			c.Iface.Query = igmp.NewRouter(p.r.Now(), &p.v.Tun.Query, c.Addrs.First(), false)
+		c := p.v.Conf(index)
+		if c == nil || c.Port == nil {
+			return syscall.ENXIO
+		}
+		e := f(p.r.Now(), p.v, c)
+		if c.Query != nil {
 			sh.pullQuery(p, c)
 		}
-		return 0
-	})
-}
-
-// QuerierGroups returns what a multicast router's interface knows of its
-// groups, sorted; false where it is none.
-func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok bool) {
-	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if c := p.v.Conf(ifIndex); c != nil && c.Query != nil {
-			groups, ok = c.Query.State(p.r.Now()), true
-		}
-		return 0
-	})
-	return groups, ok
-}
-
-// ReportsPending tells whether IGMP has something to send on an interface: a
-// report that is to be repeated, or the answer to a query.
-func (st *Stack) ReportsPending(ifIndex uint32) bool {
-	pending := false
-	st.control(func(_ *shard, p *pass) syscall.Errno {
-		if c := p.v.Conf(ifIndex); c != nil && c.IGMP != nil {
-			pending = c.IGMP.Deadline() != clock.Never
-		}
-		return 0
-	})
-	return pending
-}
-
-// SetPromiscuous asks the link for every frame, or no longer. ENXIO where there
-// is no such interface.
-func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	c := st.view.Load().Conf(ifIndex)
-	if c == nil || c.Port == nil {
-		return syscall.ENXIO
-	}
-	i := c.Info()
-	if i.Flags &^= ifnet.Promisc; on {
-		i.Flags |= ifnet.Promisc
-	}
-	st.SetInterface(&i)
-	return st.control(func(*shard, *pass) syscall.Errno {
-		c.Port.SetPromisc(on || c.Query != nil)
-		return 0
+		return e
 	})
 }
 
@@ -174,5 +125,5 @@ func (sh *shard) sendIGMP(p *pass, c *ifnet.Conf, b *pkt.Buf, o *igmp.Out) {
 	}
 	b.Sum = pkt.SumValid
 	h := ifnet.Hop{Out: c, Next: o.Dst, MTU: c.MTU}
-	sh.outIPv4(p, b, &hd, &h, false, false)
+	sh.outIP(p, b, &hd, &h, false, false)
 }

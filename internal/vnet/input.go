@@ -70,7 +70,7 @@ func (sh *shard) inIPv4(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, pkt.BadChecksum)
 		return
 	}
-	if why := sh.sane(p, ip4); why != pkt.NoReason {
+	if why := p.v.Sane4(p.from(), ip4); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}
@@ -81,48 +81,12 @@ func (sh *shard) inIPv4(p *pass, b *pkt.Buf, raw []byte) {
 		}
 	}
 	if ip.HeaderLen() > wire.IPv4Len {
-		if why := sh.inOptions(p, ip.V4()); why != pkt.NoReason {
+		if why := p.v.Options4(ip.V4()); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
 	}
 	sh.dispatch(p, b, ip)
-}
-
-// sane finds the packets whose addresses cannot be (RFC 1122 §3.2.1.3).
-func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
-	src, dst := ip.Src4(), ip.Dst4()
-	if src[0] >= 224 || src[0] == 0 && src != [4]byte{} {
-		return pkt.BadSource
-	}
-	if p.in == nil || p.in.Flags&ifnet.Loopback != 0 || p.m.Way != pkt.WayIn {
-		return pkt.NoReason
-	}
-	if src[0] == 127 {
-		return pkt.BadSource
-	}
-	if dst[0] == 127 || dst[0] == 0 {
-		return pkt.BadDest
-	}
-	if p.v.Tun.IP.SourceCheck != 0 && p.v.IsOurs(ip.Src()) {
-		return pkt.BadSource
-	}
-	return pkt.NoReason
-}
-
-// inOptions checks the options of a received packet. Source routes are never
-// followed; the others need nothing done by a host.
-func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
-	switch p.v.Tun.IP.ProcessOptions {
-	case 0:
-		return pkt.NoReason
-	case 2:
-		return pkt.BadOptions
-	}
-	if _, f := wire.ParseIPv4Options(ip.Options()); f != wire.OK {
-		return pkt.BadOptions
-	}
-	return pkt.NoReason
 }
 
 // dispatch decides whether a packet is ours.

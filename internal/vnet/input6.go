@@ -3,9 +3,7 @@ package vnet
 import (
 	"net/netip"
 
-	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -19,7 +17,7 @@ func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, pkt.BadHeader)
 		return
 	}
-	if why := sh.sane6(p, ip6); why != pkt.NoReason {
+	if why := p.v.Sane6(p.from(), ip6); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}
@@ -36,35 +34,6 @@ func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
 		}
 	}
 	sh.dispatch6(p, b, ip)
-}
-
-// sane6 finds the packets whose addresses cannot be (RFC 4291 §2.5.2, §2.5.3,
-// §2.7; RFC 4942 §2.2 for IPv4 addresses in disguise).
-func (sh *shard) sane6(p *pass, ip wire.IPv6) pkt.Reason {
-	src, dst := ip.Src(), ip.Dst()
-	switch {
-	case src.IsMulticast():
-		return pkt.BadSource
-	case dst.IsUnspecified():
-		return pkt.BadDest
-	}
-	if p.in == nil || p.in.Flags&ifnet.Loopback != 0 || p.m.Way != pkt.WayIn {
-		return pkt.NoReason
-	}
-	switch {
-	case src.IsLoopback(), src.Is4In6():
-		return pkt.BadSource
-	case dst.IsLoopback(), dst.Is4In6(), dst.IsMulticast() && addrsel.ScopeOf(dst) <= addrsel.ScopeInterface:
-		return pkt.BadDest
-	}
-	if p.v.Tun.IP6.SourceCheck != 0 && p.v.IsOursOn(src, p.in.Index) {
-		// Nobody but us has it: but the neighbour table must hear of who thinks
-		// he does (RFC 4862 §5.4.4).
-		if ip.NextHeader() != wire.ProtoICMPv6 {
-			return pkt.BadSource
-		}
-	}
-	return pkt.NoReason
 }
 
 // dispatch6 decides whether a packet is ours.

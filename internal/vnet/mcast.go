@@ -110,9 +110,6 @@ func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, give
 			return e
 		}
 	}
-	if !group.Is4() {
-		return syscall.EINVAL
-	}
 	txn, err := request(&sh.st.groups, &s.members, int32(ifIndex), &p.v.Tun.Mcast)
 	if err != nil {
 		return err.(syscall.Errno)

@@ -2,10 +2,10 @@ package vnet
 
 import (
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -30,22 +30,12 @@ type Module struct {
 	InIP      func(st *Stack, ifIndex uint32, packet wire.Packet)
 }
 
-// Modules is the modules loaded into a world. Package control loads them.
+// Modules is the modules loaded into a world, in order of loading. Package control
+// loads them.
 type Modules struct {
 	sync.Mutex // guards changes; taken before the world's lock and any stack's
-	list       atomic.Pointer[[]*Module]
+	table.List[*Module]
 }
-
-// All returns the modules in order of loading.
-func (m *Modules) All() []*Module {
-	if l := m.list.Load(); l != nil {
-		return *l
-	}
-	return nil
-}
-
-// Set replaces the list, which must not change any more.
-func (m *Modules) Set(all []*Module) { m.list.Store(&all) }
 
 // Modules returns the modules loaded into the world.
 func (w *World) Modules() *Modules { return &w.mods }

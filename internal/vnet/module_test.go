@@ -36,7 +36,7 @@ func TestModulePackets(t *testing.T) {
 			InEther: func(st *vnet.Stack, i uint32, f wire.Ether) {
 				got = append(got, fmt.Sprint(st.Name(), i, string(f.Payload())))
 			},
-			InIP: func(st *vnet.Stack, i uint32, p wire.IPv4) {
+			InIP: func(st *vnet.Stack, i uint32, p wire.Packet) {
 				got = append(got, fmt.Sprint(st.Name(), i, string(p.Payload())))
 			},
 		}
@@ -73,7 +73,7 @@ func TestModuleWhileRunning(t *testing.T) {
 			m := &vnet.Module{Name: "m", Proto: 253}
 			v := vvar.New(&m.Vars, int64(1))
 			dead := vvar.New(&m.Vars, false)
-			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.IPv4) {
+			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.Packet) {
 				if v.In(st.Vars()) == nil || *dead.In(st.Vars()) {
 					t.Error("a packet in a module that is not there")
 				}

@@ -21,21 +21,12 @@ func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) syscall
 		if b.GSO == pkt.GSONone {
 			return sh.fragment(p, b, ip, h)
 		}
-		if segmentLen(ip, b) > h.MTU { // who makes these does not want them in pieces
+		if ip.SegmentLen(int(b.GSOSize), b.GSO != pkt.GSOUDP) > h.MTU { // who makes these does not want them in pieces
 			sh.errNeedFrag(p, b, ip, h)
 			return syscall.EMSGSIZE
 		}
 	}
 	return sh.resolve(p, b, h)
-}
-
-// segmentLen returns how long the packets are that a super-segment stands for.
-func segmentLen(ip wire.Packet, b *pkt.Buf) int {
-	n := ip.HeaderLen() + int(b.GSOSize)
-	if t, f := wire.ParseTCP(ip.Payload()); f == wire.OK && b.GSO != pkt.GSOUDP {
-		n += t.HeaderLen()
-	}
-	return n
 }
 
 // resolve gives a packet its link header and sends it.
@@ -85,16 +76,8 @@ func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifnet.Conf) {
 	if b.Bytes()[0]&1 != 0 {
 		count.OutMcast++
 	}
-	if out.Props.Raw && b.Sum == pkt.SumPartial {
-		completeSum(b)
+	if out.Props.Raw && b.Sum == pkt.SumPartial && wire.CompleteEther(b.Bytes()) {
+		b.Sum = pkt.SumValid // it leaves the process, or may be damaged on its way
 	}
 	out.Port.Put(p.r, b)
-}
-
-// completeSum fills in the transport checksum of a frame that leaves the
-// process or may be damaged on its way.
-func completeSum(b *pkt.Buf) {
-	if wire.CompleteEther(b.Bytes()) {
-		b.Sum = pkt.SumValid
-	}
 }

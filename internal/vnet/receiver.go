@@ -13,22 +13,37 @@ type receiver struct {
 }
 
 // Put takes a frame that arrived from the link.
-func (to *receiver) Put(r *netisr.Runner, b *pkt.Buf) {
-	sh := to.st.shardFor(b)
-	b.Meta = pkt.Meta{IfIndex: to.Index, IfGen: to.Gen}
+func (to *receiver) Put(r *netisr.Runner, b *pkt.Buf) { to.st.put(to.Iface, r, b) }
+
+// Lend shows the stack a frame that others see as well and tells whether it
+// could: one reference is then the stack's.
+func (to *receiver) Lend(r *netisr.Runner, b *pkt.Buf) bool { return to.st.lend(to.Iface, r, b) }
+
+// firstReceiver is the receiver of the interface that a stack has room for.
+type firstReceiver Stack
+
+// Put is receiver's.
+func (to *firstReceiver) Put(r *netisr.Runner, b *pkt.Buf) { (*Stack)(to).put(&to.if0, r, b) }
+
+// Lend is receiver's.
+func (to *firstReceiver) Lend(r *netisr.Runner, b *pkt.Buf) bool {
+	return (*Stack)(to).lend(&to.if0, r, b)
+}
+
+func (st *Stack) put(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) {
+	sh := st.shardFor(b)
+	b.Meta = pkt.Meta{IfIndex: i.Index, IfGen: i.Gen}
 	if !sh.Queue.Put(r, b) {
 		r.Cache.Free(b)
 	}
 }
 
-// Lend shows the stack a frame that others see as well and tells whether it
-// could: one reference is then the stack's.
-func (to *receiver) Lend(r *netisr.Runner, b *pkt.Buf) bool {
-	sh := to.st.shardFor(b)
+func (st *Stack) lend(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) bool {
+	sh := st.shardFor(b)
 	if !sh.Claim() {
 		return false
 	}
-	p := pass{r: r, m: pkt.Meta{IfIndex: to.Index, IfGen: to.Gen}}
+	p := pass{r: r, m: pkt.Meta{IfIndex: i.Index, IfGen: i.Gen}}
 	sh.lock(&p)
 	sh.enter(&p, b)
 	sh.unlock(&p)

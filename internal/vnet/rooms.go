@@ -8,16 +8,20 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/proto/nd/auto"
+	"github.com/seed88948545/vimage/internal/proto/nd/radv"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // rooms is what a shard's protocol rooms keep, each made at its first event.
 type rooms struct {
-	arp   *arp.Stats
-	igmp  *igmp.Stats
-	query *igmp.RouterStats
+	four  *fourRooms
 	icmp  *icmpRoom
+	six   *sixRooms
 	reass *reassRoom
 	tcp   *tcpRoom
 }
@@ -27,32 +31,50 @@ type icmpRoom struct {
 	stats icmp.Stats
 }
 
+// sixRooms is what is needed as soon as IPv6 is spoken.
+type sixRooms struct {
+	vars.IP6
+	nd   nd.Stats
+	mld  mld.Stats
+	icmp *icmp6Room
+	auto *auto.Stats
+	radv *radv.Stats
+}
+
+type icmp6Room struct {
+	icmp.Engine6
+	stats icmp.Stats6
+}
+
 type reassRoom struct {
 	reass.Table[*pkt.Buf]
 	stats  reass.Stats
 	pieces []reass.Piece[*pkt.Buf]
 }
 
-func (sh *shard) arpStats() *arp.Stats {
-	if sh.rooms.arp == nil {
-		sh.rooms.arp = new(arp.Stats)
-	}
-	return sh.rooms.arp
+// fourRooms is what is needed as soon as a link is there.
+type fourRooms struct {
+	arp   arp.Stats
+	igmp  igmp.Stats
+	query igmp.RouterStats
 }
+
+func (sh *shard) four() *fourRooms {
+	if sh.rooms.four == nil {
+		sh.rooms.four = new(fourRooms)
+	}
+	return sh.rooms.four
+}
+
+func (sh *shard) arpStats() *arp.Stats { return &sh.four().arp }
 
 // igmpEnv is what the IGMP engines borrow for one call.
 func (sh *shard) igmpEnv(p *pass) igmp.Env {
-	if sh.rooms.igmp == nil {
-		sh.rooms.igmp = new(igmp.Stats)
-	}
-	return igmp.Env{T: &p.v.Tun.IGMP, S: sh.rooms.igmp}
+	return igmp.Env{T: &p.v.Tun.IGMP, S: &sh.four().igmp}
 }
 
 func (sh *shard) queryEnv(p *pass) igmp.RouterEnv {
-	if sh.rooms.query == nil {
-		sh.rooms.query = new(igmp.RouterStats)
-	}
-	return igmp.RouterEnv{T: &p.v.Tun.Query, S: sh.rooms.query}
+	return igmp.RouterEnv{T: &p.v.Tun.Query, S: &sh.four().query}
 }
 
 func (sh *shard) icmpRoom(p *pass) *icmpRoom {
@@ -61,6 +83,42 @@ func (sh *shard) icmpRoom(p *pass) *icmpRoom {
 		sh.rooms.icmp.Bind(&p.v.Tun.ICMP, &sh.rooms.icmp.stats)
 	}
 	return sh.rooms.icmp
+}
+
+// six returns what the shard keeps of IPv6.
+func (sh *shard) six() *sixRooms {
+	if sh.rooms.six == nil {
+		sh.rooms.six = new(sixRooms)
+	}
+	return sh.rooms.six
+}
+
+func (sh *shard) icmp6Room(p *pass) *icmp6Room {
+	six := sh.six()
+	if six.icmp == nil {
+		six.icmp = new(icmp6Room)
+		six.icmp.Bind(&p.v.Tun.ICMP6, &six.icmp.stats)
+	}
+	return six.icmp
+}
+
+// bindV6 gives the rooms of IPv6 that an interface has the stack's page and
+// counters.
+func (sh *shard) bindV6(v *ifnet.View, v6 *ifnet.V6) {
+	six := sh.six()
+	v6.ND.Bind(&v.Tun.ND, &six.nd)
+	if v6.Auto != nil {
+		if six.auto == nil {
+			six.auto = new(auto.Stats)
+		}
+		v6.Auto.Bind(&v.Tun.Auto, six.auto)
+	}
+	if v6.Radv != nil {
+		if six.radv == nil {
+			six.radv = new(radv.Stats)
+		}
+		v6.Radv.Bind(six.radv)
+	}
 }
 
 func (sh *shard) reassRoom(p *pass) *reassRoom {
@@ -76,6 +134,9 @@ func (sh *shard) rebind(p *pass) {
 	if r := sh.rooms.icmp; r != nil {
 		r.Bind(&p.v.Tun.ICMP, &r.stats)
 	}
+	if six := sh.rooms.six; six != nil && six.icmp != nil {
+		six.icmp.Bind(&p.v.Tun.ICMP6, &six.icmp.stats)
+	}
 	if r := sh.rooms.reass; r != nil {
 		r.Bind(&p.v.Tun.Reass, &r.stats)
 	}
@@ -85,6 +146,9 @@ func (sh *shard) rebind(p *pass) {
 	for _, c := range p.v.Ifs {
 		if c != nil && c.ARP != nil {
 			c.ARP.Bind(&p.v.Tun.ARP, sh.arpStats())
+		}
+		if c != nil && c.V6 != nil {
+			sh.bindV6(p.v, c.V6)
 		}
 	}
 }
@@ -106,29 +170,46 @@ func (sh *shard) deadline(v *ifnet.View) clock.Time {
 		if c.Query != nil {
 			at = min(at, c.Query.Deadline())
 		}
+		if c.V6 != nil {
+			at = min(at, c.V6.ND.Deadline(), c.V6.MLD.Deadline(), c.V6.Radv.Deadline())
+		}
 	}
 	return at
 }
 
 // gather adds what the rooms have counted.
 func (ro *rooms) gather(all map[string]uint64) {
-	if ro.arp != nil {
-		sysctl.Add(ro.arp, all)
-	}
-	if ro.igmp != nil {
-		sysctl.Add(ro.igmp, all)
-	}
-	if ro.query != nil {
-		sysctl.Add(ro.query, all)
+	if ro.four != nil {
+		sysctl.Add(&ro.four.arp, all)
+		sysctl.Add(&ro.four.igmp, all)
+		sysctl.Add(&ro.four.query, all)
 	}
 	if ro.icmp != nil {
 		sysctl.Add(&ro.icmp.stats, all)
+	}
+	if ro.six != nil {
+		ro.six.gather(all)
 	}
 	if ro.reass != nil {
 		sysctl.Add(&ro.reass.stats, all)
 	}
 	if ro.tcp != nil {
 		ro.tcp.stats.gather(all)
+	}
+}
+
+func (six *sixRooms) gather(all map[string]uint64) {
+	sysctl.Add(&six.IP6, all)
+	sysctl.Add(&six.nd, all)
+	sysctl.Add(&six.mld, all)
+	if six.icmp != nil {
+		sysctl.Add(&six.icmp.stats, all)
+	}
+	if six.auto != nil {
+		sysctl.Add(six.auto, all)
+	}
+	if six.radv != nil {
+		sysctl.Add(six.radv, all)
 	}
 }
 

@@ -1,14 +1,17 @@
 package vnet
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -29,9 +32,9 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *vars.Cold   // made when first counted
-	ahead *lookahead   // of a router with many routes
-	asked *pfil.Packet // what the filter is shown; made when first asked
+	cold  *vars.Cold                  // made when first counted
+	ahead *fib.Ahead[*ifnet.Neighbor] // of a router with many routes
+	asked *pfil.Packet                // what the filter is shown; made when first asked
 	hot   vars.Hot
 }
 
@@ -54,6 +57,26 @@ func (p *pass) inIndex() uint32 {
 		return 0
 	}
 	return p.in.Index
+}
+
+// from returns the interface from whose link the packet at hand has just come.
+func (p *pass) from() *ifnet.Conf {
+	if p.m.Way != pkt.WayIn {
+		return nil
+	}
+	return p.in
+}
+
+// link returns the index of the interface that the packet at hand, which is for
+// our address a, came in by; of one that we sent to ourselves, that which has a if
+// a is link-local.
+func (p *pass) link(a netip.Addr) uint32 {
+	if p.in != nil && p.in.Port == nil && ifaddr.IsLinkLocal(a) {
+		if l := p.v.Local.Find(a); l != nil {
+			return l.Index
+		}
+	}
+	return p.inIndex()
 }
 
 // l2dest says to whom a frame was addressed.
@@ -165,14 +188,6 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	if !to.Queue.Put(p.r, b) {
 		sh.drop(p, b, pkt.QueueFull)
 	}
-}
-
-// six returns the counters of IPv6.
-func (sh *shard) six() *vars.IP6 {
-	if sh.rooms.ip6 == nil {
-		sh.rooms.ip6 = new(vars.IP6)
-	}
-	return sh.rooms.ip6
 }
 
 // rare returns the block of rare counters.

@@ -60,15 +60,16 @@ func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 		e = st.udp.BindAny(st.world.seed, s, local.Addr(), uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
 	}
 	if e == 0 {
-		s.Addrs.Store(&socket.Addrs{Local: s.Local})
+		s.Addrs.Store(&socket.Addrs{Local: s.Local, Scope: s.Scope})
 		st.register(s)
 	}
 	return e
 }
 
-// Pair lets only packets from remote to src find the socket. It returns EISCONN
-// where a UDP socket has a peer already, EBADF where it is closed.
-func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort) syscall.Errno {
+// Pair lets only packets from remote to src, which came in by the interface with
+// index scope if that is not 0, find the socket. It returns EISCONN where a UDP
+// socket has a peer already, EBADF where it is closed.
+func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort, scope uint32) syscall.Errno {
 	st := s.st
 	st.sh.mu.Lock()
 	defer st.sh.release()
@@ -79,12 +80,12 @@ func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort) syscall.Errno {
 		return syscall.EISCONN
 	}
 	if s.Raw {
-		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote})
+		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote, Scope: scope})
 		return 0
 	}
-	e := st.udp.Connect(st.world.seed, s, src, remote, 0)
+	e := st.udp.Connect(st.world.seed, s, src, remote, scope)
 	if e == 0 {
-		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote})
+		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote, Scope: s.Scope})
 	}
 	return e
 }

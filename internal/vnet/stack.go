@@ -1,11 +1,11 @@
 package vnet
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -31,9 +31,10 @@ type Stack struct {
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
-	vars   vvar.Set // of loaded modules
-	socks  *Sock    // all sockets, linked; shard 0's
-	gens   uint32   // generations given out
+	vars   vvar.Set     // of loaded modules
+	socks  *Sock        // all sockets, linked; shard 0's
+	conf   *clock.Timer // see Reconfigure; shard 0's
+	gens   uint32       // generations given out
 	random atomic.Uint64
 
 	sh shard // the first shard
@@ -43,9 +44,8 @@ type Stack struct {
 	used         int           // of views
 	lo0, if0     ifnet.Iface
 	conf0, confl ifnet.Conf
-	rx0          receiver
 	ifs0         [2]*ifnet.Conf
-	addrs0       [1]netip.Prefix
+	addrs0       [1]ifaddr.Addr
 	local0       [2]ifaddr.Local
 }
 
@@ -106,7 +106,7 @@ func (st *Stack) World() *World { return st.world }
 // Rand returns a random number. It may be called from anywhere.
 func (st *Stack) Rand() uint64 {
 	s := st.random.Add(0x9e3779b97f4a7c15) - 0x9e3779b97f4a7c15
-	return splitmix(&s)
+	return ifaddr.SplitMix(&s)
 }
 
 // Shut is the first part of removing a stack: it becomes invisible, and no socket

@@ -31,6 +31,11 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		sh.rebind(&p)
 		sh.release()
 	}
+	for i := range st.Interfaces() {
+		if st.View().Conf(i.Index).V6 != nil {
+			st.LinkChanged(i.Index) // it may have become a router
+		}
+	}
 	return 0
 }
 

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
@@ -61,16 +62,28 @@ func (s *tcpStats) gather(all map[string]uint64) {
 }
 
 // tcpKey is what a connection is found by.
-type tcpKey struct{ Local, Remote netip.AddrPort }
+type tcpKey struct {
+	Local, Remote netip.AddrPort
+	Scope         uint32 // interface index, where the addresses are link-local
+}
 
 func (k tcpKey) hash(s table.Seed) uint32 {
 	return s.Pair(k.Local.Addr(), k.Remote.Addr(), table.Ports(k.Local.Port(), k.Remote.Port(), 0))
 }
 
+// tcpKey returns the key of the connection that a segment to local belongs to.
+func (p *pass) tcpKey(local, remote netip.AddrPort) tcpKey {
+	k := tcpKey{Local: local, Remote: remote}
+	if ifaddr.IsLinkLocal(local.Addr()) || ifaddr.IsLinkLocal(remote.Addr()) {
+		k.Scope = p.link(local.Addr())
+	}
+	return k
+}
+
 // tcp returns the shard's room, made if need be.
 func (sh *shard) tcp() *tcpRoom {
 	if sh.rooms.tcp == nil {
-		t := &tcpRoom{syns: syn.New[*TCPListener](&sh.st.tcpHost().secret, sh.st.world.seed), waits: wait.New(sh.st.world.seed)}
+		t := &tcpRoom{syns: syn.New[*TCPListener](&sh.st.tcpHost().Secret, sh.st.world.seed), waits: wait.New(sh.st.world.seed)}
 		t.timer.init(sh)
 		sh.rooms.tcp = t
 	}
@@ -89,11 +102,7 @@ func (sh *shard) tcpEnv(p *pass) *tcp.Env {
 
 // tcpShard returns the shard of a flow.
 func (st *Stack) tcpShard(k *tcpKey) *shard {
-	if st.more == nil {
-		return &st.sh
-	}
-	h := wire.FlowHash(k.Local.Addr().As4(), k.Remote.Addr().As4(), k.Local.Port(), k.Remote.Port(), wire.ProtoTCP)
-	return st.shardAt(int(h) % (1 + len(st.more)))
+	return st.flowShard(k.Local.Addr(), k.Remote.Addr(), k.Local.Port(), k.Remote.Port(), wire.ProtoTCP)
 }
 
 // inTCP takes a segment.
@@ -115,7 +124,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	}
 	seg.Header(&t.hdr) // options that make no sense count as absent
-	k := tcpKey{netip.AddrPortFrom(ip.Dst(), seg.DstPort()), netip.AddrPortFrom(ip.Src(), seg.SrcPort())}
+	k := p.tcpKey(netip.AddrPortFrom(ip.Dst(), seg.DstPort()), netip.AddrPortFrom(ip.Src(), seg.SrcPort()))
 	data, ecn := seg.Payload(), tcp.ECN(ip.TOS()&3)
 	if s := t.conns.Get(k.hash(sh.st.world.seed), k); s != nil {
 		sh.toConn(p, s, b, data, ecn)
@@ -124,7 +133,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	if t.waits.Len() > 0 && sh.inWait(p, &k, b, data) {
 		return
 	}
-	if l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex()); l != nil {
+	if l := sh.st.tcpHost().Ports.Listener(k.Local, p.link(k.Local.Addr())); l != nil {
 		sh.inListen(p, l, &k, b, data, ecn, nil)
 		return
 	}
@@ -216,7 +225,7 @@ func (sh *shard) changed(p *pass, s *TCPSock, ev *tcp.Event) {
 		sh.established(p, s)
 	}
 	if ev.Has(tcp.Cookie) {
-		sh.st.tcpHost().keepCookie(s.Remote.Addr(), sh.rooms.tcp.hdr.Options.FastOpenCookie())
+		sh.st.tcpHost().KeepCookie(s.Remote.Addr(), sh.rooms.tcp.hdr.Options.FastOpenCookie())
 	}
 	if ev.Has(tcp.Soft) {
 		s.Soft = ev.Err
@@ -302,7 +311,7 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 	}
 	s.route = ifnet.Cached{}
 	if s.bound != nil {
-		sh.st.tcpHost().ports.Unbind(s.bound)
+		sh.st.tcpHost().Ports.Unbind(s.bound)
 		s.bound = nil
 	}
 }
@@ -322,7 +331,7 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 	env, now := sh.tcpEnv(p), p.r.Now()
 	if r.Kind == icmp.PacketTooBig {
 		t.ev = tcp.Event{}
-		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen)
+		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen(k.Local.Addr()))
 	} else {
 		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable
 		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
@@ -331,7 +340,12 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 }
 
 // ipTCPLen is the length of the headers of a segment without options.
-const ipTCPLen = wire.IPv4Len + wire.TCPLen
+func ipTCPLen(a netip.Addr) int {
+	if a.Is4() {
+		return wire.IPv4Len + wire.TCPLen
+	}
+	return wire.IPv6Len + wire.TCPLen
+}
 
 // Fire implements clock.Firer for a connection.
 func (s *TCPSock) Fire(clock.Time) {

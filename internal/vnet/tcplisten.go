@@ -1,9 +1,6 @@
 package vnet
 
 import (
-	"encoding/binary"
-	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
@@ -54,16 +51,7 @@ func (l *TCPListener) Forget() {
 	}
 }
 
-// tcpHost is what all shards of a stack share of TCP: bound ports, which are
-// looked up without a lock, and secrets.
-type tcpHost struct {
-	secret syn.Secret
-	ports  socket.Ports[TCPListener]
-	chosen atomic.Uint32 // local ports chosen so far (RFC 6056 §3.3.3)
-
-	mu      sync.Mutex // a leaf
-	cookies syn.Jar    // of servers; guarded by mu
-}
+type tcpHost = socket.TCPHost[TCPListener]
 
 // tcpHost returns what the shards share of TCP, made if need be.
 func (st *Stack) tcpHost() *tcpHost {
@@ -71,10 +59,7 @@ func (st *Stack) tcpHost() *tcpHost {
 		return h
 	}
 	h := new(tcpHost)
-	h.ports.Seed = st.world.seed
-	for i := 0; i < len(h.secret); i += 8 {
-		binary.LittleEndian.PutUint64(h.secret[i:], st.Rand())
-	}
+	h.Init(st.world.seed, st.Rand)
 	if !st.tcp.CompareAndSwap(nil, h) {
 		h = st.tcp.Load()
 	}
@@ -82,14 +67,10 @@ func (st *Stack) tcpHost() *tcpHost {
 }
 
 // TCPPorts returns who has chosen which port of the stack.
-func (st *Stack) TCPPorts() *socket.Ports[TCPListener] { return &st.tcpHost().ports }
+func (st *Stack) TCPPorts() *socket.Ports[TCPListener] { return &st.tcpHost().Ports }
 
-// PortOffset returns where to begin the search for a port from which nobody
-// else is connected to remote.
-func (st *Stack) PortOffset(local netip.Addr, remote netip.AddrPort) uint32 {
-	th := st.tcpHost()
-	return th.secret.TSOffset(netip.AddrPortFrom(local, 0), remote) + th.chosen.Add(1)
-}
+// TCPHost returns what the shards share of TCP.
+func (st *Stack) TCPHost() *socket.TCPHost[TCPListener] { return st.tcpHost() }
 
 // tcpTimer wakes a shard for what is being opened and what is over.
 type tcpTimer struct {
@@ -162,17 +143,4 @@ func (sh *shard) clearTCP(p *pass) {
 	sh.st.world.Clock().Disarm(&t.timer.Timer)
 	t.timer.armed = never
 	t.first, t.last, t.stale = nil, nil, false
-}
-
-// keepCookie keeps what a server gave us for the next time.
-func (th *tcpHost) keepCookie(server netip.Addr, cookie []byte) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	th.cookies.Put(server, cookie)
-}
-
-func (th *tcpHost) cookie(server netip.Addr) []byte {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	return th.cookies.Get(server)
 }

@@ -16,7 +16,7 @@ import (
 // has claimed, if he has: it is given back when the connection is over. EADDRINUSE
 // where there is such a connection, ENETDOWN where the stack is closed.
 func (st *Stack) OpenTCP(local, remote netip.AddrPort, o *socket.TCPOptions, c *TCPClaim) (*TCPSock, syscall.Errno) {
-	k := tcpKey{local, remote}
+	k := tcpKey{local, remote, o.Scope}
 	sh := st.tcpShard(&k)
 	r := st.world.sched.Get()
 	p := pass{r: r}
@@ -38,7 +38,7 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 	}
 	var g tcp.Config
 	o.Config(&g)
-	g.ISS, g.TSOffset = st.tcpHost().secret.Pair(now, k.Local, k.Remote)
+	g.ISS, g.TSOffset = st.tcpHost().Secret.Pair(now, k.Local, k.Remote)
 	if wk := wait.Key(k); t.waits.Has(now, wk) {
 		floor, ok := t.waits.CanReuse(sh.waitEnv(p), now, wk)
 		if !ok {
@@ -51,7 +51,7 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 	s.bound = c
 	s.configure(p, &g)
 	if g.FastOpen {
-		g.Cookie = st.tcpHost().cookie(k.Remote.Addr())
+		g.Cookie = st.tcpHost().Cookie(k.Remote.Addr())
 	}
 	t.conns.Put(k.hash(seed), s)
 	s.conn.Connect(sh.tcpEnv(p), now, &g)
@@ -69,14 +69,14 @@ func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data [
 	t := sh.rooms.tcp
 	o := l.Opts.Load()
 	var c ifnet.Cached
-	c.To(p.v, o.FIB, k.Remote.Addr())
+	c.To(p.v, o.FIB, k.Remote.Addr(), k.Scope)
 	if c.Why != pkt.NoReason {
 		sh.drop(p, b, c.Why)
 		return
 	}
 	tun := &p.v.Tun.TCP
 	par := syn.Listen{
-		MSS: uint16(max(c.MTU-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
+		MSS: uint16(max(c.MTU-ipTCPLen(k.Local.Addr()), 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
 		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
 		SACK: p.v.Tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.Queue.Full(),
 	}
@@ -148,7 +148,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 	case wait.Answer:
 		sh.sendControl(p, k, &r.Hdr, r.FIB)
 	case wait.Reopen:
-		l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex())
+		l := sh.st.tcpHost().Ports.Listener(k.Local, p.link(k.Local.Addr()))
 		if l == nil {
 			return false
 		}

@@ -15,8 +15,8 @@ const maxSuper = 65160
 
 // outTCP sends what a connection has to send.
 func (sh *shard) outTCP(p *pass, s *TCPSock) {
-	if s.route.To(p.v, s.FIB, s.Remote.Addr()) && s.route.Why == pkt.NoReason {
-		s.conn.SetMSS(s.route.MTU - ipTCPLen)
+	if s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope) && s.route.Why == pkt.NoReason {
+		s.conn.SetMSS(s.route.MTU - ipTCPLen(s.Local.Addr()))
 	}
 	p.in, p.m = nil, pkt.Meta{FIB: s.FIB}
 	for {
@@ -76,13 +76,16 @@ func (sh *shard) sendPart(p *pass, s *TCPSock, o *tcp.Out, n int, flags wire.TCP
 		b = s.out.Share(&p.r.Cache, o.Off, n)
 	}
 	if b == nil {
-		b = p.r.Cache.Get(wire.IPv4Len + wire.TCPMaxLen + n)
+		b = p.r.Cache.Get(wire.IPv6Len + wire.TCPMaxLen + n)
 		if n > 0 {
 			s.out.Copy(b.Extend(n), o.Off)
 		}
 	}
 	if n > o.Seg {
 		b.GSO, b.GSOSize = pkt.GSOTCP4, uint16(o.Seg)
+		if s.Local.Addr().Is6() {
+			b.GSO = pkt.GSOTCP6
+		}
 	}
 	tos := s.TOS &^ 3
 	if o.ECT {
@@ -97,22 +100,25 @@ func (sh *shard) putTCP(p *pass, b *pkt.Buf, k *tcpKey, hd *wire.TCPHeader, h *i
 	wire.PutTCP(b.Push(hd.Len()), hd)
 	b.Sum = pkt.SumPartial
 	if ttl == 0 {
-		ttl = uint8(p.v.Tun.IP.TTL)
+		ttl = p.v.TTL(h, k.Remote.Addr())
 	}
 	ip := wire.IPHeader{TOS: tos, TTL: ttl, Proto: wire.ProtoTCP, Src: k.Local.Addr(), Dst: k.Remote.Addr(), DF: p.v.Tun.TCP.PMTU != 0}
-	return sh.outIPv4(p, b, &ip, h, local, false)
+	if ip.Dst.Is6() && p.v.Tun.IP6.FlowLabel != 0 {
+		ip.FlowLabel = sh.st.world.seed.FlowLabel(ip.Src, ip.Dst, k.Local.Port(), k.Remote.Port())
+	}
+	return sh.outIP(p, b, &ip, h, local, false)
 }
 
 // sendControl sends a segment without payload that no connection sends.
 func (sh *shard) sendControl(p *pass, k *tcpKey, hd *wire.TCPHeader, fib uint32) {
 	var c ifnet.Cached
-	c.To(p.v, fib, k.Remote.Addr())
+	c.To(p.v, fib, k.Remote.Addr(), k.Scope)
 	if c.Why != pkt.NoReason {
 		sh.rare().DroppedFrames[c.Why]++
 		return
 	}
 	hd.SrcPort, hd.DstPort = k.Local.Port(), k.Remote.Port()
-	b := p.r.Cache.Get(wire.IPv4Len + wire.TCPMaxLen)
+	b := p.r.Cache.Get(wire.IPv6Len + wire.TCPMaxLen)
 	sh.rooms.tcp.stats.path.Control++
 	in, m := p.in, p.m
 	p.in, p.m = nil, pkt.Meta{FIB: fib}

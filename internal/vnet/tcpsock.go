@@ -63,12 +63,13 @@ func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
 
 // configure fills in what the path decides. The shard is locked.
 func (s *TCPSock) configure(p *pass, g *tcp.Config) {
-	s.route.To(p.v, s.FIB, s.Remote.Addr())
+	s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope)
 	mtu, link := s.route.MTU, s.route.MTU
 	if s.route.Out != nil {
-		link = s.route.Out.MTU
+		link = s.route.Out.PacketMTU(s.Local.Addr().Is6())
 	}
-	g.MSS, g.LinkMSS = max(mtu-ipTCPLen, 64), max(link-ipTCPLen, 64)
+	hl := ipTCPLen(s.Local.Addr())
+	g.MSS, g.LinkMSS, g.IPv6 = max(mtu-hl, 64), max(link-hl, 64), s.Local.Addr().Is6()
 	if p.v.Tun.Stream.TSO != 0 {
 		g.MaxBurst = maxSuper
 	}

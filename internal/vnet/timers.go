@@ -29,6 +29,9 @@ func (sh *shard) Fire(clock.Time) {
 		if c.Query != nil {
 			sh.pullQuery(&p, c)
 		}
+		if c.V6 != nil {
+			sh.pullV6(&p, c)
+		}
 	}
 	sh.unlock(&p)
 	r.Done()

@@ -29,7 +29,7 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	case destBroadcast:
 		sh.inUDPBroadcast(p, b, ip, u, local, remote)
 	default:
-		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
+		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.link(local.Addr()))
 		if s == nil {
 			sh.errNoPort(p, b, ip)
 			return

@@ -17,7 +17,7 @@ import (
 func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHeader, o *socket.Options) syscall.Errno {
 	st := s.st
 	var h ifnet.Hop
-	local := v.IsOurs(hd.Dst)
+	local := v.IsOursOn(hd.Dst, o.OutIf)
 	e := syscall.Errno(0)
 	if !local {
 		if e = v.Way(o, hd.Src, hd.Dst, &h); e != 0 || h.Out == nil { // or a blackhole route
@@ -27,17 +27,26 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 	}
 	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
 		if hd.Src = hd.Dst; !local {
-			hd.Src = h.Source()
+			hd.Src = v.Source(&h, hd.Dst)
 		}
 	}
 	if !hd.Src.IsValid() {
 		r.Cache.Free(b)
 		return syscall.EADDRNOTAVAIL
 	}
+	if s.Raw && hd.Proto == wire.ProtoICMPv6 && hd.Dst.Is6() {
+		wire.ICMP6(b.Bytes()).SetChecksum(hd.Src, hd.Dst)
+	}
+	if o.TTL < 0 && hd.Dst.Is6() && !hd.Dst.IsMulticast() {
+		hd.TTL = v.TTL(&h, hd.Dst)
+	}
 	sh := st.shardAt(0)
-	if st.more != nil && !s.Raw {
+	if !s.Raw {
 		u := wire.UDP(b.Bytes())
-		sh = st.shardAt(int(wire.FlowHash(hd.Src.As4(), hd.Dst.As4(), u.SrcPort(), u.DstPort(), wire.ProtoUDP)) % (1 + len(st.more)))
+		sh = st.flowShard(hd.Src, hd.Dst, u.SrcPort(), u.DstPort(), wire.ProtoUDP)
+		if hd.Dst.Is6() && v.Tun.IP6.FlowLabel != 0 {
+			hd.FlowLabel = st.world.seed.FlowLabel(hd.Src, hd.Dst, u.SrcPort(), u.DstPort())
+		}
 	}
 	p := pass{r: r}
 	sh.lock(&p)
@@ -45,14 +54,14 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		sh.hot.UDPOut++
 	}
 	p.m.FIB = o.FIB
-	e = sh.outIPv4(&p, b, hd, &h, local, o.Loops(v.Tun.Mcast.Loop))
+	e = sh.outIP(&p, b, hd, &h, local, o.Loops(v.Tun.Mcast.Loop))
 	sh.unlock(&p)
 	return e
 }
 
-// outIPv4 takes a transport message made here, puts its IPv4 header in front
+// outIP takes a transport message made here, puts its IP header in front
 // and sends it: to ourselves if local, else to h.
-func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, local, loop bool) syscall.Errno {
+func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, local, loop bool) syscall.Errno {
 	if !local && p.v.Arrival(h.Out.Index, h.Out.Gen) == nil {
 		// It was removed after the sender had chosen it, before the shard was locked.
 		sh.drop(p, b, pkt.NoInterface)
@@ -60,16 +69,23 @@ func (sh *shard) outIPv4(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, l
 	}
 	n := b.Len()
 	hl := hd.Len()
-	if hl+n > 65535 {
+	is6 := hd.Dst.Is6()
+	switch {
+	case !is6 && hl+n > 65535, is6 && hl+n-wire.IPv6Len > 65535:
 		sh.drop(p, b, pkt.TooBig)
 		return syscall.EMSGSIZE
+	case is6 && hd.DF && !local && hl+n > h.MTU && b.GSO == pkt.GSONone:
+		sh.drop(p, b, pkt.NeedFrag)
+		return syscall.EMSGSIZE
+	case is6:
+		sh.six().OutRequests++
+	default:
+		if hd.ID == 0 && (!hd.DF || !local && hl+n > h.MTU) {
+			hd.ID = sh.nextID()
+		}
+		sh.hot.OutRequests++
 	}
-	if hd.ID == 0 && (!hd.DF || !local && hl+n > h.MTU) {
-		hd.ID = sh.nextID()
-	}
-	wire.PutIPv4(b.Push(hl), hd, n)
-	ip := wire.IPv4(b.Bytes())
-	sh.hot.OutRequests++
+	ip := wire.PutIP(b.Push(hl), hd, n)
 	if local {
 		return sh.outLocal(p, b, ip)
 	}

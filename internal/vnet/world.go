@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -28,10 +29,9 @@ type World struct {
 	trace atomic.Pointer[Tracer]
 	opts  socket.Options // every socket's until it changes one
 
-	mu     sync.Mutex        // control: taken before any Stack's
-	random uint64            // state of a SplitMix64 generator
-	oui    [2]byte           // of the hardware addresses given out
-	macs   uint64            // hardware addresses given out
+	mu     sync.Mutex // control: taken before any Stack's
+	random uint64     // state of a SplitMix64 generator
+	macs   ifaddr.MACs
 	byName map[string]*Stack // visible stacks
 	shown  uint64            // stacks that have been visible
 	mods   Modules
@@ -55,7 +55,12 @@ func NewWorld(c Config) *World {
 	ref := vars.Defaults()
 	w.ref.Store(&ref)
 	w.opts = socket.Defaults()
-	w.chooseOUI(c.Clock)
+	if c.Clock.Simulated() {
+		n := w.rand()
+		w.macs.World = [2]byte{byte(n), byte(n >> 8)}
+	} else { // two that meet on a real wire must differ, whatever their seeds
+		rand.Read(w.macs.World[:])
+	}
 	return w
 }
 
@@ -69,36 +74,14 @@ func (w *World) Clock() clock.Clock { return w.sched.Clock() }
 func (w *World) Seed() table.Seed { return w.seed }
 
 // rand returns the next random number. mu is held, or w is not yet shared.
-func (w *World) rand() uint64 { return splitmix(&w.random) }
-
-// splitmix is SplitMix64: a word of state, every seed good.
-func splitmix(state *uint64) uint64 {
-	*state += 0x9e3779b97f4a7c15
-	x := *state
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// chooseOUI draws the part of hardware addresses that tells worlds apart: two
-// that meet on a real wire must differ, whatever their seeds.
-func (w *World) chooseOUI(c clock.Clock) {
-	if c.Simulated() {
-		n := w.rand()
-		w.oui = [2]byte{byte(n), byte(n >> 8)}
-		return
-	}
-	rand.Read(w.oui[:])
-}
+func (w *World) rand() uint64 { return ifaddr.SplitMix(&w.random) }
 
 // NewMAC returns a locally administered hardware address that the world has
 // not given out before.
 func (w *World) NewMAC() wire.MAC {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.macs++
-	n := w.macs
-	return wire.MAC{0x02, w.oui[0], w.oui[1], byte(n >> 16), byte(n >> 8), byte(n)}
+	return w.macs.Next()
 }
 
 // Stack returns the visible stack of that name, or nil.

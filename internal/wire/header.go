@@ -18,6 +18,10 @@ type IPHeader struct {
 	TTL       uint8
 	Proto     uint8
 	DF        bool // of IPv4: IPv6 packets are never cut on their way
+	// MF and FragOffset, in bytes, are of IPv4 and of fragments that somebody made
+	// by hand.
+	MF         bool
+	FragOffset uint16
 }
 
 // Len returns the length in bytes of what PutIP writes.
@@ -32,9 +36,9 @@ func (h *IPHeader) Len() int {
 // h.Len(), and returns the packet.
 func PutIP(b []byte, h *IPHeader, n int) Packet {
 	if h.Dst.Is4() {
-		h4 := IPv4Header{TOS: h.TOS, ID: h.ID, DF: h.DF, TTL: h.TTL, Proto: h.Proto, Src: h.Src, Dst: h.Dst, Options: h.Options}
+		h4 := IPv4Header{TOS: h.TOS, ID: h.ID, DF: h.DF, MF: h.MF, FragOffset: int(h.FragOffset), TTL: h.TTL, Proto: h.Proto, Src: h.Src, Dst: h.Dst, Options: h.Options}
 		at := PutIPv4(b, &h4, n)
-		return Packet{b: b[:at+n], upper: uint32(at), proto: h.Proto}
+		return Packet4(IPv4(b[:at+n]))
 	}
 	h6 := IPv6Header{TrafficClass: h.TOS, FlowLabel: h.FlowLabel, HopLimit: h.TTL, NextHeader: h.Proto, Src: h.Src, Dst: h.Dst}
 	if len(h.Options) > 0 {
@@ -119,4 +123,29 @@ func JoinFragment6(b []byte, first IPv6, hl int, ecn uint8) {
 func (k Packet) lastNext() int {
 	x := IPv6(k.b).Walk(&ExtLimits{}, WalkDest)
 	return x.NextOff
+}
+
+// Destination returns where an unchecked frame is to be routed, invalid if it is no
+// packet.
+func Destination(f []byte) netip.Addr {
+	if len(f) < EtherLen+IPv4Len {
+		return netip.Addr{}
+	}
+	switch ip := f[EtherLen:]; {
+	case Ether(f).Type() == EtherTypeIPv4:
+		return IPv4(ip).Dst()
+	case Ether(f).Type() == EtherTypeIPv6 && len(ip) >= IPv6Len:
+		return IPv6(ip).Dst()
+	}
+	return netip.Addr{}
+}
+
+// SegmentLen returns how long the packets are that a super-segment k stands for, if
+// each has size bytes of payload, behind a header of its own if it is of TCP.
+func (k Packet) SegmentLen(size int, tcp bool) int {
+	n := k.HeaderLen() + size
+	if t, f := ParseTCP(k.Payload()); f == OK && tcp {
+		n += t.HeaderLen()
+	}
+	return n
 }

@@ -228,3 +228,18 @@ func PutIPv4(b []byte, h *IPv4Header, payloadLen int) int {
 	binary.BigEndian.PutUint16(b[10:12], Checksum(b))
 	return n
 }
+
+// AppendCopied appends the options that every fragment must carry (RFC 791 §3.1:
+// the copied flag).
+func (p IPv4) AppendCopied(to []byte) []byte {
+	o, f := ParseIPv4Options(p.Options())
+	if f != OK {
+		return to
+	}
+	for opt, ok := o.Next(); ok; opt, ok = o.Next() {
+		if opt.Copied() {
+			to = append(to, opt...)
+		}
+	}
+	return to
+}

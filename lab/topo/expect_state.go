@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/link"
@@ -202,7 +203,7 @@ func (e *joined) check(n *Network) []Outcome {
 	} else {
 		for _, p := range e.n.ports {
 			h := n.nodes[e.n]
-			groups, _ := h.Internal().QuerierGroups(uint32(h.Eth(p.eth).Index()))
+			groups, _ := control.QuerierGroups(h.Internal(), uint32(h.Eth(p.eth).Index()))
 			for i := range groups {
 				has = has || groups[i].Group == e.group.ip && groups[i].Wants(e.from)
 			}

@@ -83,3 +83,11 @@ func (s *Set[A]) Grow(n int) error {
 	s.state.Store(st)
 	return nil
 }
+
+// Or0 returns n, or 0 where there is no such table (behaviour 4.3, rule 3c).
+func (s *Set[A]) Or0(n uint32) uint32 {
+	if int(n) >= s.Len() {
+		return 0
+	}
+	return n
+}

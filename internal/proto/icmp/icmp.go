@@ -19,6 +19,7 @@ const (
 	ClassEchoReply
 	ClassTimestampReply
 	ClassTooBig      // ICMPv6's; in ICMPv4 it is ClassUnreachable
+	ClassRedirect    // ICMPv6's
 	ClassResetClosed // resets from ports where nobody listens
 	ClassResetOpen   // resets from ports where somebody listens
 	classes

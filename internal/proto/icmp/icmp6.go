@@ -168,3 +168,15 @@ func (e *Engine6) quoted(r *Received6, k Kind) (p Report, n int, drop Drop) {
 	}
 	return p, q.TotalLen(), NotDropped
 }
+
+// Local returns a Report about a packet of this stack's that never left it, for
+// the socket that sent it.
+func Local(c *Cause) Report {
+	k := c.Packet
+	r := Report{Kind: c.Kind, Proto: k.Proto(), From: k.Src(), Src: k.Src(), Dst: k.Dst(), MTU: c.MTU, Quoted: k.Bytes(), upper: k.Payload()}
+	if t := k.Payload(); (r.Proto == wire.ProtoUDP || r.Proto == wire.ProtoTCP) && len(t) >= 8 {
+		u := wire.UDP(t) // the ports of both are in the same place
+		r.Ports, r.SrcPort, r.DstPort = true, u.SrcPort(), u.DstPort()
+	}
+	return r
+}

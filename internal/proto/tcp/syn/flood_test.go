@@ -34,8 +34,8 @@ func newFlood(cookies int32, limit int32) *flood {
 
 func (f *flood) one() {
 	f.i++
-	key := Key{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), 80),
-		netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(f.i >> 16), byte(f.i >> 8), byte(f.i)}), 4000)}
+	key := Key{Local: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), 80),
+		Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(f.i >> 16), byte(f.i >> 8), byte(f.i)}), 4000)}
 	f.c.Input(&f.e, 1e9, key, 7, &f.p, &f.h, 0, &f.hs)
 	for f.c.Next(&f.e, 1e9, &f.out) {
 	}
@@ -72,7 +72,7 @@ func BenchmarkHandshake(b *testing.B) {
 	f := newFlood(1, 1)
 	f.c.Drop(7)
 	f.e.T.CacheLimit = 100
-	key := Key{netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:40000")}
+	key := Key{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("10.0.0.2:40000")}
 	b.ReportAllocs()
 	for b.Loop() {
 		f.c.Input(&f.e, 1e9, key, 7, &f.p, &f.h, 0, &f.hs)
@@ -101,7 +101,7 @@ func FuzzInput(f *testing.F) {
 		now := clock.Time(0)
 		for range 400 {
 			now += clock.Time(rnd.IntN(700)) * ms
-			key := Key{netip.MustParseAddrPort("10.0.0.1:80"), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 2}), uint16(1+rnd.IntN(9)))}
+			key := Key{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 2}), uint16(1+rnd.IntN(9)))}
 			h := randomSegment(rnd, &last)
 			if rnd.IntN(2) == 0 && last.Hdr.Flags != 0 {
 				key = last.Key

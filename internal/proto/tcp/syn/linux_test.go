@@ -96,5 +96,5 @@ func segment(frame []byte) (key Key, h wire.TCPHeader, n int, ok bool) {
 	if f != wire.OK || v.Header(&h) != wire.OK {
 		return key, h, 0, false
 	}
-	return Key{netip.AddrPortFrom(dst, h.DstPort), netip.AddrPortFrom(src, h.SrcPort)}, h, len(v.Payload()), true
+	return Key{Local: netip.AddrPortFrom(dst, h.DstPort), Remote: netip.AddrPortFrom(src, h.SrcPort)}, h, len(v.Payload()), true
 }

@@ -32,13 +32,13 @@ func newRig(t *testing.T) *rig {
 	return &rig{
 		T: t, c: New[int](secret, table.NewSeed(1)), e: Env{&tun, &Stats{}}, now: 100 * s,
 		p:   Listen{MSS: 1460, MinMSS: 216, Window: 65535, Scale: 7, Scaling: true, Timestamps: true, SACK: true, ECN: true, FIB: 3, PacketFIB: 5},
-		key: Key{netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:40000")},
+		key: Key{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("10.0.0.2:40000")},
 	}
 }
 
 // client returns the i-th other end.
 func (r *rig) client(i int) Key {
-	return Key{r.key.Local, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1024)}
+	return Key{Local: r.key.Local, Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1024)}
 }
 
 func (r *rig) in(h wire.TCPHeader, n int) Verdict {
@@ -165,7 +165,7 @@ func TestOptions(t *testing.T) {
 
 func TestIPv6DefaultMSSOfRFC9293Section371(t *testing.T) {
 	r := newRig(t)
-	r.key = Key{netip.MustParseAddrPort("[fd00::1]:80"), netip.MustParseAddrPort("[fd00::2]:40000")}
+	r.key = Key{Local: netip.MustParseAddrPort("[fd00::1]:80"), Remote: netip.MustParseAddrPort("[fd00::2]:40000")}
 	o := r.open(plain())
 	r.expect(r.in(ack(&o), 0), Accepted)
 	if r.hs.MSS != 1220 {

@@ -8,7 +8,10 @@ import (
 )
 
 // Key names a connection that is being made. Addresses have no zone.
-type Key struct{ Local, Remote netip.AddrPort }
+type Key struct {
+	Local, Remote netip.AddrPort
+	Scope         uint32 // interface index, where the addresses are link-local
+}
 
 // Listen is what the hall says of the listener a segment is for, at the time
 // of the call.

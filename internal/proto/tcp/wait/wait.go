@@ -10,7 +10,10 @@ import (
 )
 
 // Key names a connection. Addresses have no zone.
-type Key struct{ Local, Remote netip.AddrPort }
+type Key struct {
+	Local, Remote netip.AddrPort
+	Scope         uint32 // interface index, where the addresses are link-local
+}
 
 // State is what a connection leaves behind.
 type State struct {

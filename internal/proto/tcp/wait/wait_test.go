@@ -39,7 +39,7 @@ func newRig(t *testing.T, times bool) *rig {
 }
 
 func key(port int) Key {
-	return Key{netip.MustParseAddrPort("10.0.0.1:80"), netip.AddrPortFrom(netip.MustParseAddr("fd00::2"), uint16(port))}
+	return Key{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.AddrPortFrom(netip.MustParseAddr("fd00::2"), uint16(port))}
 }
 
 func (r *rig) in(h wire.TCPHeader, n int) Verdict {

@@ -1,0 +1,108 @@
+package control
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/proto/nd/auto"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// addAddr6 gives an interface an IPv6 address that it does not have: a tentative
+// one, unless its flags or the interface let it be used at once. Every interface
+// with one also has a link-local one (RFC 4291 §2.1), made here if need be. The
+// lock is held.
+func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
+	if c.Flags&ifnet.Loopback != 0 {
+		c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
+		st.SetInterface(c)
+		return 0
+	}
+	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.Delayed)
+	}
+	claim(st, c, a, 0)
+	if a.Flags&ifaddr.Auto == 0 {
+		addPrefixRoute(st, c, a.Prefix)
+	}
+	return 0
+}
+
+// boot gives an interface an IPv6 address that it has from the start: nobody is
+// asked. The lock is held.
+func boot(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) {
+	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.NoDAD)
+	}
+	claim(st, c, ifaddr.Addr{Prefix: a}, nd.NoDAD)
+	addPrefixRoute(st, c, a)
+}
+
+func hasLinkLocal(c *ifnet.Info) bool {
+	for i := range c.Addrs {
+		if ifaddr.IsLinkLocal(c.Addrs[i].Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// linkLocal is the address that an interface forms of its hardware address
+// (RFC 4862 §5.3).
+func linkLocal(mac wire.MAC) netip.Prefix {
+	id := auto.EUI64(mac)
+	b := [16]byte{0: 0xfe, 1: 0x80}
+	for i := range 8 {
+		b[8+i] = byte(id >> (56 - 8*i))
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(b), 64)
+}
+
+// joinDelay is within what time a group is joined that many may join at once
+// (RFC 4862 §5.4.2).
+const joinDelay = time.Second
+
+// claim adds an address to an interface and has neighbour discovery ask whether
+// anybody has it. The lock is held.
+func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr, how nd.AddrFlags) {
+	group := wire.SolicitedNode(a.Addr())
+	known := c.Addrs.Listens(group)
+	switch {
+	case a.Flags&ifaddr.Anycast != 0:
+		how |= nd.Anycast
+	case a.Flags&ifaddr.Optimistic != 0:
+		how |= nd.OptimisticDAD
+	}
+	if how&(nd.Anycast|nd.NoDAD) == 0 {
+		a.Flags = a.Flags&^ifaddr.Optimistic | ifaddr.Tentative
+	}
+	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
+	st.SetInterface(c)
+	needConfigurer(st)
+	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
+		if !known {
+			v6.Listen(group, true, joinDelay*time.Duration(how&nd.Delayed/nd.Delayed))
+		}
+		return v6.ND.AddAddress(v6.Now, a.Addr(), how)
+	})
+}
+
+// forget6 ends what claim began. The lock is held.
+func forget6(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
+	if c.Flags&ifnet.Loopback != 0 {
+		return
+	}
+	group := wire.SolicitedNode(ip)
+	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
+		v6.ND.DelAddress(ip)
+		if !c.Addrs.Listens(group) {
+			v6.Listen(group, false, 0)
+		}
+		return 0
+	})
+}

@@ -1,0 +1,107 @@
+package vnet
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// What neighbour discovery finds out changes a stack's configuration, which
+// nobody may do who holds a shard's lock: package control does it a little later.
+
+// SetConfigurer makes t the timer that fires when package control has to look
+// what is to be configured. The control lock is held.
+func (st *Stack) SetConfigurer(t *clock.Timer) {
+	st.control(func(*shard, *pass) syscall.Errno {
+		st.conf = t
+		return 0
+	})
+}
+
+// Configurer returns what SetConfigurer has set. The control lock is held.
+func (st *Stack) Configurer() *clock.Timer { return st.conf }
+
+// Reconfigure has package control look. Shard 0 is locked.
+func (st *Stack) Reconfigure() {
+	if st.conf != nil {
+		st.world.Clock().Arm(st.conf, 0)
+	}
+}
+
+// V6Call is what a request about IPv6 on an interface has to itself.
+type V6Call struct {
+	*ifnet.V6
+	Conf *ifnet.Conf
+	View *ifnet.View
+	Now  clock.Time
+	sh   *shard
+	p    *pass
+}
+
+// IPv6 runs f on what the rooms of IPv6 keep for an interface, made if need be,
+// and does what they then want done. It returns ENXIO where there is no such
+// interface, EINVAL for lo0, and else what f does. The control lock is held.
+func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Errno {
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		c := p.v.Conf(index)
+		switch {
+		case c == nil:
+			return syscall.ENXIO
+		case c.Port == nil:
+			return syscall.EINVAL
+		}
+		if c.V6 == nil {
+			sh.makeV6(p, c)
+		}
+		e := f(&V6Call{V6: c.V6, Conf: c, View: p.v, Now: p.r.Now(), sh: sh, p: p})
+		sh.bindV6(p.v, c.V6)
+		sh.pullV6(p, c)
+		return e
+	})
+}
+
+func (sh *shard) makeV6(p *pass, c *ifnet.Conf) {
+	v6 := &ifnet.V6{
+		ND:  nd.New[*pkt.Buf](sh.st.Rand()),
+		MLD: mld.NewHost(&p.v.Tun.MLD, sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
+	}
+	c.Iface.V6 = v6
+	sh.bindV6(p.v, v6)
+	v6.ND.SetLink(p.r.Now(), ndLink(p.v, c))
+	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
+}
+
+// ndLink is what neighbour discovery is told of an interface.
+func ndLink(v *ifnet.View, c *ifnet.Conf) nd.Link {
+	return nd.Link{MAC: c.MAC, Up: c.Up(), Router: v.Forwards(true), Disabled: c.Flags&ifnet.NoIPv6 != 0}
+}
+
+// Reconfigure has package control look.
+func (c *V6Call) Reconfigure() { c.sh.st.Reconfigure() }
+
+// Random returns a seed for a room.
+func (c *V6Call) Random() uint64 { return c.sh.st.Rand() }
+
+// Bind gives rooms that were just made their tunables and counters.
+func (c *V6Call) Bind() { c.sh.bindV6(c.View, c.V6) }
+
+// Listen lets the interface hear a group that the stack itself needs, and has it
+// reported within delay, or no longer.
+func (c *V6Call) Listen(group netip.Addr, on bool, delay time.Duration) {
+	c.sh.listen(c.p, c.Conf, group, on, delay)
+}
+
+// Announce reports all groups again: from now on there is an address to do so.
+func (c *V6Call) Announce() { c.MLD.Announce(c.Now, c.sh.mldEnv(c.p)) }
+
+// Send sends a message of neighbour discovery, which is copied.
+func (c *V6Call) Send(m []byte, src, dst netip.Addr) {
+	c.sh.outICMP6(c.p, c.Conf, m, src, dst, hopsND)
+}
