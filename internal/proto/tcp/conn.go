@@ -54,6 +54,7 @@ type Conn struct {
 
 	autoAt   clock.Time // receive buffer: when this round trip began,
 	autoRead uint64     // and what was read by then
+	autoTook int32      // bytes read in the round trip before
 	rcvRTT   uint32     // round-trip time in µs as timestamps say it,
 	baseRTT  uint32     // at least that of the handshake
 	tsRTT    uint32     // least timestamp round trip of this round, ms+1; 0: none

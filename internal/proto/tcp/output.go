@@ -106,7 +106,7 @@ func (c *Conn) burst() int {
 // burst that is not whole waits while enough is in flight that an
 // acknowledgment will soon come, and nobody waits for the rest.
 func (c *Conn) allowed(e *Env, now clock.Time, nxt wire.Seq, n int) int {
-	full, burst, out := int(c.mss), c.burst(), c.snd.Outstanding()
+	full, burst, out := int(c.mss), c.snd.Burst(c.burst()), c.snd.Outstanding()
 	room := c.snd.Room(&e.L, now)
 	if room < n {
 		if room < full {

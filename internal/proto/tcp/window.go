@@ -56,7 +56,11 @@ func (c *Conn) Read(total uint64) bool {
 }
 
 // followRate lets the receive buffer follow twice what the user takes per round
-// trip (dynamic right-sizing): a sender in slow start doubles in each.
+// trip (dynamic right-sizing): a sender in slow start doubles in each. While it
+// does, and what is taken grows as well, there is room for one doubling more:
+// the loss that ends slow start is repaired a round trip after it is seen, and
+// the sender must be able to go on meanwhile. Else all that the window holds
+// back follows in one burst when the hole is filled.
 //
 // A trip so short that the buffer is worth more than a gigabyte per second
 // asks for nothing: a larger one would only leave the processor's cache. Nor does
@@ -72,7 +76,13 @@ func (c *Conn) followRate(e *Env, now clock.Time) {
 	if c.rcvFixed || e.T.RcvAuto == 0 || us == 0 || c.rcvRTT == 0 || int64(c.rcvBuf) >= 1000*int64(c.rcvRTT) {
 		return
 	}
-	if want := min(2*took*int64(c.rcvRTT)/us, int64(e.T.RcvMax), int64(maxWindow)<<c.rcvScale); want > int64(c.rcvBuf) {
+	took = min(took*int64(c.rcvRTT)/us, maxWindow<<maxScale)
+	want := 2 * took
+	if was := int64(c.autoTook); took > was && was > 0 {
+		want += want * min(took-was, was) / was
+	}
+	c.autoTook = int32(took)
+	if want = min(want, int64(e.T.RcvMax), int64(maxWindow)<<c.rcvScale); want > int64(c.rcvBuf) {
 		c.rcvBuf = int32(want)
 		e.S.RcvGrown++
 	}

@@ -104,15 +104,36 @@ func (s *Sender) resumed(e *Env, now clock.Time) {
 const nonValidated = 5 * time.Minute
 
 // paceRate returns the rate of sending in bytes per second, 0 where nothing is
-// paced: somewhat more than the window asks for, so that pacing is not what
-// limits it.
+// paced.
 func (s *Sender) paceRate(e *Env) int {
 	if e.T.Pacing == 0 || s.srtt <= 0 {
 		return 0
 	}
+	return s.rate()
+}
+
+// rate returns somewhat more bytes per second than the window asks for, so that
+// it is not what limits it.
+func (s *Sender) rate() int {
 	gain := 1.2
 	if s.win.Cwnd < s.win.Ssthresh/2 {
 		gain = 2
 	}
 	return max(int(gain*float64(s.win.Cwnd)/s.srtt.Seconds()), 1)
 }
+
+// Burst returns how many of limit bytes are worth collecting to be sent at once:
+// what leaves in about a millisecond, in full segments, at least two of them.
+// Larger pieces would meet at once in the queue of a slow bottleneck, and one of
+// a dozen packets overflow long before the window fills the path. A round trip of
+// less than that is in no need: there the whole window is a burst.
+func (s *Sender) Burst(limit int) int {
+	if s.srtt <= burstTime {
+		return limit
+	}
+	mss := s.win.MSS
+	return min(limit, max(s.rate()/int(time.Second/burstTime)/mss, 2)*mss)
+}
+
+// burstTime is what a burst takes of the round-trip time.
+const burstTime = time.Millisecond
