@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -403,8 +404,8 @@ func TestTCPPathMTU(t *testing.T) {
 				n.Link(q, b)
 				n.RouteAll()
 				if !icmp {
-					a.Internal().SetFilter(noICMP{})
-					b.Internal().SetFilter(noICMP{})
+					control.SetFilter(a.Internal(), noICMP{})
+					control.SetFilter(b.Internal(), noICMP{})
 				}
 				began := time.Now()
 				c, s := connected(t, a, b)

@@ -60,19 +60,48 @@ func (rec *Recorder) Capture(inner Port, opt CaptureOptions) *Capture {
 
 // Drop records that a stack lost a packet and why, as a comment on it; the
 // packet bears no direction. It borrows b, which begins with its Ethernet
-// header or, once that was taken off, with its IPv4 header: then an empty
+// header or, once that was taken off, with its IP header: then an empty
 // Ethernet header is shown. It may be called under any lock that Put may.
 //
 // Nothing is written because of it alone: the record waits for the next frame
 // or Flush.
 func (c *Capture) Drop(b *pkt.Buf, why pkt.Reason) {
 	var header []byte
-	if ip, f := wire.ParseIPv4(b.Bytes()); f == wire.OK && ip.ChecksumOK() {
+	if typ := bareIP(b.Bytes()); typ != 0 {
 		var empty [wire.EtherLen]byte
-		wire.PutEther(empty[:], wire.MAC{}, wire.MAC{}, wire.EtherTypeIPv4)
+		wire.PutEther(empty[:], wire.MAC{}, wire.MAC{}, typ)
 		header = empty[:]
 	}
 	c.rec.append(c, header, b, pcapng.Unknown, why, false)
+}
+
+// bareIP returns the Ethernet type of what begins with an IP header, 0 for what
+// begins with an Ethernet header. An address of that may look like the first
+// bytes of an IPv6 header, which has no checksum: then what is behind decides.
+func bareIP(b []byte) uint16 {
+	if ip, f := wire.ParseIPv4(b); f == wire.OK && ip.ChecksumOK() {
+		return wire.EtherTypeIPv4
+	}
+	if _, f := wire.ParseIPv6(b); f != wire.OK {
+		return 0
+	}
+	typ, behind := wire.Ether(b).Type(), wire.Ether(b).Payload()
+	if v, f := wire.ParseVLAN(behind); typ == wire.EtherTypeVLAN && f == wire.OK {
+		typ, behind = v.Type(), v.Payload()
+	}
+	f := wire.BadType
+	switch typ {
+	case wire.EtherTypeIPv4:
+		_, f = wire.ParseIPv4(behind)
+	case wire.EtherTypeIPv6:
+		_, f = wire.ParseIPv6(behind)
+	case wire.EtherTypeARP:
+		_, f = wire.ParseARP(behind)
+	}
+	if f == wire.OK {
+		return 0
+	}
+	return wire.EtherTypeIPv6
 }
 
 // Close ends the recording of this Port and writes all that was recorded. What

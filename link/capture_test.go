@@ -201,13 +201,22 @@ func TestCaptureCompletesOnlyItsCopy(t *testing.T) {
 	b2.Pull(wire.EtherLen)
 	g.a.Drop(b2, pkt.NoRoute)
 	r.Cache.Free(b2)
+	b3 := superOf(r, 20, shape{six: true, ext: true}, true)
+	g.a.Drop(b3, pkt.NoPort)
+	b3.Pull(wire.EtherLen)
+	g.a.Drop(b3, pkt.NoRoute)
+	r.Cache.Free(b3)
 	r.Done()
 	if a := rx.got[0]; a.info.Sum != pkt.SumPartial || a.frame[40] != 0 || a.frame[41] != 0 {
 		t.Errorf("the frame itself was completed: %+v", a.info)
 	}
 	all, _ := g.finish(t)
-	if len(all) != 4 {
+	if len(all) != 6 {
 		t.Fatalf("%d packets", len(all))
+	}
+	if w, b := all[4], all[5]; w.whole != 114 || b.whole != 114 || !bytes.Equal(w.data[12:], b.data[12:]) || b.data[12] != 0x86 ||
+		w.comment != "drop: no port" || b.comment != "drop: no route" {
+		t.Errorf("an IPv6 packet with and without Ethernet header:\n%+v\n%+v", w, b)
 	}
 	for i, want := range []string{"drop: no port", "", "", "drop: no route"} {
 		p := all[i]

@@ -2,6 +2,7 @@ package link
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -15,61 +16,128 @@ func cut(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
 	if b.GSOSize == 0 {
 		return 0
 	}
-	switch b.GSO {
-	case pkt.GSOUDP:
-		return cutUDP(r, b, to)
-	case pkt.GSOTCP4:
-		return cutTCP(r, b, to)
+	s, ok := findSuper(b.Bytes(), b.GSO)
+	switch {
+	case !ok:
+		return 0
+	case b.GSO == pkt.GSOUDP:
+		return cutUDP(r, b, &s, to)
 	}
-	return 0
+	return cutTCP(r, b, &s, to)
 }
 
-// findIPv4 returns the packet in a frame, tagged or not, and where it begins;
-// nil where it holds none of this protocol.
-func findIPv4(frame []byte, proto uint8) (at int, ip wire.IPv4) {
+// super is what matters of a super-segment's frame: where in it the packet
+// begins and where the transport message, and that message.
+type super struct {
+	ip, upper int
+	msg       []byte
+	src, dst  netip.Addr
+}
+
+// findSuper looks for a super-segment of a kind in a frame, tagged or not. It
+// reports false where there is none.
+func findSuper(frame []byte, kind pkt.GSO) (s super, ok bool) {
 	e, f := wire.ParseEther(frame)
 	if f != wire.OK {
-		return 0, nil
+		return s, false
 	}
 	at, typ := wire.EtherLen, e.Type()
 	if v, f := wire.ParseVLAN(e.Payload()); typ == wire.EtherTypeVLAN && f == wire.OK {
 		at, typ = at+wire.VLANLen, v.Type()
 	}
-	if typ != wire.EtherTypeIPv4 {
-		return 0, nil
+	var proto uint8
+	switch {
+	case typ == wire.EtherTypeIPv4 && kind != pkt.GSOTCP6:
+		ip, f := wire.ParseIPv4(frame[at:])
+		if f != wire.OK || ip.IsFragment() {
+			return s, false
+		}
+		proto = ip.Proto()
+		s = super{at, at + ip.HeaderLen(), ip.Payload(), ip.Src(), ip.Dst()}
+	case typ == wire.EtherTypeIPv6 && kind != pkt.GSOTCP4:
+		ip, f := wire.ParseIPv6(frame[at:])
+		if f != wire.OK {
+			return s, false
+		}
+		var off int
+		if proto, off = upperIPv6(ip); off > len(ip) {
+			return s, false
+		}
+		s = super{at, at + off, ip[off:], ip.Src(), ip.Dst()}
+	default:
+		return s, false
 	}
-	if ip, f = wire.ParseIPv4(frame[at:]); f != wire.OK || ip.IsFragment() || ip.Proto() != proto {
-		return 0, nil
+	switch kind {
+	case pkt.GSOUDP:
+		u, f := wire.ParseUDP(s.msg)
+		s.msg = u
+		return s, proto == wire.ProtoUDP && f == wire.OK
+	case pkt.GSOTCP4, pkt.GSOTCP6:
+		_, f := wire.ParseTCP(s.msg)
+		return s, proto == wire.ProtoTCP && f == wire.OK
 	}
-	return at, ip
+	return s, false
 }
 
-// cutUDP makes several datagrams of one: stacks know none that is many.
-func cutUDP(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
-	head, ip := findIPv4(b.Bytes(), wire.ProtoUDP)
-	if ip == nil {
-		return 0
-	}
-	u, f := wire.ParseUDP(ip.Payload())
-	if f != wire.OK {
-		return 0
-	}
-	size, count := int(b.GSOSize), 0
-	hd := ip.Header()
-	for data := u.Payload(); len(data) > 0 || count == 0; count++ {
-		n := min(size, len(data))
-		s := r.Cache.Get(head + hd.Len() + wire.UDPLen + n)
-		frame := s.Extend(head + hd.Len() + wire.UDPLen + n)
-		copy(frame, b.Bytes()[:head])
-		at := head + wire.PutIPv4(frame[head:], &hd, wire.UDPLen+n)
-		wire.PutUDP(frame[at:], u.SrcPort(), u.DstPort(), n)
-		copy(frame[at+wire.UDPLen:], data[:n])
-		if b.Sum != pkt.SumUnknown {
-			s.Sum = pkt.SumPartial // filled in where it leaves the process
+// upperIPv6 returns what is behind the extension headers that each part of a
+// super-segment can have, and where. Options are none of a link's business.
+func upperIPv6(ip wire.IPv6) (proto uint8, off int) {
+	proto, off = ip.NextHeader(), wire.IPv6Len
+	for off+8 <= len(ip) {
+		switch {
+		case proto == wire.ProtoHopByHop, proto == wire.ProtoDestOpts:
+		case proto == wire.ProtoRouting && ip[off+3] == 0: // no segments left: the checksum is for this destination
+		default:
+			return proto, off
 		}
-		to(s)
+		proto, off = ip[off], off+8*(int(ip[off+1])+1) // RFC 8200 §4.3
+	}
+	return proto, off
+}
+
+// sumOK tells whether the checksum of a message that nobody has verified is right.
+func (s *super) sumOK(kind pkt.GSO) bool {
+	if kind == pkt.GSOUDP {
+		return wire.UDP(s.msg).ChecksumOK(s.src, s.dst)
+	}
+	return wire.TCP(s.msg).ChecksumOK(s.src, s.dst)
+}
+
+// part makes the i-th packet: the frame's headers, of which head bytes are
+// copied, with its own length, and data. It has no checksum.
+func (s *super) part(r *netisr.Runner, b *pkt.Buf, head, i int, data []byte) *pkt.Buf {
+	c := r.Cache.Get(head + len(data))
+	frame := c.Extend(head + len(data))
+	copy(frame, b.Bytes()[:head])
+	copy(frame[head:], data)
+	if s.src.Is4() {
+		setPlaceIPv4(frame[s.ip:], i)
+	} else {
+		binary.BigEndian.PutUint16(frame[s.ip+4:], uint16(len(frame)-s.ip-wire.IPv6Len))
+	}
+	c.Info = b.Info
+	c.GSO, c.GSOSize, c.Sum = pkt.GSONone, 0, pkt.SumPartial
+	return c
+}
+
+// cutUDP makes several datagrams of one: stacks know none that is many. IPv4
+// ones without a checksum stay so (RFC 768); in IPv6 there are none (RFC 8200 §8.1).
+func cutUDP(r *netisr.Runner, b *pkt.Buf, s *super, to func(*pkt.Buf)) int {
+	u := wire.UDP(s.msg)
+	bare := b.Sum == pkt.SumUnknown && u.Checksum() == 0 && s.src.Is4()
+	if b.Sum == pkt.SumUnknown && !bare && !s.sumOK(b.GSO) {
+		return 0
+	}
+	count := 0
+	for data := u.Payload(); len(data) > 0 || count == 0; count++ {
+		n := min(int(b.GSOSize), len(data))
+		c := s.part(r, b, s.upper+wire.UDPLen, count, data[:n])
+		wire.PutUDP(c.Bytes()[s.upper:], u.SrcPort(), u.DstPort(), n)
+		if bare {
+			c.Sum = pkt.SumUnknown
+		}
+		to(c)
 		data = data[n:]
-		hd.ID++
 	}
 	return count
 }
@@ -77,29 +145,17 @@ func cutUDP(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
 // cutTCP makes segments of a super-segment, whose headers are theirs but for
 // what their place decides. A frame of unknown checksum is no super-segment if
 // that is wrong: its parts would be given right ones.
-func cutTCP(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
-	frame := b.Bytes()
-	at, ip := findIPv4(frame, wire.ProtoTCP)
-	if ip == nil {
+func cutTCP(r *netisr.Runner, b *pkt.Buf, s *super, to func(*pkt.Buf)) int {
+	if b.Sum == pkt.SumUnknown && !s.sumOK(b.GSO) {
 		return 0
 	}
-	t, f := wire.ParseTCP(ip.Payload())
-	if f != wire.OK || b.Sum == pkt.SumUnknown && !t.ChecksumOK(ip.Src(), ip.Dst()) {
-		return 0
-	}
+	t := wire.TCP(s.msg)
 	data := t.Payload()
-	head := at + ip.HeaderLen() + t.HeaderLen()
 	for i, off := 0, 0; ; i++ {
 		n := min(int(b.GSOSize), len(data)-off)
-		s := r.Cache.Get(head + n)
-		part := s.Extend(head + n)
-		copy(part, frame[:head])
-		copy(part[head:], data[off:off+n])
-		setPlaceIPv4(part[at:], i)
-		setPlaceTCP(part[at+ip.HeaderLen():], off, off+n == len(data))
-		s.Info = b.Info
-		s.GSO, s.GSOSize, s.Sum = pkt.GSONone, 0, pkt.SumPartial
-		to(s)
+		c := s.part(r, b, s.upper+t.HeaderLen(), i, data[off:off+n])
+		setPlaceTCP(c.Bytes()[s.upper:], off, off+n == len(data))
+		to(c)
 		if off += n; off == len(data) {
 			return i + 1
 		}

@@ -2,7 +2,10 @@ package link
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,89 +16,130 @@ import (
 	"github.com/seed88948545/vimage/link/pcapng"
 )
 
-// TestCutUDP: a frame for 2,500 bytes in datagrams of 1,000 becomes three, whose
-// bytes are the same in the same order, each a packet of its own.
-func TestCutUDP(t *testing.T) {
-	s := netisr.NewSched(clock.NewSim())
-	r := s.Get()
-	b := datagram(r, 2500)
-	want := bytes.Clone(wire.UDP(wire.IPv4(wire.Ether(b.Bytes()).Payload()).Payload()).Payload())
-	for i := range want {
-		want[i] = byte(i / 7)
-	}
-	copy(b.Bytes()[b.Len()-len(want):], want)
-	first := wire.IPv4(wire.Ether(b.Bytes()).Payload()).ID()
-	b.Sum, b.GSO, b.GSOSize = pkt.SumPartial, pkt.GSOUDP, 1000
-	var got []byte
-	var sizes []int
-	n := cut(r, b, func(c *pkt.Buf) {
-		ip, f := wire.ParseIPv4(wire.Ether(c.Bytes()).Payload())
-		u, f2 := wire.ParseUDP(ip.Payload())
-		if f != wire.OK || f2 != wire.OK || !ip.ChecksumOK() || ip.ID() != first+uint16(len(sizes)) {
-			t.Errorf("segment %d: %v %v, id %d", len(sizes), f, f2, ip.ID())
-		}
-		if c.Sum != pkt.SumPartial || c.GSO != pkt.GSONone {
-			t.Errorf("segment %d: %+v", len(sizes), c.Info)
-		}
-		got = append(got, u.Payload()...)
-		sizes = append(sizes, len(u.Payload()))
-		r.Cache.Free(c)
-	})
-	r.Cache.Free(b)
-	r.Done()
-	if n != 3 || len(sizes) != 3 || sizes[0] != 1000 || sizes[2] != 500 || !bytes.Equal(got, want) {
-		t.Errorf("%d segments of %v, same bytes: %v", n, sizes, bytes.Equal(got, want))
-	}
-	if c := s.Pool().Counts(); c.Bufs != 0 || c.Blocks != 0 {
-		t.Errorf("left: %+v", c)
-	}
+// shape says what stands before the transport header of a super-segment.
+type shape struct {
+	tag bool // an IEEE 802.1Q tag
+	six bool // IPv6
+	ext bool // extension headers of IPv6
 }
 
-// superTCP is a super-segment of n bytes with every flag, in a frame with or
-// without a tag.
-func superTCP(r *netisr.Runner, n int, tag bool) *pkt.Buf {
-	at := wire.EtherLen
-	if tag {
-		at += wire.VLANLen
+// shapes are all there are.
+var shapes = [...]shape{{}, {tag: true}, {six: true}, {six: true, tag: true}, {six: true, ext: true}, {six: true, tag: true, ext: true}}
+
+// exts is a hop-by-hop header with a router alert, a routing header at its end
+// and a destination options header of 16 bytes.
+var exts = [...]byte{
+	wire.ProtoRouting, 0, 5, 2, 0, 0, 1, 0,
+	wire.ProtoDestOpts, 0, 4, 0, 0, 0, 0, 0,
+	wire.ProtoTCP, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+}
+
+// headers returns how long they are.
+func (h shape) headers() (ip, upper int) {
+	if ip = wire.EtherLen; h.tag {
+		ip += wire.VLANLen
 	}
-	h := wire.TCPHeader{SrcPort: 1, DstPort: 2, Seq: 1<<32 - 1500, Ack: 77, Window: 500, Urgent: 1500,
+	switch upper = ip + wire.IPv4Len + 4; {
+	case h.ext:
+		upper = ip + wire.IPv6Len + len(exts)
+	case h.six:
+		upper = ip + wire.IPv6Len
+	}
+	return ip, upper
+}
+
+// put writes them for a message of n bytes.
+func (h shape) put(p []byte, proto uint8, n int) {
+	typ := wire.EtherTypeIPv4
+	if h.six {
+		typ = wire.EtherTypeIPv6
+	}
+	wire.PutEther(p, wire.MAC{2, 2}, wire.MAC{2, 1}, typ)
+	if h.tag {
+		wire.PutEther(p, wire.MAC{2, 2}, wire.MAC{2, 1}, wire.EtherTypeVLAN)
+		wire.PutVLAN(p[wire.EtherLen:], 5, 0, false, typ)
+	}
+	at, upper := h.headers()
+	if !h.six {
+		wire.PutIPv4(p[at:], &wire.IPv4Header{TOS: 2, ID: 65535, DF: true, TTL: 60, Proto: proto,
+			Src: ip("10.0.0.1"), Dst: ip("10.0.0.2"), Options: []byte{1, 1, 1, 0}}, n)
+		return
+	}
+	hd := wire.IPv6Header{TrafficClass: 2, FlowLabel: 0x12345, HopLimit: 60, NextHeader: proto, Src: ip("2001:db8::1"), Dst: ip("2001:db8::2")}
+	if h.ext {
+		hd.NextHeader = wire.ProtoHopByHop
+		copy(p[at+wire.IPv6Len:], exts[:])
+		p[at+wire.IPv6Len+16] = proto
+	}
+	wire.PutIPv6(p[at:], &hd, upper-at-wire.IPv6Len+n)
+}
+
+// superOf is a super-segment of n bytes: of TCP with every flag, or of UDP.
+func superOf(r *netisr.Runner, n int, h shape, udp bool) *pkt.Buf {
+	_, upper := h.headers()
+	hd := wire.TCPHeader{SrcPort: 1, DstPort: 2, Seq: 1<<32 - 1500, Ack: 77, Window: 500, Urgent: 1500,
 		Flags:   wire.ACK | wire.PSH | wire.FIN | wire.CWR | wire.ECE | wire.URG,
 		Options: wire.TCPOptions{HasTime: true, TSVal: 3, TSEcr: 4}}
-	ihd := wire.IPv4Header{TOS: 2, ID: 65535, DF: true, TTL: 60, Proto: wire.ProtoTCP, Src: ip("10.0.0.1"), Dst: ip("10.0.0.2"), Options: []byte{1, 1, 1, 0}}
-	b := r.Cache.Get(at + ihd.Len() + h.Len() + n)
-	p := b.Extend(at + ihd.Len() + h.Len() + n)
-	wire.PutEther(p, wire.MAC{2, 2}, wire.MAC{2, 1}, wire.EtherTypeIPv4)
-	if tag {
-		wire.PutEther(p, wire.MAC{2, 2}, wire.MAC{2, 1}, wire.EtherTypeVLAN)
-		wire.PutVLAN(p[wire.EtherLen:], 5, 0, false, wire.EtherTypeIPv4)
+	proto, kind, head := wire.ProtoTCP, pkt.GSOTCP4, upper+hd.Len()
+	switch {
+	case udp:
+		proto, kind, head = wire.ProtoUDP, pkt.GSOUDP, upper+wire.UDPLen
+	case h.six:
+		kind = pkt.GSOTCP6
 	}
-	at += wire.PutIPv4(p[at:], &ihd, h.Len()+n)
-	at += wire.PutTCP(p[at:], &h)
-	for i := range p[at:] {
-		p[at+i] = byte(i / 7)
+	b := r.Cache.Get(head + n)
+	p := b.Extend(head + n)
+	h.put(p, proto, head-upper+n)
+	if udp {
+		wire.PutUDP(p[upper:], 1, 2, n)
+	} else {
+		wire.PutTCP(p[upper:], &hd)
 	}
-	b.Sum, b.GSO, b.GSOSize, b.Hash = pkt.SumPartial, pkt.GSOTCP4, 1000, 99
+	for i := range p[head:] {
+		p[head+i] = byte(i / 7)
+	}
+	b.Sum, b.GSO, b.GSOSize, b.Hash = pkt.SumPartial, kind, 1000, 99
 	return b
 }
 
-// parts checks frames that superTCP was cut into.
+// superTCP is one of IPv4 TCP.
+func superTCP(r *netisr.Runner, n int, tag bool) *pkt.Buf {
+	return superOf(r, n, shape{tag: tag}, false)
+}
+
+// parts checks frames that superOf was cut into.
 type parts struct {
 	*testing.T
 	data []byte
 	n    int
-	tag  bool
+	shape
+}
+
+// lower checks what stands before the transport header, and returns what is
+// there and behind.
+func (x *parts) lower(frame []byte, proto uint8) []byte {
+	at, upper := x.headers()
+	if len(frame) < upper {
+		x.Fatalf("part %d of %d bytes", x.n, len(frame))
+	}
+	want := make([]byte, upper)
+	x.put(want, proto, len(frame)-upper)
+	if !x.six {
+		setPlaceIPv4(want[at:], x.n)
+		binary.BigEndian.PutUint16(want[at+2:], uint16(len(frame)-at))
+		wire.IPv4(want[at:]).SetChecksum()
+	}
+	if !bytes.Equal(want, frame[:upper]) {
+		x.Fatalf("part %d begins with\n%x, want\n%x", x.n, frame[:upper], want)
+	}
+	return frame[upper:]
 }
 
 func (x *parts) next(frame []byte, whole int) {
-	at := wire.EtherLen
-	if x.tag {
-		at += wire.VLANLen
-	}
-	ip, f := wire.ParseIPv4(frame[at:])
-	t, f2 := wire.ParseTCP(ip.Payload())
+	t, f := wire.ParseTCP(x.lower(frame, wire.ProtoTCP))
 	var h wire.TCPHeader
-	if f != wire.OK || f2 != wire.OK || t.Header(&h) != wire.OK || !ip.ChecksumOK() || len(ip) != len(frame)-at {
-		x.Fatalf("part %d: %v %v", x.n, f, f2)
+	if f != wire.OK || t.Header(&h) != wire.OK {
+		x.Fatalf("part %d: %v", x.n, f)
 	}
 	off := len(x.data)
 	last := off+len(t.Payload()) == whole
@@ -114,37 +158,62 @@ func (x *parts) next(frame []byte, whole int) {
 	if h != want {
 		x.Errorf("part %d: header\n%+v, want\n%+v", x.n, h, want)
 	}
-	if id := uint16(65535 + x.n); ip.ID() != id || !ip.DF() || ip.TOS() != 2 || ip.TTL() != 60 || len(ip.Options()) != 4 {
-		x.Errorf("part %d: id %d, want %d", x.n, ip.ID(), id)
+	x.payload(t.Payload(), last)
+}
+
+// nextUDP is next for datagrams.
+func (x *parts) nextUDP(frame []byte, whole int) {
+	msg := x.lower(frame, wire.ProtoUDP)
+	u, f := wire.ParseUDP(msg)
+	if f != wire.OK || len(u) != len(msg) || u.SrcPort() != 1 || u.DstPort() != 2 {
+		x.Fatalf("part %d: %v, %d bytes of %d", x.n, f, len(u), len(msg))
 	}
-	if n := len(t.Payload()); n != 1000 && !last {
-		x.Errorf("part %d: %d bytes", x.n, n)
+	x.payload(u.Payload(), len(x.data)+len(u.Payload()) == whole)
+}
+
+func (x *parts) payload(p []byte, last bool) {
+	if len(p) != 1000 && !last {
+		x.Errorf("part %d: %d bytes", x.n, len(p))
 	}
-	for i, c := range t.Payload() {
-		if c != byte((off+i)/7) {
+	for i, c := range p {
+		if c != byte((len(x.data)+i)/7) {
 			x.Fatalf("part %d: byte %d is %d", x.n, i, c)
 		}
 	}
-	x.data = append(x.data, t.Payload()...)
+	x.data = append(x.data, p...)
 	x.n++
+}
+
+// TestCutUDP: datagrams in frames of their own, all of equal length but the
+// last.
+func TestCutUDP(t *testing.T) {
+	eachShape(t, true, (*parts).nextUDP)
 }
 
 // TestCutTCP: sequence numbers and identifications count up, FIN and PSH are on
 // the last part only, CWR on the first (RFC 3168 §6.1.2), the urgent pointer
 // points where it did.
 func TestCutTCP(t *testing.T) {
+	eachShape(t, false, (*parts).next)
+}
+
+// eachShape cuts super-segments of every kind and many lengths.
+func eachShape(t *testing.T, udp bool, next func(*parts, []byte, int)) {
 	for _, n := range []int{0, 1, 999, 1000, 1001, 2500, 4000, 60000} {
-		for _, tag := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d bytes, tag %v", n, tag), func(t *testing.T) {
+		for _, h := range shapes {
+			t.Run(fmt.Sprintf("%d bytes, %+v", n, h), func(t *testing.T) {
 				s := netisr.NewSched(clock.NewSim())
 				r := s.Get()
-				b := superTCP(r, n, tag)
+				b := superOf(r, n, h, udp)
 				was := bytes.Clone(b.Bytes())
-				x := &parts{T: t, tag: tag}
+				x := &parts{T: t, shape: h}
 				count := cut(r, b, func(c *pkt.Buf) {
-					x.next(c.Bytes(), n)
+					next(x, c.Bytes(), n)
 					if c.Info != (pkt.Info{Hash: 99, Sum: pkt.SumPartial}) {
 						t.Errorf("%+v", c.Info)
+					}
+					if !wire.CompleteEther(c.Bytes()) {
+						t.Errorf("part %d: nobody can complete its checksum", x.n)
 					}
 					r.Cache.Free(c)
 				})
@@ -189,41 +258,102 @@ func TestCutRefuses(t *testing.T) {
 		r.Done()
 		clean(t, s)
 	}
-	s := netisr.NewSched(clock.NewSim())
-	r := s.Get()
-	b := superTCP(r, 2500, false)
-	b.Sum = pkt.SumUnknown
-	wire.CompleteEther(b.Bytes())
-	if n := cut(r, b, func(c *pkt.Buf) { r.Cache.Free(c) }); n != 3 {
-		t.Errorf("a right sum nobody had verified: %d parts", n)
-	}
-	r.Cache.Free(b)
-	r.Done()
-}
-
-// FuzzCutTCP: the parts' payloads, one behind the other, are the whole's.
-func FuzzCutTCP(f *testing.F) {
-	f.Add(uint16(1000), uint16(2500), []byte{})
-	f.Add(uint16(1), uint16(40), []byte{14, 0x4f})
-	f.Fuzz(func(t *testing.T, size, n uint16, edit []byte) {
+	at = wire.EtherLen + wire.IPv6Len
+	for name, spoil := range map[string]func(*pkt.Buf){
+		"IPv4":          func(b *pkt.Buf) { b.GSO = pkt.GSOTCP4 },
+		"UDP":           func(b *pkt.Buf) { b.GSO = pkt.GSOUDP },
+		"type":          func(b *pkt.Buf) { b.Bytes()[12] = 8; b.Bytes()[13] = 0 },
+		"version":       func(b *pkt.Buf) { b.Bytes()[wire.EtherLen] = 0x45 },
+		"fragment":      func(b *pkt.Buf) { b.Bytes()[wire.EtherLen+6] = wire.ProtoFragment },
+		"segments left": func(b *pkt.Buf) { b.Bytes()[at+8+3] = 1 },
+		"no next":       func(b *pkt.Buf) { b.Bytes()[at+16] = wire.ProtoNoNext },
+		"header":        func(b *pkt.Buf) { b.Bytes()[at+1] = 255; b.Trim(2000); b.Bytes()[wire.EtherLen+4] = 5 },
+		"short":         func(b *pkt.Buf) { b.Trim(90) },
+		"wrong sum":     func(b *pkt.Buf) { b.Sum = pkt.SumUnknown },
+	} {
 		s := netisr.NewSched(clock.NewSim())
 		r := s.Get()
-		b := superTCP(r, int(n%8000), false)
+		b := superOf(r, 2500, shape{six: true, ext: true}, false)
+		spoil(b)
+		if n := cut(r, b, func(c *pkt.Buf) { r.Cache.Free(c) }); n != 0 {
+			t.Errorf("%s: %d parts", name, n)
+		}
+		r.Cache.Free(b)
+		r.Done()
+		clean(t, s)
+	}
+}
+
+// TestCutVerifies the checksum of what nobody has verified: a wrong one must not
+// become right ones. IPv4 datagrams without any stay so, IPv6 has none such (RFC
+// 8200 §8.1).
+func TestCutVerifies(t *testing.T) {
+	for _, c := range []struct {
+		six, udp, complete bool
+		want               int
+		sum                pkt.Sum
+	}{
+		{false, false, true, 3, pkt.SumPartial}, {true, false, true, 3, pkt.SumPartial}, {false, false, false, 0, 0}, {true, false, false, 0, 0},
+		{false, true, true, 3, pkt.SumPartial}, {true, true, true, 3, pkt.SumPartial}, {false, true, false, 3, pkt.SumUnknown}, {true, true, false, 0, 0},
+	} {
+		s := netisr.NewSched(clock.NewSim())
+		r := s.Get()
+		b := superOf(r, 2500, shape{six: c.six}, c.udp)
+		b.Sum = pkt.SumUnknown
+		if c.complete {
+			wire.CompleteEther(b.Bytes())
+		}
+		n := cut(r, b, func(p *pkt.Buf) {
+			if p.Sum != c.sum {
+				t.Errorf("%+v: a part's checksum is %d", c, p.Sum)
+			}
+			r.Cache.Free(p)
+		})
+		if n != c.want {
+			t.Errorf("%+v: %d parts", c, n)
+		}
+		r.Cache.Free(b)
+		r.Done()
+		clean(t, s)
+	}
+}
+
+// FuzzCut: the parts' payloads, one behind the other, are the whole's.
+func FuzzCut(f *testing.F) {
+	f.Add(uint8(0), uint16(1000), uint16(2500), []byte{})
+	f.Add(uint8(0), uint16(1), uint16(40), []byte{14, 0x4f})
+	f.Add(uint8(4), uint16(1000), uint16(2500), []byte{})
+	f.Add(uint8(4), uint16(1), uint16(40), []byte{55, 1, 20, 60})
+	f.Add(uint8(8), uint16(100), uint16(400), []byte{})
+	f.Fuzz(func(t *testing.T, kind uint8, size, n uint16, edit []byte) {
+		s := netisr.NewSched(clock.NewSim())
+		r := s.Get()
+		udp := kind >= uint8(len(shapes))
+		b := superOf(r, int(n%8000), shapes[int(kind)%len(shapes)], udp)
 		for ; len(edit) >= 2; edit = edit[2:] {
 			b.Bytes()[int(edit[0])%b.Len()] = edit[1]
 		}
 		b.GSOSize = size
+		payload := func(m []byte) []byte {
+			if udp {
+				return wire.UDP(m).Payload()
+			}
+			return wire.TCP(m).Payload()
+		}
 		var got []byte
-		_, whole := findIPv4(b.Bytes(), wire.ProtoTCP)
+		whole, _ := findSuper(b.Bytes(), b.GSO)
 		count := cut(r, b, func(c *pkt.Buf) {
-			_, p := findIPv4(c.Bytes(), wire.ProtoTCP)
-			if p == nil || !p.ChecksumOK() {
+			p, ok := findSuper(c.Bytes(), b.GSO)
+			if !ok || p.upper != whole.upper {
 				t.Fatal("a part is no packet")
 			}
-			got = append(got, wire.TCP(p.Payload()).Payload()...)
+			if !wire.CompleteEther(c.Bytes()) {
+				t.Fatal("nobody can complete a part's checksum")
+			}
+			got = append(got, payload(p.msg)...)
 			r.Cache.Free(c)
 		})
-		if count > 0 && !bytes.Equal(got, wire.TCP(whole.Payload()).Payload()) {
+		if count > 0 && !bytes.Equal(got, payload(whole.msg)) {
 			t.Error("the parts hold something else")
 		}
 		r.Cache.Free(b)
@@ -235,7 +365,8 @@ func FuzzCutTCP(f *testing.F) {
 // TestFaultCuts: with a rate the parts leave one by one, as long as each takes;
 // with a delay alone the super-segment stays whole.
 func TestFaultCuts(t *testing.T) {
-	for _, whole := range []bool{false, true} {
+	for i := range 2 * len(shapes) {
+		h, whole := shapes[i/2], i%2 == 1
 		c := clock.NewSim()
 		s := netisr.NewSched(c)
 		cfg := FaultConfig{Rate: 8e6} // a byte each µs
@@ -246,7 +377,7 @@ func TestFaultCuts(t *testing.T) {
 		rx := &catcher{c: c}
 		f.B().Attach(rx)
 		r := s.Get()
-		f.A().Put(r, superTCP(r, 2500, false))
+		f.A().Put(r, superOf(r, 2500, h, false))
 		r.Done()
 		if st := f.Stats(AtoB); st.Waiting != st.Entered-st.Delivered {
 			t.Errorf("under way: %+v", st)
@@ -254,14 +385,14 @@ func TestFaultCuts(t *testing.T) {
 		c.RunUntil(clock.Time(time.Second))
 		st := f.Stats(AtoB)
 		if whole {
-			if len(rx.got) != 1 || rx.got[0].info.GSO != pkt.GSOTCP4 || st.Entered != 1 || st.Delivered != 1 {
+			if len(rx.got) != 1 || rx.got[0].info.GSO == pkt.GSONone || st.Entered != 1 || st.Delivered != 1 {
 				t.Errorf("not whole: %d frames, %+v", len(rx.got), st)
 			}
 			f.Close()
 			clean(t, s)
 			continue
 		}
-		x, at := &parts{T: t}, clock.Time(0)
+		x, at := &parts{T: t, shape: h}, clock.Time(0)
 		for _, a := range rx.got {
 			x.next(a.frame, 2500)
 			if at += clock.Time(len(a.frame)) * 1000; a.at != at {
@@ -279,31 +410,62 @@ func TestFaultCuts(t *testing.T) {
 // TestFaultLosesParts: of a super-segment some parts are lost, others damaged,
 // and not all of it or nothing.
 func TestFaultLosesParts(t *testing.T) {
-	c := clock.NewSim()
-	s := netisr.NewSched(c)
-	f := NewFault(s, 0, FaultConfig{Seed: 3, Loss: 0.3, Corrupt: 0.3}, FaultConfig{})
-	rx := &catcher{c: c}
-	f.B().Attach(rx)
-	r := s.Get()
-	f.A().Put(r, superTCP(r, 60000, false))
-	r.Done()
-	st := f.Stats(AtoB)
-	lost := st.Dropped[pkt.LinkLoss]
-	if st.Entered != 60 || st.Delivered+lost != 60 || lost < 5 || lost > 40 || st.Corrupted < 2 || len(rx.got) != int(st.Delivered) {
-		t.Errorf("%+v", st)
+	for _, h := range shapes {
+		c := clock.NewSim()
+		s := netisr.NewSched(c)
+		f := NewFault(s, 0, FaultConfig{Seed: 3, Loss: 0.3, Corrupt: 0.3}, FaultConfig{})
+		rx := &catcher{c: c}
+		f.B().Attach(rx)
+		r := s.Get()
+		f.A().Put(r, superOf(r, 60000, h, false))
+		r.Done()
+		st := f.Stats(AtoB)
+		lost := st.Dropped[pkt.LinkLoss]
+		if st.Entered != 60 || st.Delivered+lost != 60 || lost < 5 || lost > 40 || st.Corrupted < 2 || len(rx.got) != int(st.Delivered) {
+			t.Errorf("%+v", st)
+		}
+		r = s.Get()
+		whole := completed(r, h)
+		r.Done()
+		for i, a := range rx.got {
+			if a.info.Sum == pkt.SumUnknown && !slices.ContainsFunc(whole, func(w []byte) bool { return oneBit(w, a.frame) }) {
+				t.Errorf("%+v: frame %d is no part with one bit changed after its checksum was filled in", h, i)
+			}
+		}
+		f.Close()
+		clean(t, s)
 	}
-	f.Close()
-	clean(t, s)
+}
+
+// completed is the parts of a super-segment of 60,000 bytes, with checksums.
+func completed(r *netisr.Runner, h shape) (all [][]byte) {
+	b := superOf(r, 60000, h, false)
+	cut(r, b, func(c *pkt.Buf) {
+		wire.CompleteEther(c.Bytes())
+		all = append(all, bytes.Clone(c.Bytes()))
+		r.Cache.Free(c)
+	})
+	r.Cache.Free(b)
+	return all
+}
+
+// oneBit tells whether two frames differ in one bit.
+func oneBit(a, b []byte) bool {
+	n := 0
+	for i := range min(len(a), len(b)) {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n == 1 && len(a) == len(b)
 }
 
 // TestWireCuts for a device that takes no super-segment, nor checksums.
 func TestWireCuts(t *testing.T) {
-	for _, tag := range []bool{false, true} {
+	for _, h := range shapes {
 		d := newFake(Info{})
 		s, w := newWire(t, d)
 		r := s.Get()
 		for range 3 {
-			w.Put(r, superTCP(r, 60000, tag))
+			w.Put(r, superOf(r, 60000, h, false))
 		}
 		r.Done()
 		if len(d.out) != 180 || w.Stats().Sent != 180 {
@@ -312,7 +474,7 @@ func TestWireCuts(t *testing.T) {
 		var x *parts
 		for i, o := range d.out {
 			if i%60 == 0 {
-				x = &parts{T: t, tag: tag}
+				x = &parts{T: t, shape: h}
 			}
 			x.next(o.frame, 60000)
 			was := bytes.Clone(o.frame)
@@ -327,7 +489,8 @@ func TestWireCuts(t *testing.T) {
 // TestCaptureCuts shows the packets that cross a wire, while what crosses it is
 // the super-segment.
 func TestCaptureCuts(t *testing.T) {
-	for _, whole := range []bool{false, true} {
+	for i := range 2 * len(shapes) {
+		h, whole := shapes[i/2], i%2 == 1
 		s := netisr.NewSched(clock.NewSim())
 		e := NewEpair(0)
 		var file bytes.Buffer
@@ -337,14 +500,14 @@ func TestCaptureCuts(t *testing.T) {
 		back := &catcher{c: s.Clock()}
 		c.Attach(back)
 		r := s.Get()
-		c.Put(r, superTCP(r, 2500, false))
-		e.B().Put(r, superTCP(r, 2500, false))
+		c.Put(r, superOf(r, 2500, h, false))
+		e.B().Put(r, superOf(r, 2500, h, false))
 		r.Done()
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for _, got := range [][]arrived{rx.got, back.got} {
-			if len(got) != 1 || got[0].info.GSO != pkt.GSOTCP4 {
+			if len(got) != 1 || got[0].info.GSO == pkt.GSONone {
 				t.Errorf("%d frames came through", len(got))
 			}
 		}
@@ -358,10 +521,10 @@ func TestCaptureCuts(t *testing.T) {
 		if len(all) != 6 {
 			t.Fatalf("%d frames recorded", len(all))
 		}
-		x := &parts{T: t}
+		x := &parts{T: t, shape: h}
 		for i, p := range all {
 			if i == 3 {
-				x = &parts{T: t}
+				x = &parts{T: t, shape: h}
 			}
 			x.next(p.data, 2500)
 			done := bytes.Clone(p.data)
@@ -375,14 +538,18 @@ func TestCaptureCuts(t *testing.T) {
 
 // BenchmarkCutTCP is 45 segments of one.
 func BenchmarkCutTCP(b *testing.B) {
-	s := netisr.NewSched(clock.NewSim())
-	r := s.Get()
-	x := superTCP(r, 65000, false)
-	x.GSOSize = 1448
-	b.ReportAllocs()
-	for b.Loop() {
-		cut(r, x, func(c *pkt.Buf) { r.Cache.Free(c) })
+	for _, h := range shapes {
+		b.Run(fmt.Sprintf("%+v", h), func(b *testing.B) {
+			s := netisr.NewSched(clock.NewSim())
+			r := s.Get()
+			x := superOf(r, 65000, h, false)
+			x.GSOSize = 1448
+			b.ReportAllocs()
+			for b.Loop() {
+				cut(r, x, func(c *pkt.Buf) { r.Cache.Free(c) })
+			}
+			r.Cache.Free(x)
+			r.Done()
+		})
 	}
-	r.Cache.Free(x)
-	r.Done()
 }

@@ -131,8 +131,8 @@ func TestWireRefuses(t *testing.T) {
 	}{
 		{clock.NewSim(), Info{Name: "tap0", MTU: 1500}, `link: device "tap0" lives in real time and cannot be part of a simulated world`},
 		{clock.NewReal(), Info{Name: "tap0"}, `link: device "tap0": an MTU of 0`},
-		{clock.NewReal(), Info{Name: "x", MTU: 1500, MaxFrame: 1500}, `link: device "x": frames of 1500 bytes, it can be 1514, for its MTU, to 65553`},
-		{clock.NewReal(), Info{Name: "x", MTU: 1500, MaxFrame: 1 << 20}, `link: device "x": frames of 1048576 bytes, it can be 1514, for its MTU, to 65553`},
+		{clock.NewReal(), Info{Name: "x", MTU: 1500, MaxFrame: 1500}, `link: device "x": frames of 1500 bytes, it can be 1514, for its MTU, to 65593`},
+		{clock.NewReal(), Info{Name: "x", MTU: 1500, MaxFrame: 1 << 20}, `link: device "x": frames of 1048576 bytes, it can be 1514, for its MTU, to 65593`},
 	} {
 		w, err := NewWire(netisr.NewSched(c.clock), &fakeDevice{info: c.info})
 		if w != nil || err == nil || err.Error() != c.want {
@@ -229,6 +229,9 @@ func TestWireReadsIntoBuffers(t *testing.T) {
 func TestWireReadMeta(t *testing.T) {
 	r := netisr.NewSched(clock.NewSim()).Get()
 	udp := datagram(r, 30)
+	tcp4 := superTCP(r, 1300, true).Bytes()
+	tcp6 := superOf(r, 1300, shape{six: true, ext: true}, false).Bytes()
+	ext := superOf(r, 30, shape{six: true, ext: true}, true).Bytes()
 	udp6 := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd}, make([]byte, 80)...) // an extension header, perhaps
 	mangled := bytes.Clone(udp6)                                                                // its sum is 0, which is sent in its other form
 	mangled[62], mangled[63] = 0xff, 0xff
@@ -244,8 +247,13 @@ func TestWireReadMeta(t *testing.T) {
 		{"partial", udp.Bytes(), Meta{Sum: SumPartial, SumStart: 34, SumOffset: 6}, pkt.Info{Sum: pkt.SumPartial}, false},
 		{"partial of what we do not know", udp6, Meta{Sum: SumPartial, SumStart: 60, SumOffset: 6}, pkt.Info{Sum: pkt.SumValid}, false},
 		{"partial with a sum of zero", mangled, Meta{Sum: SumPartial, SumStart: 60, SumOffset: 6}, pkt.Info{Sum: pkt.SumValid}, false},
-		{"tcp", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOTCP4, Size: 1448}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOTCP4, GSOSize: 1448}, false},
-		{"tcp6", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOTCP6, Size: 1}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOTCP6, GSOSize: 1}, false},
+		{"partial behind extension headers", ext, Meta{Sum: SumPartial, SumStart: 86, SumOffset: 6}, pkt.Info{Sum: pkt.SumPartial}, false},
+		{"tcp", tcp4, Meta{Sum: SumValid, GSO: GSOTCP4, Size: 1448}, pkt.Info{Sum: pkt.SumValid, GSO: pkt.GSOTCP4, GSOSize: 1448}, false},
+		{"tcp6", tcp6, Meta{Sum: SumPartial, SumStart: 86, SumOffset: 16, GSO: GSOTCP6, Size: 1}, pkt.Info{Sum: pkt.SumPartial, GSO: pkt.GSOTCP6, GSOSize: 1}, false},
+		{"tcp that is IPv6", tcp6, Meta{Sum: SumValid, GSO: GSOTCP4, Size: 1448}, pkt.Info{}, true},
+		{"tcp6 that is IPv4", tcp4, Meta{Sum: SumValid, GSO: GSOTCP6, Size: 1448}, pkt.Info{}, true},
+		{"tcp that is udp", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOTCP4, Size: 1448}, pkt.Info{}, true},
+		{"udp6, one segment", ext, Meta{Sum: SumPartial, SumStart: 86, SumOffset: 6, GSO: GSOUDP, Size: 30}, pkt.Info{Hash: 0, Sum: pkt.SumPartial}, false},
 		{"udp, one segment", udp.Bytes(), Meta{Sum: SumValid, GSO: GSOUDP, Size: 30}, pkt.Info{Sum: pkt.SumPartial}, false},
 		{"udp that is none", udp6, Meta{Sum: SumValid, GSO: GSOUDP, Size: 30}, pkt.Info{}, true},
 		{"no segment size", udp.Bytes(), Meta{GSO: GSOTCP4}, pkt.Info{}, true},
@@ -318,6 +326,14 @@ func TestWireWriteMeta(t *testing.T) {
 		b.GSO, b.GSOSize, b.Sum = pkt.GSOUDP, 1000, pkt.SumValid
 		return b
 	}
+	six := func(h shape, udp bool) func(*netisr.Runner) *pkt.Buf {
+		return func(r *netisr.Runner) *pkt.Buf { return superOf(r, 20000, h, udp) }
+	}
+	foreign := func(r *netisr.Runner) *pkt.Buf {
+		b := superOf(r, 20000, shape{six: true}, true)
+		b.GSO = pkt.GSOTCP6
+		return b
+	}
 	odd := func(r *netisr.Runner) *pkt.Buf { b := frame(r, 1, 20000); b.GSO, b.GSOSize = pkt.GSOTCP4, 1; return b }
 	wide := func(r *netisr.Runner) *pkt.Buf { b := segments(r, 20000); b.GSOSize = 1453; return b }
 	cut := func(r *netisr.Runner) *pkt.Buf {
@@ -340,6 +356,10 @@ func TestWireWriteMeta(t *testing.T) {
 		{"partial without a sum", can, arp, Meta{Len: 42}, 0},
 		{"super-segment", can, super, Meta{Len: 20066, Sum: SumPartial, SumStart: 34, SumOffset: 16, GSO: GSOTCP4, Size: 1448, HeaderLen: 66}, 0},
 		{"super-datagram", can, usuper, Meta{Len: 20042, Sum: SumPartial, SumStart: 34, SumOffset: 6, GSO: GSOUDP, Size: 1000, HeaderLen: 42}, 0},
+		{"super-segment of IPv6", can, six(shape{six: true}, false), Meta{Len: 20086, Sum: SumPartial, SumStart: 54, SumOffset: 16, GSO: GSOTCP6, Size: 1000, HeaderLen: 86}, 0},
+		{"behind a tag and extension headers", can, six(shape{true, true, true}, false), Meta{Len: 20122, Sum: SumPartial, SumStart: 90, SumOffset: 16, GSO: GSOTCP6, Size: 1000, HeaderLen: 122}, 0},
+		{"super-datagram of IPv6", can, six(shape{six: true, ext: true}, true), Meta{Len: 20094, Sum: SumPartial, SumStart: 86, SumOffset: 6, GSO: GSOUDP, Size: 1000, HeaderLen: 94}, 0},
+		{"super-segment that is a datagram", can, foreign, Meta{}, pkt.TooBig},
 		{"super-segment of something else, for a device that takes none", Info{Sum: true}, odd, Meta{}, pkt.TooBig},
 		{"super-segment whose parts are too long", can, wide, Meta{}, pkt.TooBig},
 		{"super-segment of something else", can, odd, Meta{}, pkt.TooBig},

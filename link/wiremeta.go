@@ -16,6 +16,8 @@ func (m *Meta) received(b *pkt.Buf) bool {
 	b.GSO, b.GSOSize = pkt.GSO(m.GSO), m.Size
 	if m.GSO == GSONone {
 		b.GSOSize = 0
+	} else if _, ok := findSuper(b.Bytes(), b.GSO); !ok {
+		return false
 	}
 	switch m.Sum {
 	case SumNone:
@@ -68,6 +70,9 @@ func toSend(b *pkt.Buf, device bool) (m Meta, ok bool) {
 	m.Sum, m.SumStart, m.SumOffset = SumPartial, uint16(start), uint16(offset)
 	if b.GSO == pkt.GSONone {
 		return m, true
+	}
+	if s, ok := findSuper(frame, b.GSO); !ok || s.upper != start {
+		return m, false
 	}
 	m.GSO, m.Size = GSO(b.GSO), b.GSOSize
 	m.HeaderLen = uint16(start + wire.UDPLen)

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -41,7 +42,7 @@ func canHave(a netip.Prefix) bool {
 		ip != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && ip != ifaddr.Broadcast(a)
 }
 
-func has(c *vnet.IfaceInfo, ip netip.Addr) bool {
+func has(c *ifnet.Info, ip netip.Addr) bool {
 	return slices.ContainsFunc(c.Addrs, func(a netip.Prefix) bool { return a.Addr() == ip })
 }
 
@@ -63,7 +64,7 @@ func DelAddr(st *vnet.Stack, ifIndex uint32, ip netip.Addr) syscall.Errno {
 }
 
 // delAddr takes an address that it has from interface c. The lock is held.
-func delAddr(st *vnet.Stack, c *vnet.IfaceInfo, ip netip.Addr) {
+func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	var gone netip.Prefix
 	var rest []netip.Prefix
 	for _, a := range c.Addrs {
@@ -80,14 +81,14 @@ func delAddr(st *vnet.Stack, c *vnet.IfaceInfo, ip netip.Addr) {
 }
 
 // prefixRoute is the route an address brings with it.
-func prefixRoute(c *vnet.IfaceInfo, p netip.Prefix) fib.Route[*vnet.Neighbor] {
-	return fib.Route[*vnet.Neighbor]{Prefix: p.Masked(), IfIndex: c.Index, Src: p.Addr(), Flags: fib.Up | fib.Pinned}
+func prefixRoute(c *ifnet.Info, p netip.Prefix) fib.Route[*ifnet.Neighbor] {
+	return fib.Route[*ifnet.Neighbor]{Prefix: p.Masked(), IfIndex: c.Index, Src: p.Addr(), Flags: fib.Up | fib.Pinned}
 }
 
 // addPrefixRoute installs the route of an interface's subnet, unless another
 // address has brought it already. The lock is held.
-func addPrefixRoute(st *vnet.Stack, c *vnet.IfaceInfo, a netip.Prefix) {
-	if a.Bits() == 32 || c.Flags&vnet.FlagUp == 0 {
+func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) {
+	if a.Bits() == 32 || c.Flags&ifnet.Up == 0 {
 		return
 	}
 	if t, err := st.Tables().Writable(c.FIB); err == nil {
@@ -97,7 +98,7 @@ func addPrefixRoute(st *vnet.Stack, c *vnet.IfaceInfo, a netip.Prefix) {
 
 // delPrefixRoute removes the route of a subnet, or moves it to another address
 // of it on an interface that is up. The lock is held.
-func delPrefixRoute(st *vnet.Stack, c *vnet.IfaceInfo, gone netip.Prefix) {
+func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 	t := st.Tables().Table(c.FIB)
 	if t == nil {
 		return
@@ -108,7 +109,7 @@ func delPrefixRoute(st *vnet.Stack, c *vnet.IfaceInfo, gone netip.Prefix) {
 	}
 	t.Delete(gone.Masked())
 	for o := range st.Interfaces() {
-		if o.FIB != c.FIB || o.Flags&vnet.FlagUp == 0 {
+		if o.FIB != c.FIB || o.Flags&ifnet.Up == 0 {
 			continue
 		}
 		for _, a := range o.Addrs {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -41,9 +42,9 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 			return 0, syscall.EINVAL
 		}
 	}
-	i := vnet.IfaceInfo{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: vnet.FlagBroadcast | vnet.FlagMulticast, Addrs: c.Addrs}
+	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast, Addrs: c.Addrs}
 	if !c.Down {
-		i.Flags |= vnet.FlagUp
+		i.Flags |= ifnet.Up
 	}
 	if e := st.Plug(&i, c.Port); e != 0 {
 		return 0, e
@@ -56,17 +57,17 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 }
 
 // Net describes an interface as package net does.
-func Net(i vnet.IfaceInfo) net.Interface {
+func Net(i ifnet.Info) net.Interface {
 	n := net.Interface{Index: int(i.Index), MTU: i.MTU, Name: i.Name}
 	if !i.MAC.IsZero() {
 		n.HardwareAddr = net.HardwareAddr(i.MAC[:])
 	}
 	for _, f := range []struct {
-		flag vnet.Flags
+		flag ifnet.Flags
 		net  net.Flags
 	}{
-		{vnet.FlagUp, net.FlagUp | net.FlagRunning}, {vnet.FlagBroadcast, net.FlagBroadcast},
-		{vnet.FlagLoopback, net.FlagLoopback}, {vnet.FlagMulticast, net.FlagMulticast},
+		{ifnet.Up, net.FlagUp | net.FlagRunning}, {ifnet.Broadcast, net.FlagBroadcast},
+		{ifnet.Loopback, net.FlagLoopback}, {ifnet.Multicast, net.FlagMulticast},
 	} {
 		if i.Flags&f.flag != 0 {
 			n.Flags |= f.net
@@ -84,7 +85,7 @@ func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
 	switch {
 	case !ok:
 		return syscall.ENXIO
-	case c.Flags&vnet.FlagLoopback != 0:
+	case c.Flags&ifnet.Loopback != 0:
 		return syscall.EPERM
 	}
 	removeInterface(st, &c)
@@ -93,7 +94,7 @@ func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
 
 // removeInterface takes everything from an interface that leads to it, the last
 // thing first. The lock is held.
-func removeInterface(st *vnet.Stack, c *vnet.IfaceInfo) {
+func removeInterface(st *vnet.Stack, c *ifnet.Info) {
 	for n := len(c.Addrs); n > 0; n = len(c.Addrs) {
 		delAddr(st, c, c.Addrs[n-1].Addr())
 	}
@@ -111,10 +112,10 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 	switch {
 	case !ok:
 		return syscall.ENXIO
-	case up == (c.Flags&vnet.FlagUp != 0):
+	case up == (c.Flags&ifnet.Up != 0):
 		return 0
 	}
-	c.Flags ^= vnet.FlagUp
+	c.Flags ^= ifnet.Up
 	st.SetInterface(&c)
 	for _, a := range c.Addrs {
 		if up {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -41,8 +42,8 @@ func AddRoute(st *vnet.Stack, table int, r Route) syscall.Errno {
 }
 
 // resolveRoute turns a configured route into one of the table.
-func resolveRoute(st *vnet.Stack, t *fib.Table[*vnet.Neighbor], r *Route) (out fib.Route[*vnet.Neighbor], e syscall.Errno) {
-	out = fib.Route[*vnet.Neighbor]{Prefix: r.Dst, Gateway: r.Gateway, IfIndex: r.IfIndex, MTU: uint32(r.MTU), Flags: fib.Up | fib.Static}
+func resolveRoute(st *vnet.Stack, t *fib.Table[*ifnet.Neighbor], r *Route) (out fib.Route[*ifnet.Neighbor], e syscall.Errno) {
+	out = fib.Route[*ifnet.Neighbor]{Prefix: r.Dst, Gateway: r.Gateway, IfIndex: r.IfIndex, MTU: uint32(r.MTU), Flags: fib.Up | fib.Static}
 	if !r.Dst.IsValid() || r.MTU < 0 || r.MTU > 65535 || r.Gateway.IsValid() && r.Gateway.Is4() != r.Dst.Addr().Is4() {
 		return out, syscall.EINVAL
 	}
@@ -70,7 +71,7 @@ func resolveRoute(st *vnet.Stack, t *fib.Table[*vnet.Neighbor], r *Route) (out f
 	if !ok {
 		return out, syscall.ENXIO
 	}
-	if out.Flags&fib.Gateway != 0 && c.Flags&vnet.FlagLoopback == 0 {
+	if out.Flags&fib.Gateway != 0 && c.Flags&ifnet.Loopback == 0 {
 		out.Adj = st.Pin(out.IfIndex, r.Gateway)
 	}
 	return out, 0

@@ -3,6 +3,7 @@ package control
 import (
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
@@ -44,7 +45,7 @@ func Close(st *vnet.Stack) {
 	usrreq.CloseAll(st) // calls users: without the control lock
 	st.Lock()
 	for c := range st.Interfaces() {
-		if c.Flags&vnet.FlagLoopback == 0 {
+		if c.Flags&ifnet.Loopback == 0 {
 			removeInterface(st, &c)
 		}
 	}

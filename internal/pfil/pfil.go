@@ -63,3 +63,35 @@ type Diverted struct {
 	IfIndex  uint32 // arrival interface; 0 for a packet that was going out
 	Outgoing bool
 }
+
+// Ports is the divert ports that somebody listens on, a value that is replaced.
+type Ports []divertPort
+
+type divertPort struct {
+	port uint16
+	to   Diverter
+}
+
+// Find returns who listens on a port, or nil.
+func (p Ports) Find(port uint16) Diverter {
+	for i := range p {
+		if p[i].port == port {
+			return p[i].to
+		}
+	}
+	return nil
+}
+
+// With returns the ports with d listening on one, or nobody if d is nil.
+func (p Ports) With(port uint16, d Diverter) Ports {
+	next := make(Ports, 0, len(p)+1)
+	for _, o := range p {
+		if o.port != port {
+			next = append(next, o)
+		}
+	}
+	if d != nil {
+		next = append(next, divertPort{port, d})
+	}
+	return next
+}

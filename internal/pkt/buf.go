@@ -11,9 +11,9 @@ const (
 	Headroom = 128
 	// Small is the longest frame that fits into a Buf itself.
 	Small = smallSize - Headroom
-	// Large is the longest frame that fits into a Block: the longest IP packet a
-	// kernel may hand over as one super-segment, with a tagged Ethernet header.
-	Large = 65535 + 18
+	// Large is the longest frame that fits into a Block: the longest IP packet,
+	// which is one of IPv6, with a tagged Ethernet header.
+	Large = 40 + 65535 + 18
 
 	smallSize = 1928
 )

@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/ifnet link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -59,6 +59,9 @@ var rules = []rule{
 		why: "what a packet filter sees and may decide: filters need no stack"},
 	{pkg: "internal/vars", may: leaves + " internal/pkt internal/proto/...",
 		why: "puts the rooms' plain structs together, in a page of tunables and in a list of names"},
+
+	{pkg: "internal/ifnet", may: leaves + " internal/ifaddr internal/pkt internal/netisr internal/socket internal/pfil internal/vars link internal/proto/...",
+		why: "what packets meet and seldom changes: interfaces, with what the rooms keep for each, and routes"},
 
 	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
 		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},

@@ -8,9 +8,9 @@ import (
 // Options is a socket's options: a new value for every change.
 type Options struct {
 	FIB         uint32
-	TTL         int // -1: the stack's
-	TOS         uint8
-	RecvSpace   int // 0: the stack's
+	TTL         int   // hop limit in IPv6; -1: the stack's
+	TOS         uint8 // traffic class in IPv6
+	RecvSpace   int   // 0: the stack's
 	Broadcast   bool
 	DontRoute   bool
 	DontFrag    bool
@@ -24,17 +24,19 @@ type Options struct {
 	ICMPAllow   [8]uint32 // raw ICMP: bit per type to be delivered, if ICMPFilter
 	ICMPFilter  bool
 	RouterAlert bool
+	V6Only      bool // bound to ::, hears no IPv4; counts until the socket is bound
 }
 
 // Defaults returns the options of a new socket.
 func Defaults() Options { return Options{TTL: -1, McastTTL: 1, McastLoop: true} }
 
-// TTLFor returns the TTL of packets to dst, on a stack where ttl is usual.
+// TTLFor returns the TTL of packets to dst, on a stack where ttl is usual. One
+// of 0, which IPv6 allows, is none for IPv4.
 func (o *Options) TTLFor(dst netip.Addr, ttl int32) uint8 {
 	switch {
 	case dst.IsMulticast():
 		return uint8(o.McastTTL)
-	case o.TTL >= 0:
+	case o.TTL > 0 || o.TTL == 0 && dst.Is6():
 		return uint8(o.TTL)
 	}
 	return uint8(ttl)
@@ -139,7 +141,28 @@ func (s *Datagram) SetTTL(n int) syscall.Errno {
 	return 0
 }
 
-// SetTOS sets the type of service of packets sent, 0 to 255.
+// SetHopLimit sets the hop limit of unicast packets, 0 to 255; -1 means the
+// stack's (IPV6_UNICAST_HOPS, RFC 3493 §5.1).
+func (s *Datagram) SetHopLimit(n int) syscall.Errno {
+	if n < -1 || n > 255 {
+		return syscall.EINVAL
+	}
+	s.Option(func(o *Options) { o.TTL = n })
+	return 0
+}
+
+// SetV6Only says that a socket for IPv6 is for that alone, or that it takes
+// IPv4 as well (IPV6_V6ONLY, RFC 3493 §5.3). EINVAL once the socket is bound.
+func (s *Datagram) SetV6Only(on bool) syscall.Errno {
+	if s.LocalAddr().IsValid() {
+		return syscall.EINVAL
+	}
+	s.Option(func(o *Options) { o.V6Only = on })
+	return 0
+}
+
+// SetTOS sets the type of service of packets sent, 0 to 255: in IPv6 the
+// traffic class (IPV6_TCLASS, RFC 3542 §6.5).
 func (s *Datagram) SetTOS(n int) syscall.Errno {
 	if n < 0 || n > 255 {
 		return syscall.EINVAL

@@ -29,28 +29,31 @@ type Ports[L any] struct {
 	claims pcb.Table[Claim[L], *Claim[L]]
 }
 
-// Listener returns who listens at an address, or nil: what is bound to the address
-// comes before what is bound to all.
-func (p *Ports[L]) Listener(local netip.AddrPort) *L {
-	var wild *L
+// Listener returns who listens at an address to packets that come in by the
+// interface with index scope, or nil: what is bound to the address comes before
+// what is bound to all of its family, and that before what is bound to both.
+func (p *Ports[L]) Listener(local netip.AddrPort, scope uint32) *L {
+	var found *L
+	best := pcb.NoMatch
 	socks := p.claims.Port(p.Seed, local.Port())
-	for i := len(socks) - 1; i >= 0; i-- {
-		switch b := &socks[i]; {
-		case b.Sock.Listener == nil:
-		case b.Addr == local.Addr():
-			return b.Sock.Listener
-		case wild == nil && b.Addr.IsUnspecified() && b.Addr.Is4() == local.Addr().Is4():
-			wild = b.Sock.Listener
+	for i := len(socks) - 1; i >= 0 && best < pcb.MatchAddr; i-- {
+		b := &socks[i]
+		if b.Sock.Listener == nil {
+			continue
+		}
+		if m := b.Match(local.Addr(), scope); m > best {
+			best, found = m, b.Sock.Listener
 		}
 	}
-	return wild
+	return found
 }
 
 // Taken tells whether somebody has bound an address, so that it must not be
-// chosen for a connection.
-func (p *Ports[L]) Taken(local netip.AddrPort) bool {
-	for _, b := range p.claims.Port(p.Seed, local.Port()) {
-		if b.Addr == local.Addr() || b.Addr.IsUnspecified() {
+// chosen for a connection. scope is the interface of a link-local one.
+func (p *Ports[L]) Taken(local netip.AddrPort, scope uint32) bool {
+	socks := p.claims.Port(p.Seed, local.Port())
+	for i := range socks {
+		if socks[i].Hears(local.Addr(), scope) {
 			return true
 		}
 	}
@@ -58,7 +61,7 @@ func (p *Ports[L]) Taken(local netip.AddrPort) bool {
 }
 
 // Bind binds a local address and port; port 0 means one between first and last,
-// by a random number. It returns EADDRINUSE for a conflict, ENETDOWN after Close.
+// by a random number. The claim's Scope, V6Only and Reuse are set before. It returns EADDRINUSE for a conflict, ENETDOWN after Close.
 func (p *Ports[L]) Bind(c *Claim[L], local netip.AddrPort, first, last uint16, random uint32) syscall.Errno {
 	p.mu.Lock()
 	defer p.mu.Unlock()

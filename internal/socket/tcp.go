@@ -22,6 +22,7 @@ type TCPOptions struct {
 	TOS, TTL       uint8 // 0: none, and the stack's
 	ReuseAddr      bool
 	ReusePort      bool
+	V6Only         bool // bound to ::, hears no IPv4
 }
 
 // Config fills in what the options say.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -67,7 +68,7 @@ func (s Sock) SetMulticastIf(index uint32) syscall.Errno {
 		switch {
 		case !ok:
 			return syscall.EADDRNOTAVAIL
-		case c.Flags&vnet.FlagMulticast == 0:
+		case c.Flags&ifnet.Multicast == 0:
 			return syscall.EOPNOTSUPP
 		}
 	}

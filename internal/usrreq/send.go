@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
-	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -54,7 +54,7 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 }
 
 // sendUDP builds a datagram and sends it.
-func (s Sock) sendUDP(v *vnet.View, a *socket.Addrs, data []byte, dst netip.AddrPort, how *socket.Send) syscall.Errno {
+func (s Sock) sendUDP(v *ifnet.View, a *socket.Addrs, data []byte, dst netip.AddrPort, how *socket.Send) syscall.Errno {
 	o := s.Opts.Load()
 	src := a.Local.Addr()
 	if how != nil {
@@ -78,7 +78,7 @@ func (s Sock) sendUDP(v *vnet.View, a *socket.Addrs, data []byte, dst netip.Addr
 }
 
 // sendRaw sends a payload, or a packet with its header if the socket says so.
-func (s Sock) sendRaw(v *vnet.View, a *socket.Addrs, data []byte, dst netip.Addr, how *socket.Send) syscall.Errno {
+func (s Sock) sendRaw(v *ifnet.View, a *socket.Addrs, data []byte, dst netip.Addr, how *socket.Send) syscall.Errno {
 	o := s.Opts.Load()
 	if how != nil {
 		o = how.Over(o)

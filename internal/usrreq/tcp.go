@@ -59,7 +59,7 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, table ui
 	case !local.IsUnspecified() && !v.IsOurs(local):
 		return local, syscall.EADDRNOTAVAIL
 	}
-	return st.SourceTo(&socket.Options{FIB: table}, local, dst)
+	return st.View().SourceTo(&socket.Options{FIB: table}, local, dst)
 }
 
 // connectAny chooses the local port: those to one destination follow each other
@@ -74,7 +74,7 @@ func connectAny(st *vnet.Stack, src netip.Addr, remote netip.AddrPort, o *socket
 	at := st.PortOffset(src, remote)
 	for i := range n {
 		local := netip.AddrPortFrom(src, first+uint16((at+i)%n))
-		if local == remote || st.TCPPorts().Taken(local) {
+		if local == remote || st.TCPPorts().Taken(local, 0) {
 			continue
 		}
 		if s, e := st.OpenTCP(local, remote, o, nil); e != syscall.EADDRINUSE {
@@ -105,6 +105,7 @@ func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.T
 	if o.ReusePort {
 		c.Reuse |= pcb.ReusePort
 	}
+	c.V6Only = o.V6Only
 	tun := &v.Tunables().IP
 	return st.TCPPorts().Bind(c, local, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
 }

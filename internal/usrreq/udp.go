@@ -83,7 +83,7 @@ func (s Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	src := s.Addrs.Load().Local.Addr()
 	if src.IsUnspecified() || !src.IsValid() {
 		var e syscall.Errno
-		if src, e = s.Stack().SourceTo(s.Opts.Load(), src, remote.Addr()); e != 0 {
+		if src, e = s.Stack().View().SourceTo(s.Opts.Load(), src, remote.Addr()); e != 0 {
 			return e
 		}
 	}

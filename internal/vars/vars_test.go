@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
@@ -15,14 +16,13 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/vars"
-	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // TestPagesArePlain: nothing in a page or a block of counters can be shared by
 // accident.
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
-		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vnet.IfaceStats](),
+		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[ifnet.Stats](),
 		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {

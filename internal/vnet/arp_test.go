@@ -57,7 +57,7 @@ func TestNeighborAges(t *testing.T) {
 		s := listen(t, st, "10.0.0.1:9")
 		tp.learn("10.0.0.7", "10.0.0.1")
 		known := func() bool {
-			return st.Neighbor(anIf, addr("10.0.0.7")).LinkHeader() != nil
+			return vnet.LinkHeader(st.Neighbor(anIf, addr("10.0.0.7"))) != nil
 		}
 		run(c, 1199*time.Second)
 		if !known() || len(tp.take()) != 0 {
@@ -111,7 +111,7 @@ func TestGratuitousARP(t *testing.T) {
 		t.Fatalf("an address was announced by %v", got)
 	}
 	known := func(ip string) string {
-		if h := st.Neighbor(anIf, addr(ip)).LinkHeader(); h != nil {
+		if h := vnet.LinkHeader(st.Neighbor(anIf, addr(ip))); h != nil {
 			return wire.Ether(h).Dst().String()
 		}
 		return ""

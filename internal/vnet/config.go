@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -24,69 +25,75 @@ func (st *Stack) Lock() { st.ctl.Lock() }
 // Unlock gives the control lock back.
 func (st *Stack) Unlock() { st.ctl.Unlock() }
 
-// IfaceInfo is the configuration of an interface.
-type IfaceInfo struct {
-	Name  string
-	Index uint32
-	MTU   int
-	FIB   int
-	MAC   wire.MAC
-	Flags Flags
-	Addrs []netip.Prefix // in the order they were added; not to be changed in place
-	Mute  bool           // IGMP reports nothing: to show that reports matter
-}
-
-func (c *ifConf) info() IfaceInfo {
-	return IfaceInfo{c.name, c.index, c.mtu, int(c.fib), c.mac, c.flags, c.addrs, c.mute}
-}
-
-// set takes over what may change about an interface while it is there.
-func (c *ifConf) set(i *IfaceInfo) {
-	c.mtu, c.fib, c.mac, c.flags, c.addrs, c.mute = i.MTU, uint32(i.FIB), i.MAC, i.Flags, i.Addrs, i.Mute
-}
-
 // Interface returns the interface with an index; false where there is none.
-func (st *Stack) Interface(index uint32) (IfaceInfo, bool) {
-	c := st.view.Load().conf(index)
+func (st *Stack) Interface(index uint32) (ifnet.Info, bool) {
+	c := st.view.Load().Conf(index)
 	if c == nil {
-		return IfaceInfo{}, false
+		return ifnet.Info{}, false
 	}
-	return c.info(), true
+	return c.Info(), true
 }
 
 // Interfaces returns every interface, in order of index.
-func (st *Stack) Interfaces() iter.Seq[IfaceInfo] {
+func (st *Stack) Interfaces() iter.Seq[ifnet.Info] {
 	v := st.view.Load()
-	return func(yield func(IfaceInfo) bool) {
-		for _, c := range v.ifs {
-			if c != nil && !yield(c.info()) {
+	return func(yield func(ifnet.Info) bool) {
+		for _, c := range v.Ifs {
+			if c != nil && !yield(c.Info()) {
 				return
 			}
 		}
 	}
 }
 
+// Change publishes a copy of the view that edit has changed. The control lock is
+// held.
+func (st *Stack) Change(edit func(v *ifnet.View)) {
+	var next *ifnet.View
+	if st.used < len(st.views) {
+		next = &st.views[st.used]
+		st.used++
+	} else {
+		next = new(ifnet.View)
+	}
+	*next = *st.view.Load()
+	edit(next)
+	st.view.Store(next)
+}
+
+// setConf gives an interface its configuration, nil to remove it.
+func (st *Stack) setConf(index uint32, c *ifnet.Conf) {
+	st.Change(func(v *ifnet.View) {
+		if index == 2 && len(v.Ifs) == 1 && c != nil && v == &st.views[1] {
+			v.SetConf(index, c, st.ifs0[:2], st.local0[:0]) // the usual first change
+		} else {
+			v.SetConf(index, c, nil, nil)
+		}
+	})
+}
+
+// View returns the stack as the path sees it now.
+func (st *Stack) View() *ifnet.View { return st.view.Load() }
+
 // SetInterface gives the interface with i's index its new configuration. The
 // control lock is held.
-func (st *Stack) SetInterface(i *IfaceInfo) {
-	next := *st.view.Load().conf(i.Index)
-	next.set(i)
-	st.change(func(v *View) { v.setConf(i.Index, &next) })
+func (st *Stack) SetInterface(i *ifnet.Info) {
+	next := *st.view.Load().Conf(i.Index)
+	next.Set(i)
+	st.setConf(i.Index, &next)
 }
 
 // Plug makes an interface that leads to a link, and gives it an index and, if it
 // has none, a hardware address. It hears nothing before Attach. It returns
 // EEXIST where the name is taken and ENXIO where the stack is closed. The
 // control lock is held.
-func (st *Stack) Plug(i *IfaceInfo, port link.Port) syscall.Errno {
+func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if st.closed.Load() {
 		return syscall.ENXIO
 	}
 	v := st.view.Load()
-	for _, c := range v.ifs {
-		if c != nil && c.name == i.Name {
-			return syscall.EEXIST
-		}
+	if v.Named(i.Name) != nil {
+		return syscall.EEXIST
 	}
 	props := port.Props()
 	if i.MAC.IsZero() {
@@ -94,67 +101,63 @@ func (st *Stack) Plug(i *IfaceInfo, port link.Port) syscall.Errno {
 			i.MAC = st.world.NewMAC()
 		}
 	}
-	i.Index = freeIndex(v)
+	i.Index = v.FreeIndex()
 	ifp, conf := st.allocIface(i.Index)
 	st.initIface(ifp, i.Name, i.Index, port)
-	*conf = ifConf{Iface: ifp, props: props}
-	conf.set(i)
+	*conf = ifnet.Conf{Iface: ifp, Props: props}
+	conf.Set(i)
 	if len(i.Addrs) == 1 && ifp == &st.if0 {
 		st.addrs0[0] = i.Addrs[0]
-		conf.addrs = st.addrs0[:1:1]
+		conf.Addrs = st.addrs0[:1:1]
 	} else {
-		conf.addrs = slices.Clone(i.Addrs)
+		conf.Addrs = slices.Clone(i.Addrs)
 	}
-	st.change(func(v *View) { v.setConf(conf.index, conf) })
+	st.setConf(conf.Index, conf)
 	return 0
 }
 
 // allocIface returns room for an interface: that in the stack itself for the
 // first one.
-func (st *Stack) allocIface(index uint32) (*Iface, *ifConf) {
-	if index == 2 && st.if0.st == nil {
+func (st *Stack) allocIface(index uint32) (*ifnet.Iface, *ifnet.Conf) {
+	if index == 2 && st.if0.Port == nil {
 		return &st.if0, &st.conf0
 	}
-	return new(Iface), new(ifConf)
-}
-
-func freeIndex(v *View) uint32 {
-	for i, c := range v.ifs {
-		if c == nil {
-			return uint32(i + 1)
-		}
-	}
-	return uint32(len(v.ifs) + 1)
+	return new(ifnet.Iface), new(ifnet.Conf)
 }
 
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
-	c := st.view.Load().conf(index)
-	c.port.SetAddr(c.mac)
-	if len(c.addrs) > 0 {
-		c.port.Accept(allSystems(), true)
+	c := st.view.Load().Conf(index)
+	c.Port.SetAddr(c.MAC)
+	if len(c.Addrs) > 0 {
+		c.Port.Accept(allSystems(), true)
 	}
-	c.port.Attach(c.Iface)
+	to := &st.rx0
+	if c.Iface != &st.if0 {
+		to = new(receiver)
+	}
+	*to = receiver{c.Iface, st}
+	c.Port.Attach(to)
 }
 
 // Unplug removes an interface that no route leads to any more. First nobody can
 // find it, then it is taken apart. The control lock is held.
 func (st *Stack) Unplug(index uint32) {
-	c := st.view.Load().conf(index)
+	c := st.view.Load().Conf(index)
 	st.depart(c)
-	st.change(func(v *View) { v.setConf(index, nil) })
-	c.port.Detach()
+	st.setConf(index, nil)
+	c.Port.Detach()
 	st.Barrier()
 	st.dismantle(c)
 }
 
 // depart ends what sockets have to do with an interface: memberships on it go
 // without a message (behaviour 3.5).
-func (st *Stack) depart(c *ifConf) {
+func (st *Stack) depart(c *ifnet.Conf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		for s := st.socks; s != nil; s = s.next {
-			sh.leaveIf(p, s, c.index)
-			if s.Opts.Load().McastIf == c.index {
+			sh.leaveIf(p, s, c.Index)
+			if s.Opts.Load().McastIf == c.Index {
 				s.Option(func(o *socket.Options) { o.McastIf = 0 })
 			}
 		}
@@ -163,15 +166,15 @@ func (st *Stack) depart(c *ifConf) {
 }
 
 // dismantle frees what an interface holds that nobody can find any more.
-func (st *Stack) dismantle(c *ifConf) {
+func (st *Stack) dismantle(c *ifnet.Conf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if c.arp != nil {
-			c.arp.Clear()
+		if c.ARP != nil {
+			c.ARP.Clear()
 			sh.pullARP(p, c)
-			c.Iface.arp = nil
+			c.Iface.ARP = nil
 		}
-		c.Iface.igmp, c.Iface.query = nil, nil
-		c.neigh.Clear()
+		c.Iface.IGMP, c.Iface.Query = nil, nil
+		c.Neigh.Clear()
 		return 0
 	})
 }
@@ -204,21 +207,21 @@ func allSystems() wire.MAC { return wire.MAC{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}
 // Announce has an interface listen and answer for the address it was given
 // last, and tell its link of it. The control lock is held.
 func (st *Stack) Announce(index uint32, a netip.Prefix) {
-	c := st.view.Load().conf(index)
-	if c.port == nil {
+	c := st.view.Load().Conf(index)
+	if c.Port == nil {
 		return
 	}
 	before := *c
-	before.addrs = c.addrs[:len(c.addrs)-1]
+	before.Addrs = c.Addrs[:len(c.Addrs)-1]
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if len(before.addrs) == 0 {
-			c.port.Accept(allSystems(), true)
+		if len(before.Addrs) == 0 {
+			c.Port.Accept(allSystems(), true)
 		}
-		if c.arp != nil || p.v.tun.ARP.GARPRexmit != 0 {
+		if c.ARP != nil || p.v.Tun.ARP.GARPRexmit != 0 {
 			sh.arpTable(p, &before).AddAddress(p.r.Now(), a)
 			sh.pullARP(p, c)
-		} else if c.up() && c.flags&FlagNoARP == 0 {
-			m := arp.Announcement(c.mac, a.Addr())
+		} else if c.Up() && c.Flags&ifnet.NoARP == 0 {
+			m := arp.Announcement(c.MAC, a.Addr())
 			sh.sendARP(p, c, &m)
 		}
 		return 0
@@ -228,14 +231,14 @@ func (st *Stack) Announce(index uint32, a netip.Prefix) {
 // Forget ends what Announce began, for an address that an interface had. The
 // control lock is held.
 func (st *Stack) Forget(index uint32, gone netip.Prefix) {
-	c := st.view.Load().conf(index)
+	c := st.view.Load().Conf(index)
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if len(c.addrs) == 0 && c.port != nil {
-			c.port.Accept(allSystems(), false)
+		if len(c.Addrs) == 0 && c.Port != nil {
+			c.Port.Accept(allSystems(), false)
 		}
-		if c.arp != nil {
-			c.arp.DelAddress(gone.Addr())
-			c.arp.Scrub(gone.Masked(), len(c.addrs) == 0)
+		if c.ARP != nil {
+			c.ARP.DelAddress(gone.Addr())
+			c.ARP.Scrub(gone.Masked(), len(c.Addrs) == 0)
 			sh.pullARP(p, c)
 		}
 		return 0
@@ -245,16 +248,16 @@ func (st *Stack) Forget(index uint32, gone netip.Prefix) {
 // LinkChanged has ARP learn that an interface went up or down: its addresses
 // are announced when it comes up. The control lock is held.
 func (st *Stack) LinkChanged(index uint32) {
-	c := st.view.Load().conf(index)
+	c := st.view.Load().Conf(index)
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		switch {
-		case c.port == nil:
-		case c.arp != nil:
-			c.arp.SetLink(p.r.Now(), arpLink(c))
+		case c.Port == nil:
+		case c.ARP != nil:
+			c.ARP.SetLink(p.r.Now(), arpLink(c))
 			sh.pullARP(p, c)
-		case c.up():
-			for _, a := range c.addrs {
-				m := arp.Announcement(c.mac, a.Addr())
+		case c.Up():
+			for _, a := range c.Addrs {
+				m := arp.Announcement(c.MAC, a.Addr())
 				sh.sendARP(p, c, &m)
 			}
 		}
@@ -267,11 +270,11 @@ func (st *Stack) LinkChanged(index uint32) {
 // else what f does.
 func (st *Stack) ARP(index uint32, f func(t *arp.Table[*pkt.Buf]) syscall.Errno) syscall.Errno {
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c := p.v.conf(index)
+		c := p.v.Conf(index)
 		switch {
 		case c == nil:
 			return syscall.ENXIO
-		case c.port == nil:
+		case c.Port == nil:
 			return syscall.EINVAL
 		}
 		e := f(sh.arpTable(p, c))
@@ -282,33 +285,47 @@ func (st *Stack) ARP(index uint32, f func(t *arp.Table[*pkt.Buf]) syscall.Errno)
 
 // Tables returns the stack's routing tables. Who changes them holds the control
 // lock.
-func (st *Stack) Tables() *fib.Set[*Neighbor] { return &st.fibs }
+func (st *Stack) Tables() *fib.Set[*ifnet.Neighbor] { return &st.fibs }
 
 // FIBs returns the number of routing tables.
 func (st *Stack) FIBs() int { return st.fibs.Len() }
 
 // Pin returns the neighbour that a route's gateway is, and keeps it until Unpin.
 // The control lock is held.
-func (st *Stack) Pin(index uint32, gateway netip.Addr) *Neighbor {
-	c := st.view.Load().conf(index)
+func (st *Stack) Pin(index uint32, gateway netip.Addr) *ifnet.Neighbor {
+	c := st.view.Load().Conf(index)
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	n := c.needNeighbor(gateway)
-	n.pins++
+	n := c.NeedNeighbor(gateway)
+	n.Pins++
 	return n
 }
 
 // Unpin lets go of a route's neighbour, which may be nil. The control lock is
 // held.
-func (st *Stack) Unpin(index uint32, n *Neighbor) {
-	if n == nil {
+func (st *Stack) Unpin(index uint32, n *ifnet.Neighbor) {
+	c := st.view.Load().Conf(index)
+	if n == nil || c == nil {
 		return
 	}
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	n.pins--
-	c := st.view.Load().conf(index)
-	if n.pins == 0 && n.hdr.Load() == nil && c != nil {
-		c.neigh.Delete(st.world.seed.Addr(n.ip, 0), n.ip)
+	c.Unpin(n)
+}
+
+// IfaceStats returns the counters of an interface, summed over shards; false
+// where there is none with the index.
+func (st *Stack) IfaceStats(index uint32) (all ifnet.Stats, ok bool) {
+	c := st.view.Load().Conf(index)
+	if c == nil {
+		return all, false
 	}
+	for i := range c.Count {
+		sh := st.shardAt(i)
+		sh.mu.Lock()
+		n := c.Count[i]
+		sh.release()
+		all.Add(&n)
+	}
+	return all, true
 }

@@ -29,7 +29,7 @@ func TestPathAllocatesNothing(t *testing.T) {
 		for _, f := range []pfil.Filter{nil, passFilter{}} {
 			ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewReal()}), shards, 1)
 			for _, st := range ch.w.Stacks() {
-				st.SetFilter(f)
+				control.SetFilter(st, f)
 			}
 			sa, sb := listen(t, ch.a, "10.0.0.1:9"), listen(t, ch.b, "0.0.0.0:7")
 			to, data, buf := netip.AddrPortFrom(subnet(1, 2).Addr(), 7), make([]byte, 64), make([]byte, 64)

@@ -25,7 +25,7 @@ func (sh *shard) deliverHere(p *pass, b *pkt.Buf) {
 	to := destUnicast
 	if dst := ip.Dst(); dst.IsMulticast() {
 		to = destMulticast
-	} else if l := p.v.local.Find(dst); l != nil && l.Broadcast || dst.As4() == [4]byte{255, 255, 255, 255} {
+	} else if l := p.v.Local.Find(dst); l != nil && l.Broadcast || dst.As4() == [4]byte{255, 255, 255, 255} {
 		to = destBroadcast
 	}
 	sh.deliver(p, b, ip, to)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -21,7 +22,7 @@ func TestDispatchPolicies(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: clock.NewReal()}), shards, 3)
 				ch.w.Sched().SetPolicy(policy)
-				ch.a.SetFilter(nil)
+				control.SetFilter(ch.a, nil)
 				const flows, each = 5, 100
 				var from, to []usrreq.Sock
 				for i := range flows {

@@ -14,8 +14,8 @@ func (sh *shard) lose(p *pass, b *pkt.Buf, why pkt.Reason) {
 	sh.rare().DroppedFrames[why]++
 	var index uint32
 	if p.in != nil {
-		index = p.in.index
-		p.in.count[sh.id].InDrops++
+		index = p.in.Index
+		p.in.Count[sh.id].InDrops++
 	}
 	if t := sh.st.world.trace.Load(); t != nil {
 		(*t).Trace(sh.st, index, b, why)

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
-	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -14,13 +14,13 @@ import (
 // The tests configure stacks by package control, which imports this one: they
 // are outside, and see of the inside what is here.
 
-const LoIndex = loIndex
+const LoIndex = ifnet.LoIndex
 
-// LinkHeader is what the path puts before packets to n, nil while n is not
-// resolved.
-func (n *Neighbor) LinkHeader() []byte {
+// LinkHeader is what the path puts before packets to a next hop, nil while it is
+// not resolved.
+func LinkHeader(n *ifnet.Neighbor) []byte {
 	if n != nil {
-		if h := n.hdr.Load(); h != nil {
+		if h := n.Header.Load(); h != nil {
 			return h[:]
 		}
 	}
@@ -28,24 +28,25 @@ func (n *Neighbor) LinkHeader() []byte {
 }
 
 // Neighbor is what the path knows of a next hop, or nil.
-func (st *Stack) Neighbor(index uint32, ip netip.Addr) *Neighbor {
-	return st.view.Load().conf(index).neighbor(ip)
+func (st *Stack) Neighbor(index uint32, ip netip.Addr) *ifnet.Neighbor {
+	return st.view.Load().Conf(index).Neighbor(ip)
 }
 
 // Sink is where an interface's link puts its frames.
-func (st *Stack) Sink(index uint32) *Iface { return st.view.Load().conf(index).Iface }
+func (st *Stack) Sink(index uint32) *receiver {
+	return &receiver{st.view.Load().Conf(index).Iface, st}
+}
 
-func (v *View) Filter() pfil.Filter                                     { return v.filter }
 func (w *World) TunableNames() []string                                 { return w.names.All() }
 func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
 
 // LookupUDP finds the socket of a datagram.
 func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
-	return st.udp.Lookup(st.world.seed, local, remote)
+	return st.udp.Lookup(st.world.seed, local, remote, 0)
 }
 
 // SendBy sends as if the sender had loaded v before others changed it.
-func (s *Sock) SendBy(v *View, data []byte, to netip.AddrPort) syscall.Errno {
+func (s *Sock) SendBy(v *ifnet.View, data []byte, to netip.AddrPort) syscall.Errno {
 	r := s.st.world.sched.Get()
 	defer r.Done()
 	b := r.Cache.Get(wire.IPv4Len + wire.UDPLen + len(data))
@@ -62,7 +63,7 @@ func (st *Stack) Requeue(r *netisr.Runner, index uint32, packet []byte, n int) {
 	for range n {
 		b := r.Cache.Get(len(packet))
 		copy(b.Extend(len(packet)), packet)
-		st.sh.requeue(&p, b, pkt.Meta{IfIndex: index, IfGen: p.v.conf(index).gen}, pkt.WayInIP)
+		st.sh.requeue(&p, b, pkt.Meta{IfIndex: index, IfGen: p.v.Conf(index).Gen}, pkt.WayInIP)
 	}
 	st.sh.unlock(&p)
 }
@@ -71,20 +72,20 @@ func (st *Stack) Requeue(r *netisr.Runner, index uint32, packet []byte, n int) {
 func (st *Stack) Check() error {
 	v := st.view.Load()
 	for _, snap := range st.groups.All(0) {
-		if v.conf(uint32(snap.At.IfIndex)) == nil {
+		if v.Conf(uint32(snap.At.IfIndex)) == nil {
 			return fmt.Errorf("a membership on interface %d, which is not there", snap.At.IfIndex)
 		}
 	}
-	for i, c := range v.ifs {
-		if c != nil && (c.index != uint32(i+1) || c.st != st) {
-			return fmt.Errorf("interface %d is %s, %d", i+1, c.name, c.index)
+	for i, c := range v.Ifs {
+		if c != nil && (c.Index != uint32(i+1)) {
+			return fmt.Errorf("interface %d is %s, %d", i+1, c.Name, c.Index)
 		}
 	}
-	for _, l := range v.local {
-		c := v.conf(l.Index)
+	for _, l := range v.Local {
+		c := v.Conf(l.Index)
 		found := c != nil && l.Broadcast
-		for i := 0; c != nil && i < len(c.addrs); i++ {
-			found = found || c.addrs[i].Addr() == l.Addr
+		for i := 0; c != nil && i < len(c.Addrs); i++ {
+			found = found || c.Addrs[i].Addr() == l.Addr
 		}
 		if !found {
 			return fmt.Errorf("%v is local without an interface", l.Addr)

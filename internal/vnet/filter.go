@@ -3,61 +3,27 @@ package vnet
 import (
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-type divertPort struct {
-	port uint16
-	to   pfil.Diverter
-}
-
-// SetFilter installs f, or removes the filter if f is nil.
-func (st *Stack) SetFilter(f pfil.Filter) {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	st.change(func(v *View) { v.filter = f })
-	st.Barrier()
-}
-
-// SetDivert installs the listener of a divert port, or removes it if d is nil.
-// It returns EADDRINUSE where the port has one.
-func (st *Stack) SetDivert(port uint16, d pfil.Diverter) syscall.Errno {
-	st.ctl.Lock()
-	defer st.ctl.Unlock()
-	old := st.view.Load().divert
-	next := make([]divertPort, 0, len(old)+1)
-	for _, o := range old {
-		if o.port != port {
-			next = append(next, o)
-		} else if d != nil {
-			return syscall.EADDRINUSE
-		}
-	}
-	if d != nil {
-		next = append(next, divertPort{port, d})
-	}
-	st.change(func(v *View) { v.divert = next })
-	st.Barrier()
-	return 0
-}
-
 // judge asks the filter.
-func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifConf) pfil.Verdict {
+func (sh *shard) judge(p *pass, ip wire.IPv4, out *ifnet.Conf) pfil.Verdict {
 	if sh.asked == nil {
 		sh.asked = new(pfil.Packet)
 	}
 	f := sh.asked
 	*f = pfil.Packet{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
 	if p.in != nil {
-		f.In = p.in.name
+		f.In = p.in.Name
 	}
 	if out != nil {
-		f.Out = out.name
+		f.Out = out.Name
 	}
 	p.m.Rule = 0
-	v := p.v.filter.Filter(f)
+	v := p.v.Filter.Filter(f)
 	f.IP = nil
 	return v
 }
@@ -90,8 +56,8 @@ func (sh *shard) filterIn(p *pass, b *pkt.Buf, ip wire.IPv4) (*pkt.Buf, wire.IPv
 // filterOut takes a packet on its way to h and returns it if it is to go on,
 // with h changed if it now goes elsewhere: looked up once more, not filtered
 // again.
-func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf, wire.IPv4, syscall.Errno) {
-	v := sh.judge(p, ip, h.out)
+func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) (*pkt.Buf, wire.IPv4, syscall.Errno) {
+	v := sh.judge(p, ip, h.Out)
 	next := ip.Dst()
 	switch v.Action {
 	case pfil.Drop:
@@ -114,23 +80,23 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) (*pkt.Buf,
 		return b, ip, 0
 	}
 	sh.rare().Rerouted++
-	if next.IsMulticast() || h.out.port == nil {
+	if next.IsMulticast() || h.Out.Port == nil {
 		return b, ip, 0 // the interface is fixed
 	}
 	if p.v.IsOurs(next) {
 		sh.claim(p, b, h)
 		return nil, nil, 0
 	}
-	if why := sh.st.route(p.v, p.m.FIB, next, h); why != pkt.NoReason {
+	if why := p.v.Route(p.m.FIB, next, h); why != pkt.NoReason {
 		sh.drop(p, b, why)
-		return nil, nil, routeErrno(why)
+		return nil, nil, ifnet.RouteErrno(why)
 	}
 	return b, ip, 0
 }
 
 // claim lets a packet that was on its way to h come in here instead.
-func (sh *shard) claim(p *pass, b *pkt.Buf, h *hop) {
-	sh.requeue(p, b, pkt.Meta{IfIndex: h.out.index, IfGen: h.out.gen, FIB: p.m.FIB}, pkt.WayDeliver)
+func (sh *shard) claim(p *pass, b *pkt.Buf, h *ifnet.Hop) {
+	sh.requeue(p, b, pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, FIB: p.m.FIB}, pkt.WayDeliver)
 }
 
 // fibOr0 returns f, or 0 where there is no such table (behaviour 4.3, rule 3c).
@@ -143,27 +109,25 @@ func (st *Stack) fibOr0(f uint32) uint32 {
 
 // toDivert takes a packet for a divert socket.
 func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.IPv4, v *pfil.Verdict, outgoing bool) {
-	for _, d := range p.v.divert {
-		if d.port != v.Port {
-			continue
-		}
-		if !outgoing {
-			b, ip = sh.own(p, b, ip)
-		}
-		if b.Sum == pkt.SumPartial && !ip.IsFragment() {
-			b = p.r.Cache.UnshareHeader(b)
-			sumIPv4(wire.IPv4(b.Bytes()))
-			b.Sum = pkt.SumValid
-		}
-		sh.rare().Diverted++
-		m := pfil.Diverted{Rule: v.Tag, FIB: p.m.FIB, Outgoing: outgoing}
-		if p.in != nil {
-			m.IfIndex = p.in.index
-		}
-		d.to.Divert(p.r, b, m)
+	to := p.v.Divert.Find(v.Port)
+	if to == nil {
+		sh.drop(p, b, pkt.NoDivert)
 		return
 	}
-	sh.drop(p, b, pkt.NoDivert)
+	if !outgoing {
+		b, ip = sh.own(p, b, ip)
+	}
+	if b.Sum == pkt.SumPartial && !ip.IsFragment() {
+		b = p.r.Cache.UnshareHeader(b)
+		sumIPv4(wire.IPv4(b.Bytes()))
+		b.Sum = pkt.SumValid
+	}
+	sh.rare().Diverted++
+	m := pfil.Diverted{Rule: v.Tag, FIB: p.m.FIB, Outgoing: outgoing}
+	if p.in != nil {
+		m.IfIndex = p.in.Index
+	}
+	to.Divert(p.r, b, m)
 }
 
 // tee gives a copy to a divert socket. It borrows b.
@@ -183,11 +147,11 @@ func (st *Stack) Reinject(data []byte, m pfil.Diverted) syscall.Errno {
 	}
 	meta := pkt.Meta{FIB: m.FIB, Rule: m.Rule, Way: pkt.WayOutIP}
 	if !m.Outgoing {
-		c := st.view.Load().conf(m.IfIndex)
+		c := st.view.Load().Conf(m.IfIndex)
 		if c == nil {
 			return syscall.EADDRNOTAVAIL
 		}
-		meta.IfIndex, meta.IfGen, meta.Way = c.index, c.gen, pkt.WayInIP
+		meta.IfIndex, meta.IfGen, meta.Way = c.Index, c.Gen, pkt.WayInIP
 	}
 	r := st.world.sched.Get()
 	defer r.Done()
@@ -215,13 +179,13 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 		sh.outLocal(p, b, ip)
 		return
 	}
-	var h hop
-	if why := sh.st.route(p.v, p.m.FIB, ip.Dst(), &h); why != pkt.NoReason {
+	var h ifnet.Hop
+	if why := p.v.Route(p.m.FIB, ip.Dst(), &h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}
 	if ip.Dst().IsMulticast() {
-		h.next, h.nb, h.gw = ip.Dst(), nil, false
+		h.Next, h.Neighbor, h.Gateway = ip.Dst(), nil, false
 	}
 	sh.send(p, b, ip, &h)
 }

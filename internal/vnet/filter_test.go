@@ -76,7 +76,7 @@ func (c *catcher) check(t testing.TB, i int) {
 func filtered(t testing.TB, shards int) (*router, *rules, usrreq.Sock) {
 	r := newRouter(t, shards)
 	f := new(rules)
-	r.st.SetFilter(f)
+	control.SetFilter(r.st, f)
 	s := listen(t, r.st, "0.0.0.0:7")
 	for i := 1; i <= 3; i++ {
 		r.taps[i].learn(fmt.Sprintf("10.0.%d.2", i), fmt.Sprintf("10.0.%d.1", i))
@@ -139,8 +139,8 @@ func TestFilterDivert(t *testing.T) {
 		r.udp("10.0.1.1:7")
 		count(t, r.st, map[string]uint64{"drop.no divert socket": 1})
 		c := new(catcher)
-		must(t, r.st.SetDivert(8668, c))
-		if e := r.st.SetDivert(8668, new(catcher)); e != syscall.EADDRINUSE {
+		must(t, control.SetDivert(r.st, 8668, c))
+		if e := control.SetDivert(r.st, 8668, new(catcher)); e != syscall.EADDRINUSE {
 			t.Errorf("second listener: %v", e)
 		}
 		f.seen = nil
@@ -187,7 +187,7 @@ func TestFilterDivert(t *testing.T) {
 		if e := r.st.Reinject(c.pkt[0], pfil.Diverted{IfIndex: 99}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("on no interface: %v", e)
 		}
-		must(t, r.st.SetDivert(8668, nil))
+		must(t, control.SetDivert(r.st, 8668, nil))
 		send(t, s, "x", "10.0.3.2:7")
 		count(t, r.st, map[string]uint64{"drop.no divert socket": 2, "ip.diverted": 4})
 		r.quiet(t)
@@ -200,7 +200,7 @@ func TestFilterTee(t *testing.T) {
 		tee := pfil.Verdict{Action: pfil.Tee, Port: 8668, Tag: 50}
 		f.in, f.out = tee, tee
 		c := new(catcher)
-		must(t, r.st.SetDivert(8668, c))
+		must(t, control.SetDivert(r.st, 8668, c))
 		r.udp("10.0.1.1:7")
 		expect(t, s, "data")
 		r.udp("10.0.3.2:7")

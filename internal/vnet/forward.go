@@ -1,13 +1,14 @@
 package vnet
 
 import (
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // forward takes a packet for somebody else (RFC 1812 §5.2).
 func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
-	if p.v.tun.IP.Forwarding == 0 || p.l2 == toMany || p.in == nil {
+	if p.v.Tun.IP.Forwarding == 0 || p.l2 == toMany || p.in == nil {
 		sh.drop(p, b, pkt.NotForwarding)
 		return
 	}
@@ -24,12 +25,12 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	if p.m.NextHop.IsValid() {
 		next = p.m.NextHop
 	}
-	var h hop
+	var h ifnet.Hop
 	var why pkt.Reason
 	if rt, ok := sh.ahead.route(p, next); ok {
-		why = h.follow(p.v, rt, next)
+		why = h.Follow(p.v, rt, next)
 	} else {
-		why = sh.st.route(p.v, p.m.FIB, next, &h)
+		why = p.v.Route(p.m.FIB, next, &h)
 	}
 	if why != pkt.NoReason {
 		sh.errNoRoute(p, b, ip, why)
@@ -38,7 +39,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	b, ip = sh.own(p, b, ip)
 	ip.DecTTL()
 	sh.hot.Forwarded++
-	h.transit = true
+	h.Transit = true
 	sh.send(p, b, ip, &h)
 }
 

@@ -31,7 +31,7 @@ func TestChain(t *testing.T) {
 				ch := newChain(t, vnet.NewWorld(vnet.Config{Clock: c}), shards, n)
 				depths := make(map[int]int)
 				for _, r := range ch.routers {
-					r.SetFilter(depthFilter(depths))
+					control.SetFilter(r, depthFilter(depths))
 				}
 				dst := subnet(n, 2).Addr()
 				if n > 250 { // farther than a TTL reaches
@@ -284,7 +284,7 @@ func TestGatewayRoute(t *testing.T) {
 			if last.Dst() != r.taps[3].mac || last.Type() != wire.EtherTypeIPv4 {
 				t.Fatalf("sent % x", last)
 			}
-			if nb != r.st.Neighbor(r.ifs[3], gw) || nb.LinkHeader() == nil {
+			if nb != r.st.Neighbor(r.ifs[3], gw) || vnet.LinkHeader(nb) == nil {
 				t.Fatal("the gateway's adjacency was replaced")
 			}
 			r.c.RunUntil(r.c.Now().Add(1300e9)) // expires

@@ -3,6 +3,7 @@ package vnet
 import (
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -10,13 +11,13 @@ import (
 // fragment takes a packet longer than the next link's MTU and sends it in
 // pieces (RFC 791 §3.2), unless it must not be cut. A packet from here is then
 // refused with EMSGSIZE, another answered (RFC 1191 §4).
-func (sh *shard) fragment(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) syscall.Errno {
+func (sh *shard) fragment(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) syscall.Errno {
 	if ip.DF() {
 		sh.errNeedFrag(p, b, ip, h)
 		return syscall.EMSGSIZE
 	}
 	hl := ip.HeaderLen()
-	step := (h.mtu - hl) &^ 7
+	step := (h.MTU - hl) &^ 7
 	if step < 8 {
 		sh.drop(p, b, pkt.TooBig)
 		return syscall.EMSGSIZE

@@ -312,9 +312,9 @@ func (o *operator) routing(t *testing.T) {
 		st.SetSysctl(names[o.n(len(names))], int64(o.n(3)))
 	case 5:
 		if o.n(2) == 0 {
-			st.SetFilter(nil)
+			control.SetFilter(st, nil)
 		} else {
-			st.SetFilter(&rules{
+			control.SetFilter(st, &rules{
 				in:  pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
 				out: pfil.Verdict{Action: pfil.Action(o.n(7)), FIB: uint32(o.n(3)), NextHop: o.addr()},
 			})

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -38,7 +39,7 @@ func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 }
 
 func (sh *shard) fromMany(p *pass, src netip.Addr) bool {
-	l := p.v.local.Find(src)
+	l := p.v.Local.Find(src)
 	return l != nil && l.Broadcast
 }
 
@@ -61,24 +62,24 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind, a *ic
 // sendICMP takes a complete message and sends it. An invalid src leaves the
 // choice to the route.
 func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
-	var h hop
+	var h ifnet.Hop
 	local := p.v.IsOurs(dst)
 	if !local {
-		if why := sh.st.route(p.v, p.m.FIB, dst, &h); why != pkt.NoReason {
+		if why := p.v.Route(p.m.FIB, dst, &h); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
 	}
 	if !src.IsValid() || !p.v.IsOurs(src) {
 		if src = dst; !local {
-			src = h.source()
+			src = h.Source()
 		}
 	}
 	if !src.IsValid() {
 		sh.drop(p, b, pkt.NoRoute)
 		return
 	}
-	hd := wire.IPv4Header{TOS: tos, TTL: uint8(p.v.tun.IP.TTL), Proto: wire.ProtoICMP, Src: src, Dst: dst}
+	hd := wire.IPv4Header{TOS: tos, TTL: uint8(p.v.Tun.IP.TTL), Proto: wire.ProtoICMP, Src: src, Dst: dst}
 	sh.outIPv4(p, b, &hd, &h, local, false)
 }
 
@@ -108,8 +109,8 @@ func (sh *shard) complain(p *pass, ip wire.IPv4, kind icmp.Kind, mtu int) {
 	c.Put(e.Extend(n))
 	e.Sum = pkt.SumValid
 	src := ip.Dst()
-	if p.v.tun.ICMP.ReplyFromInterface != 0 {
-		src = p.in.addrs.First()
+	if p.v.Tun.ICMP.ReplyFromInterface != 0 {
+		src = p.in.Addrs.First()
 	}
 	sh.sendICMP(p, e, src, ip.Src(), icmp.ErrorTOS)
 }
@@ -129,16 +130,16 @@ func (sh *shard) errTTL(p *pass, b *pkt.Buf, ip wire.IPv4) {
 }
 
 // errNeedFrag takes a packet that must not be cut (RFC 1191 §4).
-func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop) {
-	if h.transit {
+func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop) {
+	if h.Transit {
 		ip.UndoTTL()
 	}
-	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, h.mtu)
+	sh.refuse(p, b, ip, pkt.NeedFrag, icmp.PacketTooBig, h.MTU)
 }
 
 // errNoPort takes a datagram nobody listens for.
 func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.IPv4) {
-	if p.v.tun.UDP.Blackhole != 0 {
+	if p.v.Tun.UDP.Blackhole != 0 {
 		sh.drop(p, b, pkt.NoPort)
 		return
 	}
@@ -169,7 +170,7 @@ func (sh *shard) tell(p *pass, r *icmp.Report) {
 	if r.Proto != wire.ProtoUDP {
 		return
 	}
-	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
+	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
 	if s == nil || s.Addrs.Load().Remote != remote {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -13,17 +14,17 @@ import (
 
 // igmpHost returns the engine that reports what an interface listens to, made
 // at its first use.
-func (sh *shard) igmpHost(p *pass, c *ifConf) *igmp.Host {
-	if c.igmp == nil {
-		h := igmp.NewHost(&p.v.tun.IGMP, sh.st.Rand(), c.flags&FlagLoopback != 0 || c.flags&FlagMulticast == 0)
-		c.Iface.igmp = &h
+func (sh *shard) igmpHost(p *pass, c *ifnet.Conf) *igmp.Host {
+	if c.IGMP == nil {
+		h := igmp.NewHost(&p.v.Tun.IGMP, sh.st.Rand(), c.Flags&ifnet.Loopback != 0 || c.Flags&ifnet.Multicast == 0)
+		c.Iface.IGMP = &h
 	}
-	return c.igmp
+	return c.IGMP
 }
 
 // groupChanged tells IGMP that the interface wants something else of a group.
-func (sh *shard) groupChanged(p *pass, c *ifConf, group netip.Addr, want mcast.Filter) {
-	if c.port == nil || c.mute {
+func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mcast.Filter) {
+	if c.Port == nil || c.Mute {
 		return
 	}
 	sh.igmpHost(p, c).Change(p.r.Now(), sh.igmpEnv(p), group, want)
@@ -33,7 +34,7 @@ func (sh *shard) groupChanged(p *pass, c *ifConf, group netip.Addr, want mcast.F
 // inIGMP takes a message of the Internet Group Management Protocol. All of
 // them come to shard 0.
 func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
-	if p.in == nil || p.in.port == nil {
+	if p.in == nil || p.in.Port == nil {
 		sh.drop(p, b, pkt.BadDest)
 		return
 	}
@@ -43,8 +44,8 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	}
 	v := sh.igmpHost(p, p.in).Input(p.r.Now(), sh.igmpEnv(p), &m)
 	sh.pullIGMP(p, p.in)
-	if p.in.query != nil {
-		p.in.query.Input(p.r.Now(), sh.queryEnv(p), &m)
+	if p.in.Query != nil {
+		p.in.Query.Input(p.r.Now(), sh.queryEnv(p), &m)
 		sh.pullQuery(p, p.in)
 	}
 	if v != igmp.Accepted {
@@ -56,22 +57,22 @@ func (sh *shard) inIGMP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 }
 
 // pullIGMP sends what the engine of an interface wants sent.
-func (sh *shard) pullIGMP(p *pass, c *ifConf) {
+func (sh *shard) pullIGMP(p *pass, c *ifnet.Conf) {
 	env := sh.igmpEnv(p)
-	sh.pullMessages(p, c, c.igmp.Deadline, func(o *igmp.Out) bool { return c.igmp.Next(p.r.Now(), env, o) })
+	sh.pullMessages(p, c, c.IGMP.Deadline, func(o *igmp.Out) bool { return c.IGMP.Next(p.r.Now(), env, o) })
 }
 
 // pullQuery sends the queries of a multicast router's interface.
-func (sh *shard) pullQuery(p *pass, c *ifConf) {
+func (sh *shard) pullQuery(p *pass, c *ifnet.Conf) {
 	env := sh.queryEnv(p)
-	sh.pullMessages(p, c, c.query.Deadline, func(o *igmp.Out) bool { return c.query.Next(p.r.Now(), env, o) })
+	sh.pullMessages(p, c, c.Query.Deadline, func(o *igmp.Out) bool { return c.Query.Next(p.r.Now(), env, o) })
 }
 
-func (sh *shard) pullMessages(p *pass, c *ifConf, deadline func() clock.Time, next func(*igmp.Out) bool) {
+func (sh *shard) pullMessages(p *pass, c *ifnet.Conf, deadline func() clock.Time, next func(*igmp.Out) bool) {
 	sh.stale = true
 	for deadline() <= p.r.Now() {
-		b := p.r.Cache.Get(c.mtu)
-		o := igmp.Out{Buf: b.Extend(c.mtu - igmpHeader)}
+		b := p.r.Cache.Get(c.MTU)
+		o := igmp.Out{Buf: b.Extend(c.MTU - igmpHeader)}
 		if !next(&o) {
 			p.r.Cache.Free(b)
 			return
@@ -88,20 +89,20 @@ func (sh *shard) pullMessages(p *pass, c *ifConf, deadline func() clock.Time, ne
 func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
-	c := st.view.Load().conf(ifIndex)
+	c := st.view.Load().Conf(ifIndex)
 	switch {
-	case c == nil || c.port == nil:
+	case c == nil || c.Port == nil:
 		return syscall.ENXIO
-	case on && !c.addrs.First().IsValid():
+	case on && !c.Addrs.First().IsValid():
 		return syscall.EADDRNOTAVAIL
-	case on == (c.query != nil):
+	case on == (c.Query != nil):
 		return 0
 	}
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c.port.SetPromisc(on || c.watch) // reports go to many groups
-		c.Iface.query = nil
+		c.Port.SetPromisc(on || c.Flags&ifnet.Promisc != 0) // reports go to many groups
+		c.Iface.Query = nil
 		if on {
-			c.Iface.query = igmp.NewRouter(p.r.Now(), &p.v.tun.Query, c.addrs.First(), false)
+			c.Iface.Query = igmp.NewRouter(p.r.Now(), &p.v.Tun.Query, c.Addrs.First(), false)
 			sh.pullQuery(p, c)
 		}
 		return 0
@@ -112,8 +113,8 @@ func (st *Stack) SetQuerier(ifIndex uint32, on bool) syscall.Errno {
 // groups, sorted; false where it is none.
 func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok bool) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if c := p.v.conf(ifIndex); c != nil && c.query != nil {
-			groups, ok = c.query.State(p.r.Now()), true
+		if c := p.v.Conf(ifIndex); c != nil && c.Query != nil {
+			groups, ok = c.Query.State(p.r.Now()), true
 		}
 		return 0
 	})
@@ -125,8 +126,8 @@ func (st *Stack) QuerierGroups(ifIndex uint32) (groups []igmp.GroupState, ok boo
 func (st *Stack) ReportsPending(ifIndex uint32) bool {
 	pending := false
 	st.control(func(_ *shard, p *pass) syscall.Errno {
-		if c := p.v.conf(ifIndex); c != nil && c.igmp != nil {
-			pending = c.igmp.Deadline() != clock.Never
+		if c := p.v.Conf(ifIndex); c != nil && c.IGMP != nil {
+			pending = c.IGMP.Deadline() != clock.Never
 		}
 		return 0
 	})
@@ -138,13 +139,17 @@ func (st *Stack) ReportsPending(ifIndex uint32) bool {
 func (st *Stack) SetPromiscuous(ifIndex uint32, on bool) syscall.Errno {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
-	c := st.view.Load().conf(ifIndex)
-	if c == nil || c.port == nil {
+	c := st.view.Load().Conf(ifIndex)
+	if c == nil || c.Port == nil {
 		return syscall.ENXIO
 	}
+	i := c.Info()
+	if i.Flags &^= ifnet.Promisc; on {
+		i.Flags |= ifnet.Promisc
+	}
+	st.SetInterface(&i)
 	return st.control(func(*shard, *pass) syscall.Errno {
-		c.Iface.watch = on
-		c.port.SetPromisc(on || c.query != nil)
+		c.Port.SetPromisc(on || c.Query != nil)
 		return 0
 	})
 }
@@ -154,12 +159,12 @@ const igmpHeader = wire.IPv4Len + 4
 
 // sendIGMP takes a message and sends it on its interface. Without an address
 // the source is 0.0.0.0 (RFC 3376 §4.2.13).
-func (sh *shard) sendIGMP(p *pass, c *ifConf, b *pkt.Buf, o *igmp.Out) {
-	if !c.up() {
+func (sh *shard) sendIGMP(p *pass, c *ifnet.Conf, b *pkt.Buf, o *igmp.Out) {
+	if !c.Up() {
 		sh.drop(p, b, pkt.InterfaceDown)
 		return
 	}
-	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.addrs.First(), Dst: o.Dst}
+	hd := wire.IPv4Header{TOS: o.TOS, TTL: 1, DF: true, Proto: wire.ProtoIGMP, Src: c.Addrs.First(), Dst: o.Dst}
 	if !hd.Src.IsValid() {
 		hd.Src = netip.IPv4Unspecified()
 	}
@@ -168,6 +173,6 @@ func (sh *shard) sendIGMP(p *pass, c *ifConf, b *pkt.Buf, o *igmp.Out) {
 		hd.Options = append(p.r.Scratch[:0], ra[:]...)
 	}
 	b.Sum = pkt.SumValid
-	h := hop{out: c, next: o.Dst, mtu: c.mtu}
+	h := ifnet.Hop{Out: c, Next: o.Dst, MTU: c.MTU}
 	sh.outIPv4(p, b, &hd, &h, false, false)
 }

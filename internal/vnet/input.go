@@ -2,13 +2,14 @@ package vnet
 
 import (
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // inEther takes a frame.
 func (sh *shard) inEther(p *pass, b *pkt.Buf) {
-	if !p.in.up() {
+	if !p.in.Up() {
 		sh.drop(p, b, pkt.InterfaceDown)
 		return
 	}
@@ -17,12 +18,12 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 		sh.drop(p, b, pkt.BadEther)
 		return
 	}
-	p.m.FIB = p.in.fib // behaviour of FIB rule 2: the arrival interface's
-	count := &p.in.count[sh.id]
+	p.m.FIB = p.in.FIB // behaviour of FIB rule 2: the arrival interface's
+	count := &p.in.Count[sh.id]
 	count.InPackets++
 	count.InBytes += uint64(len(e))
 	switch dst := e.Dst(); {
-	case dst == p.in.mac:
+	case dst == p.in.MAC:
 		p.l2 = toUs
 	case dst.IsMulticast():
 		p.l2 = toMany
@@ -62,7 +63,7 @@ func (sh *shard) inIPv4(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, why)
 		return
 	}
-	if p.v.filter != nil {
+	if p.v.Filter != nil {
 		if b, ip = sh.filterIn(p, b, ip); b == nil {
 			return
 		}
@@ -82,7 +83,7 @@ func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
 	if src[0] >= 224 || src[0] == 0 && src != [4]byte{} {
 		return pkt.BadSource
 	}
-	if p.in == nil || p.in.flags&FlagLoopback != 0 || p.m.Way != pkt.WayIn {
+	if p.in == nil || p.in.Flags&ifnet.Loopback != 0 || p.m.Way != pkt.WayIn {
 		return pkt.NoReason
 	}
 	if src[0] == 127 {
@@ -91,7 +92,7 @@ func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
 	if dst[0] == 127 || dst[0] == 0 {
 		return pkt.BadDest
 	}
-	if p.v.tun.IP.SourceCheck != 0 && p.v.IsOurs(ip.Src()) {
+	if p.v.Tun.IP.SourceCheck != 0 && p.v.IsOurs(ip.Src()) {
 		return pkt.BadSource
 	}
 	return pkt.NoReason
@@ -100,7 +101,7 @@ func (sh *shard) sane(p *pass, ip wire.IPv4) pkt.Reason {
 // inOptions checks the options of a received packet. Source routes are never
 // followed; the others need nothing done by a host.
 func (sh *shard) inOptions(p *pass, ip wire.IPv4) pkt.Reason {
-	switch p.v.tun.IP.ProcessOptions {
+	switch p.v.Tun.IP.ProcessOptions {
 	case 0:
 		return pkt.NoReason
 	case 2:
@@ -125,7 +126,7 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	case dst == [4]byte{255, 255, 255, 255}:
 		sh.deliver(p, b, ip, destBroadcast)
 	default:
-		l := p.v.local.Find(ip.Dst())
+		l := p.v.Local.Find(ip.Dst())
 		switch {
 		case l == nil || !l.Broadcast && sh.elsewhere(p, l):
 			sh.forward(p, b, ip)
@@ -143,8 +144,8 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.IPv4) {
 // broadcast that came by another interface, or any in the strong model
 // (RFC 1122 §3.3.4.2).
 func (sh *shard) elsewhere(p *pass, l *ifaddr.Local) bool {
-	if p.in == nil || l.Index == p.in.index {
+	if p.in == nil || l.Index == p.in.Index {
 		return false
 	}
-	return l.Broadcast && !p.in.broadcasts(l.Addr) || !l.Broadcast && p.v.tun.IP.StrongES != 0 && p.in.flags&FlagLoopback == 0
+	return l.Broadcast && !p.in.Broadcasts(l.Addr) || !l.Broadcast && p.v.Tun.IP.StrongES != 0 && p.in.Flags&ifnet.Loopback == 0
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -18,7 +19,7 @@ type lookahead struct {
 	fib    uint32
 	flags  fib.Flags // of all routes: reading them is what matters
 	dst    [batchMost]netip.Addr
-	routes [batchMost]*fib.Route[*Neighbor]
+	routes [batchMost]*fib.Route[*ifnet.Neighbor]
 }
 
 const (
@@ -33,14 +34,14 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 		sh.ahead.n = 0
 	}
 	first := in.First()
-	if in.Len() < batchWorth || p.v.tun.IP.Forwarding == 0 {
+	if in.Len() < batchWorth || p.v.Tun.IP.Forwarding == 0 {
 		return
 	}
-	c := p.v.arrival(first.Meta.IfIndex, first.Meta.IfGen)
+	c := p.v.Arrival(first.Meta.IfIndex, first.Meta.IfGen)
 	if c == nil {
 		return
 	}
-	t := sh.st.fibs.Table(int(c.fib))
+	t := sh.st.fibs.Table(int(c.FIB))
 	if !t.Large() {
 		return
 	}
@@ -48,7 +49,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 		sh.ahead = new(lookahead)
 	}
 	a := sh.ahead
-	a.fib = c.fib
+	a.fib = c.FIB
 	for b := first; b != nil && a.n < batchMost; b = b.Next() {
 		a.dst[a.n] = netip.Addr{}
 		if f := b.Bytes(); len(f) >= wire.EtherLen+wire.IPv4Len && binary.BigEndian.Uint16(f[12:]) == wire.EtherTypeIPv4 {
@@ -66,7 +67,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 
 // route returns the route found for the packet at hand, if it was for dst in
 // the packet's table.
-func (a *lookahead) route(p *pass, dst netip.Addr) (*fib.Route[*Neighbor], bool) {
+func (a *lookahead) route(p *pass, dst netip.Addr) (*fib.Route[*ifnet.Neighbor], bool) {
 	if a == nil || p.nth >= a.n || a.dst[p.nth] != dst || a.fib != p.m.FIB {
 		return nil, false
 	}

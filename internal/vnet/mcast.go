@@ -4,44 +4,20 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// wayMulticast finds the interface for a multicast packet: the one the socket
-// or the sender named, else that of the route, which never has a gateway.
-func (st *Stack) wayMulticast(v *View, o *socket.Options, dst netip.Addr, h *hop) syscall.Errno {
-	if o.McastIf == 0 {
-		if why := st.route(v, o.FIB, dst, h); why != pkt.NoReason {
-			return routeErrno(why)
-		}
-	} else {
-		c := v.conf(o.McastIf)
-		if c == nil {
-			return syscall.EADDRNOTAVAIL
-		}
-		if !c.up() {
-			return syscall.ENETDOWN
-		}
-		*h = hop{out: c, mtu: c.mtu}
-	}
-	h.next, h.nb, h.gw = dst, nil, false
-	if h.out.flags&FlagMulticast == 0 {
-		return syscall.ENETUNREACH
-	}
-	return 0
-}
-
 // outMulticast sends a packet made here to a group, and loops a copy back
 // where the sender wants it.
-func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bool) syscall.Errno {
-	lo := h.out.port == nil // where the looped copy is all there is
+func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *ifnet.Hop, loop bool) syscall.Errno {
+	lo := h.Out.Port == nil // where the looped copy is all there is
 	if loop && lo {
 		return sh.send(p, b, ip, h)
 	}
-	if loop && sh.listens(p.v, ip.Dst(), h.out) {
+	if loop && sh.listens(p.v, ip.Dst(), h.Out) {
 		sh.loopCopy(p, b, h)
 	}
 	if lo || ip.TTL() == 0 {
@@ -52,8 +28,8 @@ func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, h *hop, loop bo
 }
 
 // listens tells whether anybody here may want what is sent to a group.
-func (sh *shard) listens(v *View, group netip.Addr, c *ifConf) bool {
-	return sh.st.groups.Lookup(group, int32(c.index)) != nil || len(sh.st.raws.All()) != 0
+func (sh *shard) listens(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
+	return sh.st.groups.Lookup(group, int32(c.Index)) != nil || len(sh.st.raws.All()) != 0
 }
 
 // inUDPMulticast gives a datagram to every member socket it suits: membership
@@ -64,7 +40,7 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
 	src, dst := ip.Src(), ip.Dst()
 	var snap *mcast.Snapshot[*Sock]
 	if p.in != nil {
-		snap = sh.st.groups.Lookup(dst, int32(p.in.index))
+		snap = sh.st.groups.Lookup(dst, int32(p.in.Index))
 	}
 	if snap == nil {
 		cold.NotMember++
@@ -130,34 +106,19 @@ func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, give
 	}
 	if group.IsMulticast() && !given {
 		var e syscall.Errno
-		if ifIndex, e = s.memberIf(p.v, ifIndex, group); e != 0 {
+		if ifIndex, e = p.v.MemberIf(s.Opts.Load().FIB, ifIndex, group); e != 0 {
 			return e
 		}
 	}
 	if !group.Is4() {
 		return syscall.EINVAL
 	}
-	txn, err := request(&sh.st.groups, &s.members, int32(ifIndex), &p.v.tun.Mcast)
+	txn, err := request(&sh.st.groups, &s.members, int32(ifIndex), &p.v.Tun.Mcast)
 	if err != nil {
 		return err.(syscall.Errno)
 	}
 	sh.commit(p, &txn)
 	return 0
-}
-
-// memberIf chooses the interface of a join (behaviour 6.4).
-func (s *Sock) memberIf(v *View, ifIndex uint32, group netip.Addr) (uint32, syscall.Errno) {
-	var h hop
-	switch {
-	case ifIndex != 0:
-		h.out = v.conf(ifIndex)
-	case s.st.route(v, s.Opts.Load().FIB, group, &h) != pkt.NoReason:
-		h.out = v.firstMulticast()
-	}
-	if h.out == nil || h.out.flags&FlagMulticast == 0 {
-		return 0, syscall.EADDRNOTAVAIL
-	}
-	return h.out.index, 0
 }
 
 // Memberships shows f the memberships of s, which it must not change.
@@ -167,23 +128,12 @@ func (s *Sock) Memberships(f func(g *Groups, m *Members)) {
 	f(&s.st.groups, &s.members)
 }
 
-// firstMulticast returns the first multicast interface with an address that is
-// not the loopback interface, or nil.
-func (v *View) firstMulticast() *ifConf {
-	for _, c := range v.ifs {
-		if c != nil && c.flags&FlagMulticast != 0 && c.flags&FlagLoopback == 0 && len(c.addrs) > 0 {
-			return c
-		}
-	}
-	return nil
-}
-
 // commit makes a checked change of membership, tells the link and IGMP.
 func (sh *shard) commit(p *pass, t *mcast.Txn[*Sock]) {
-	c := p.v.conf(uint32(t.At.IfIndex))
+	c := p.v.Conf(uint32(t.At.IfIndex))
 	joined, left := t.Joined(), t.Left()
-	if c != nil && c.port != nil && (joined || left) {
-		c.port.Accept(wire.MulticastMAC(t.At.Group), joined)
+	if c != nil && c.Port != nil && (joined || left) {
+		c.Port.Accept(wire.MulticastMAC(t.At.Group), joined)
 	}
 	if c != nil && t.Changed() {
 		sh.groupChanged(p, c, t.At.Group, t.New)
@@ -198,7 +148,7 @@ func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
 		if uint32(at.IfIndex) != index {
 			continue
 		}
-		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.tun.Mcast); err == nil {
+		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.Tun.Mcast); err == nil {
 			t.Commit()
 		}
 	}
@@ -208,7 +158,7 @@ func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
 func (sh *shard) leaveAll(p *pass, s *Sock) {
 	for n := s.members.Len(); n > 0; n = s.members.Len() {
 		at := s.members.At(n - 1)
-		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.tun.Mcast)
+		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.Tun.Mcast)
 		if err != nil {
 			return
 		}

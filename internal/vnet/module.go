@@ -57,7 +57,7 @@ func (st *Stack) Vars() *vvar.Set { return &st.vars }
 func (sh *shard) inUnknown(p *pass, b *pkt.Buf, e wire.Ether) {
 	for _, m := range sh.st.world.mods.All() {
 		if m.InEther != nil && m.EtherType == e.Type() && sh.st.vars.Has(&m.Vars) {
-			m.InEther(sh.st, p.in.index, e)
+			m.InEther(sh.st, p.in.Index, e)
 			p.r.Cache.Free(b)
 			return
 		}
@@ -72,7 +72,7 @@ func (sh *shard) inModule(p *pass, ip wire.IPv4) bool {
 		if m.InIP != nil && m.Proto == ip.Proto() && sh.st.vars.Has(&m.Vars) {
 			var index uint32
 			if p.in != nil {
-				index = p.in.index
+				index = p.in.Index
 			}
 			m.InIP(sh.st, index, ip)
 			return true

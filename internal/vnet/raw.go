@@ -29,7 +29,7 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) bool {
 		}
 		var index uint32
 		if p.in != nil {
-			index = p.in.index
+			index = p.in.Index
 		}
 		if s.enqueue(p, src, data, data, index) {
 			sh.rare().RawDelivered++
@@ -66,7 +66,7 @@ func (s *Sock) suitsRaw(p *pass, ip wire.IPv4, to destKind) bool {
 	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || !o.Mcast || p.in == nil {
 		return true
 	}
-	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.index))
+	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.Index))
 	if snap == nil {
 		return false
 	}

@@ -13,7 +13,7 @@ func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.IPv4) {
 	room := sh.reassRoom(p)
 	b, ip = sh.own(p, b, ip)
 	if p.in != nil {
-		b.Meta = pkt.Meta{IfIndex: p.in.index, IfGen: p.in.gen, FIB: p.m.FIB}
+		b.Meta = pkt.Meta{IfIndex: p.in.Index, IfGen: p.in.Gen, FIB: p.m.FIB}
 	}
 	f := reass.Fragment[*pkt.Buf]{
 		Key: reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: uint32(ip.ID()), Proto: ip.Proto()},
@@ -77,7 +77,7 @@ func (sh *shard) pullReass(p *pass) {
 	for sh.rooms.reass.Next(p.r.Now(), &o) {
 		b := o.Packet
 		if o.Kind == reass.TimeExceeded {
-			p.in, p.l2, p.m.FIB = p.v.arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, b.Meta.FIB
+			p.in, p.l2, p.m.FIB = p.v.Arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, b.Meta.FIB
 			sh.refuse(p, b, wire.IPv4(b.Bytes()), pkt.ReassTimeout, icmp.ReassemblyExceeded, 0)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -268,18 +269,18 @@ func TestModuleConfigures(t *testing.T) {
 	must(t, control.LoadModule(w, &vnet.Module{
 		Name: "fw",
 		Construct: func(st *vnet.Stack) syscall.Errno {
-			st.SetFilter(new(rules))
+			control.SetFilter(st, new(rules))
 			return control.AddAddr(st, vnet.LoIndex, prefix("127.0.0.1/8"))
 		},
-		Destruct: func(st *vnet.Stack) { st.SetFilter(nil) },
+		Destruct: func(st *vnet.Stack) { control.SetFilter(st, nil) },
 	}))
 	after := newStack(t, w, "after")
 	for _, st := range []*vnet.Stack{before, after} {
-		if st.View().Filter() == nil || !st.View().IsOurs(addr("127.0.0.1")) {
+		if st.View().Filter == nil || !st.View().IsOurs(addr("127.0.0.1")) {
 			t.Errorf("%s is not configured", st.Name())
 		}
 		control.Close(st)
-		if st.View().Filter() != nil {
+		if st.View().Filter != nil {
 			t.Errorf("%s: the destructor did nothing", st.Name())
 		}
 	}
@@ -299,7 +300,7 @@ func TestSendAcrossRemoval(t *testing.T) {
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
 		seen := st.View()
 		table := st.Tables().Table(0)
-		routes := []fib.Route[*vnet.Neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		routes := []fib.Route[*ifnet.Neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
 		must(t, control.RemoveInterface(st, anIf))
 		for _, r := range routes { // what a sender may have looked up just before
 			if err := table.Insert(r); err != nil {

@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
@@ -44,20 +45,20 @@ func (sh *shard) igmpEnv(p *pass) igmp.Env {
 	if sh.rooms.igmp == nil {
 		sh.rooms.igmp = new(igmp.Stats)
 	}
-	return igmp.Env{T: &p.v.tun.IGMP, S: sh.rooms.igmp}
+	return igmp.Env{T: &p.v.Tun.IGMP, S: sh.rooms.igmp}
 }
 
 func (sh *shard) queryEnv(p *pass) igmp.RouterEnv {
 	if sh.rooms.query == nil {
 		sh.rooms.query = new(igmp.RouterStats)
 	}
-	return igmp.RouterEnv{T: &p.v.tun.Query, S: sh.rooms.query}
+	return igmp.RouterEnv{T: &p.v.Tun.Query, S: sh.rooms.query}
 }
 
 func (sh *shard) icmpRoom(p *pass) *icmpRoom {
 	if sh.rooms.icmp == nil {
 		sh.rooms.icmp = new(icmpRoom)
-		sh.rooms.icmp.Bind(&p.v.tun.ICMP, &sh.rooms.icmp.stats)
+		sh.rooms.icmp.Bind(&p.v.Tun.ICMP, &sh.rooms.icmp.stats)
 	}
 	return sh.rooms.icmp
 }
@@ -65,7 +66,7 @@ func (sh *shard) icmpRoom(p *pass) *icmpRoom {
 func (sh *shard) reassRoom(p *pass) *reassRoom {
 	if sh.rooms.reass == nil {
 		sh.rooms.reass = new(reassRoom)
-		sh.rooms.reass.Bind(&p.v.tun.Reass, &sh.rooms.reass.stats)
+		sh.rooms.reass.Bind(&p.v.Tun.Reass, &sh.rooms.reass.stats)
 	}
 	return sh.rooms.reass
 }
@@ -73,37 +74,37 @@ func (sh *shard) reassRoom(p *pass) *reassRoom {
 // rebind gives the rooms that keep a pointer to it the stack's new page.
 func (sh *shard) rebind(p *pass) {
 	if r := sh.rooms.icmp; r != nil {
-		r.Bind(&p.v.tun.ICMP, &r.stats)
+		r.Bind(&p.v.Tun.ICMP, &r.stats)
 	}
 	if r := sh.rooms.reass; r != nil {
-		r.Bind(&p.v.tun.Reass, &r.stats)
+		r.Bind(&p.v.Tun.Reass, &r.stats)
 	}
 	if sh.id != 0 {
 		return
 	}
-	for _, c := range p.v.ifs {
-		if c != nil && c.arp != nil {
-			c.arp.Bind(&p.v.tun.ARP, sh.arpStats())
+	for _, c := range p.v.Ifs {
+		if c != nil && c.ARP != nil {
+			c.ARP.Bind(&p.v.Tun.ARP, sh.arpStats())
 		}
 	}
 }
 
 // deadline returns when a room of this shard or of its interfaces is next due.
-func (sh *shard) deadline(v *View) clock.Time {
+func (sh *shard) deadline(v *ifnet.View) clock.Time {
 	at := clock.Never
 	if sh.rooms.reass != nil {
 		at = sh.rooms.reass.Deadline()
 	}
-	for _, c := range v.ifs {
+	for _, c := range v.Ifs {
 		if c == nil {
 			continue
 		}
-		at = min(at, c.arp.Deadline())
-		if c.igmp != nil {
-			at = min(at, c.igmp.Deadline())
+		at = min(at, c.ARP.Deadline())
+		if c.IGMP != nil {
+			at = min(at, c.IGMP.Deadline())
 		}
-		if c.query != nil {
-			at = min(at, c.query.Deadline())
+		if c.Query != nil {
+			at = min(at, c.Query.Deadline())
 		}
 	}
 	return at

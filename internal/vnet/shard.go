@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -38,12 +39,21 @@ type shard struct {
 // packets while they are in the stack.
 type pass struct {
 	r  *netisr.Runner
-	v  *View
-	m  pkt.Meta // of the packet at hand
-	in *ifConf  // interface it arrived on; nil for a packet made here
-	l2 l2dest   // how the link addressed it
+	v  *ifnet.View
+	m  pkt.Meta    // of the packet at hand
+	in *ifnet.Conf // interface it arrived on; nil for a packet made here
+	l2 l2dest      // how the link addressed it
 
 	nth int // of the packet in its batch, for lookahead
+}
+
+// inIndex returns the index of the interface the packet arrived on, 0 for one
+// made here.
+func (p *pass) inIndex() uint32 {
+	if p.in == nil {
+		return 0
+	}
+	return p.in.Index
 }
 
 // l2dest says to whom a frame was addressed.
@@ -123,7 +133,7 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 		defer sh.st.shardAt(int(p.m.Shard)).handed.Add(-1)
 	}
 	if p.m.IfIndex != 0 {
-		if p.in = p.v.arrival(p.m.IfIndex, p.m.IfGen); p.in == nil {
+		if p.in = p.v.Arrival(p.m.IfIndex, p.m.IfGen); p.in == nil {
 			sh.drop(p, b, pkt.NoInterface)
 			return
 		}

@@ -46,7 +46,8 @@ func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 	if st.closed.Load() {
 		return syscall.ENETDOWN
 	}
-	tun := &st.view.Load().tun.IP
+	tun := &st.view.Load().Tun.IP
+	s.V6Only = s.Opts.Load().V6Only
 	var e syscall.Errno
 	switch {
 	case s.Raw:
@@ -80,7 +81,7 @@ func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort) syscall.Errno {
 		s.Addrs.Store(&socket.Addrs{Local: netip.AddrPortFrom(src, 0), Remote: remote})
 		return 0
 	}
-	e := st.udp.Connect(st.world.seed, s, src, remote)
+	e := st.udp.Connect(st.world.seed, s, src, remote, 0)
 	if e == 0 {
 		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote})
 	}
@@ -138,7 +139,7 @@ func (st *Stack) Newest() *Sock {
 func (s *Sock) enqueue(p *pass, b *pkt.Buf, ip, data []byte, ifIndex uint32) bool {
 	limit := s.Opts.Load().RecvSpace
 	if limit == 0 {
-		limit = int(p.v.tun.UDP.RecvSpace)
+		limit = int(p.v.Tun.UDP.RecvSpace)
 	}
 	ok, wake := s.Queue.Put(b, ip, data, ifIndex, limit)
 	if wake {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/table"
@@ -20,8 +21,8 @@ type Stack struct {
 	world  *World
 	name   string
 	nth    uint64 // in order of becoming visible; the world's
-	view   atomic.Pointer[View]
-	fibs   fib.Set[*Neighbor]
+	view   atomic.Pointer[ifnet.View]
+	fibs   fib.Set[*ifnet.Neighbor]
 	more   []shard // beyond the first
 	udp    pcb.Table[Sock, *Sock]
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
@@ -38,11 +39,12 @@ type Stack struct {
 	sh shard // the first shard
 
 	// What nearly every stack needs first, in the same allocation.
-	views        [2]View // the first that are published
-	used         int     // of views
-	lo0, if0     Iface
-	conf0, confl ifConf
-	ifs0         [2]*ifConf
+	views        [2]ifnet.View // the first that are published
+	used         int           // of views
+	lo0, if0     ifnet.Iface
+	conf0, confl ifnet.Conf
+	rx0          receiver
+	ifs0         [2]*ifnet.Conf
 	addrs0       [1]netip.Prefix
 	local0       [2]ifaddr.Local
 }
@@ -70,10 +72,10 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).init(st, i)
 	}
-	st.views[0] = View{tun: w.ref.Load(), ifs: st.ifs0[:1:1]}
+	st.views[0] = ifnet.View{Tun: w.ref.Load(), FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
 	st.used = 1
 	st.initIface(&st.lo0, "lo0", 1, nil)
-	st.confl = ifConf{Iface: &st.lo0, flags: FlagUp | FlagLoopback | FlagMulticast, mtu: 16384}
+	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.views[0])
 	return st, 0
@@ -86,15 +88,10 @@ func (sh *shard) init(st *Stack, id int) {
 	sh.wake = never
 }
 
-func (st *Stack) initIface(ifp *Iface, name string, index uint32, port link.Port) {
+func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.Port) {
 	st.gens++
-	ifp.st, ifp.port, ifp.name, ifp.index, ifp.gen = st, port, name, index, st.gens
-	if st.more == nil {
-		ifp.shard = &st.sh
-		ifp.count = ifp.one[:]
-	} else {
-		ifp.count = make([]IfaceStats, 1+len(st.more))
-	}
+	i.Port, i.Name, i.Seed, i.Index, i.Gen = port, name, &st.world.seed, index, st.gens
+	i.Init(1 + len(st.more))
 }
 
 // Name returns the stack's name.

@@ -3,6 +3,7 @@ package vnet
 import (
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/sysctl"
 )
@@ -10,7 +11,7 @@ import (
 // Sysctl returns the value of a tunable; ENOENT where there is none of that
 // name.
 func (st *Stack) Sysctl(name string) (int64, syscall.Errno) {
-	return st.world.names.Get(st.view.Load().tun, name)
+	return st.world.names.Get(st.view.Load().Tun, name)
 }
 
 // SetSysctl changes a tunable of this stack: it gets a page of its own. ENOENT
@@ -18,11 +19,11 @@ func (st *Stack) Sysctl(name string) (int64, syscall.Errno) {
 func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
-	page, e := st.world.names.With(st.view.Load().tun, name, value)
+	page, e := st.world.names.With(st.view.Load().Tun, name, value)
 	if e != 0 {
 		return e
 	}
-	st.change(func(v *View) { v.tun = page })
+	st.Change(func(v *ifnet.View) { v.Tun = page })
 	for i := range 1 + len(st.more) {
 		sh := st.shardAt(i)
 		p := pass{v: st.view.Load()}

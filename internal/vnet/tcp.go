@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
@@ -80,8 +81,8 @@ func (sh *shard) tcp() *tcpRoom {
 func (sh *shard) tcpEnv(p *pass) *tcp.Env {
 	t := sh.rooms.tcp
 	t.env = tcp.Env{
-		T: &p.v.tun.TCP, S: &t.stats.conn, L: loss.Env{T: &p.v.tun.Loss, S: &t.stats.loss},
-		C: &t.challenges, OOO: int(p.v.tun.Stream.ReassMax) - t.kept,
+		T: &p.v.Tun.TCP, S: &t.stats.conn, L: loss.Env{T: &p.v.Tun.Loss, S: &t.stats.loss},
+		C: &t.challenges, OOO: int(p.v.Tun.Stream.ReassMax) - t.kept,
 	}
 	return &t.env
 }
@@ -123,7 +124,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	if t.waits.Len() > 0 && sh.inWait(p, &k, b, data) {
 		return
 	}
-	if l := sh.st.tcpHost().ports.Listener(k.Local); l != nil {
+	if l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex()); l != nil {
 		sh.inListen(p, l, &k, b, data, ecn, nil)
 		return
 	}
@@ -134,7 +135,7 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 // by the table the segment came by (behaviour 4.3, rule 5).
 func (sh *shard) refuseTCP(p *pass, k *tcpKey, b *pkt.Buf, n int) {
 	t := sh.rooms.tcp
-	hole := p.v.tun.Stream.Blackhole
+	hole := p.v.Tun.Stream.Blackhole
 	quiet := hole >= 2 || hole == 1 && t.hdr.Flags.Has(wire.SYN)
 	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) && sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetClosed) {
 		sh.sendControl(p, k, &t.out.Hdr, p.m.FIB)
@@ -299,7 +300,7 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 		s.ooo.Clear(p.r.Cache.Free)
 		s.ooo = nil
 	}
-	s.route = cachedRoute{}
+	s.route = ifnet.Cached{}
 	if s.bound != nil {
 		sh.st.tcpHost().ports.Unbind(s.bound)
 		s.bound = nil

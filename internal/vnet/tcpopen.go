@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
@@ -57,7 +58,7 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 	if g.Cookie == nil {
 		sh.touch(s)
 	} else { // what is written first goes with the SYN
-		s.out.SetLimit(s.conn.SndLimit(&p.v.tun.TCP))
+		s.out.SetLimit(s.conn.SndLimit(&p.v.Tun.TCP))
 	}
 	return s, 0
 }
@@ -67,17 +68,17 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data []byte, ecn tcp.ECN, floor *wait.Reply) {
 	t := sh.rooms.tcp
 	o := l.Opts.Load()
-	var c cachedRoute
-	c.wayTo(sh.st, p.v, o.FIB, k.Remote.Addr())
-	if c.why != pkt.NoReason {
-		sh.drop(p, b, c.why)
+	var c ifnet.Cached
+	c.To(p.v, o.FIB, k.Remote.Addr())
+	if c.Why != pkt.NoReason {
+		sh.drop(p, b, c.Why)
 		return
 	}
-	tun := &p.v.tun.TCP
+	tun := &p.v.Tun.TCP
 	par := syn.Listen{
-		MSS: uint16(max(c.mtu-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
+		MSS: uint16(max(c.MTU-ipTCPLen, 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
 		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
-		SACK: p.v.tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.Queue.Full(),
+		SACK: p.v.Tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.Queue.Full(),
 	}
 	top := int(tun.RcvMax)
 	if o.RcvBuf != 0 {
@@ -147,7 +148,7 @@ func (sh *shard) inWait(p *pass, k *tcpKey, b *pkt.Buf, data []byte) bool {
 	case wait.Answer:
 		sh.sendControl(p, k, &r.Hdr, r.FIB)
 	case wait.Reopen:
-		l := sh.st.tcpHost().ports.Listener(k.Local)
+		l := sh.st.tcpHost().ports.Listener(k.Local, p.inIndex())
 		if l == nil {
 			return false
 		}
@@ -165,7 +166,7 @@ func (sh *shard) remember(p *pass, s *TCPSock) {
 	t, r := sh.rooms.tcp, s.conn.Remains()
 	w := wait.State{
 		Key: wait.Key(s.tcpKey), SndNxt: r.SndNxt, RcvNxt: r.RcvNxt, Window: r.Window, FIB: s.FIB,
-		Timestamps: r.HasTime, TSOffset: r.TSOffset, TSRecent: r.TSRecent, Local: s.route.local || !s.route.gw,
+		Timestamps: r.HasTime, TSOffset: r.TSOffset, TSRecent: r.TSRecent, Local: s.route.IsLocal || !s.route.Gateway,
 	}
 	t.waits.Add(sh.waitEnv(p), p.r.Now(), &w)
 	t.stale = true

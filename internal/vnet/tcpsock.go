@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/sockbuf"
@@ -21,7 +22,7 @@ type TCPSock struct {
 	conn       tcp.Conn
 	in         sockbuf.Stream
 	out        sockbuf.Send
-	route      cachedRoute
+	route      ifnet.Cached
 	next       *TCPSock     // in the shard's list of those to be asked for segments
 	nextPosted *TCPSock     // in shard.posted
 	lst        *TCPListener // to be queued at, once established
@@ -62,13 +63,13 @@ func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
 
 // configure fills in what the path decides. The shard is locked.
 func (s *TCPSock) configure(p *pass, g *tcp.Config) {
-	s.route.wayTo(s.st, p.v, s.FIB, s.Remote.Addr())
-	mtu, link := s.route.mtu, s.route.mtu
-	if s.route.out != nil {
-		link = s.route.out.mtu
+	s.route.To(p.v, s.FIB, s.Remote.Addr())
+	mtu, link := s.route.MTU, s.route.MTU
+	if s.route.Out != nil {
+		link = s.route.Out.MTU
 	}
 	g.MSS, g.LinkMSS = max(mtu-ipTCPLen, 64), max(link-ipTCPLen, 64)
-	if p.v.tun.Stream.TSO != 0 {
+	if p.v.Tun.Stream.TSO != 0 {
 		g.MaxBurst = maxSuper
 	}
 }
@@ -98,7 +99,7 @@ func (s *TCPSock) tuned(p *pass) {
 		return
 	}
 	s.proven()
-	if n := s.conn.SndLimit(&p.v.tun.TCP); n != s.out.Limit() && s.out.SetLimit(n) {
+	if n := s.conn.SndLimit(&p.v.Tun.TCP); n != s.out.Limit() && s.out.SetLimit(n) {
 		p.r.Wake(&s.out)
 	}
 	mss := s.conn.MSS()

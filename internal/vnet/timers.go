@@ -16,17 +16,17 @@ func (sh *shard) Fire(clock.Time) {
 	if sh.rooms.reass != nil {
 		sh.pullReass(&p)
 	}
-	for _, c := range p.v.ifs {
+	for _, c := range p.v.Ifs {
 		if c == nil {
 			continue
 		}
-		if c.arp != nil {
+		if c.ARP != nil {
 			sh.pullARP(&p, c)
 		}
-		if c.igmp != nil {
+		if c.IGMP != nil {
 			sh.pullIGMP(&p, c)
 		}
-		if c.query != nil {
+		if c.Query != nil {
 			sh.pullQuery(&p, c)
 		}
 	}

@@ -2,11 +2,9 @@ package vnet
 
 import (
 	"net/netip"
-	"syscall"
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
-	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -30,7 +28,7 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 	case destBroadcast:
 		sh.inUDPBroadcast(p, b, ip, u, local, remote)
 	default:
-		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote)
+		s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.inIndex())
 		if s == nil {
 			sh.errNoPort(p, b, ip)
 			return
@@ -42,11 +40,7 @@ func (sh *shard) inUDP(p *pass, b *pkt.Buf, ip wire.IPv4, to destKind) {
 
 // toSock hands a datagram to one socket. It borrows b.
 func (sh *shard) toSock(p *pass, s *Sock, b *pkt.Buf, ip wire.IPv4, u wire.UDP) {
-	var index uint32
-	if p.in != nil {
-		index = p.in.index
-	}
-	if !s.enqueue(p, b, ip, u.Payload(), index) {
+	if !s.enqueue(p, b, ip, u.Payload(), p.inIndex()) {
 		sh.rare().SocketFull++
 		sh.lose(p, b, pkt.SocketFull)
 		return
@@ -62,7 +56,7 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP, l
 	socks := sh.st.udp.Port(sh.st.world.seed, local.Port())
 	for i := range socks {
 		o := &socks[i]
-		if !suits(o, local.Addr(), remote) {
+		if !suits(o, local.Addr(), remote, p.inIndex()) {
 			continue
 		}
 		found = true
@@ -78,51 +72,11 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.IPv4, u wire.UDP, l
 	p.r.Cache.Free(b)
 }
 
-// suits tells whether a datagram to several may be for o.
-func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort) bool {
+// suits tells whether a datagram to several, which came in by the interface with
+// index scope, may be for o.
+func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort, scope uint32) bool {
 	if o.Connected {
-		return o.Remote == remote
+		return o.Remote == remote && (o.Scope == 0 || o.Scope == scope)
 	}
-	return o.Addr == dst || o.Addr.IsUnspecified() && o.Addr.Is4() == dst.Is4()
-}
-
-// SourceTo returns the address that packets with these options to dst come
-// from: from, if it is one, else that which suits their way. It returns
-// ENETUNREACH where there is no way, EADDRNOTAVAIL where there is no address, and
-// what else sendto(2) does.
-func (st *Stack) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, syscall.Errno) {
-	chosen := from.IsValid() && !from.IsUnspecified()
-	v := st.view.Load()
-	if v.IsOurs(dst) {
-		if chosen {
-			return from, 0
-		}
-		return dst, 0
-	}
-	var h hop
-	if e := st.way(v, o, from, dst, &h); e != 0 {
-		if e == syscall.EHOSTUNREACH {
-			e = syscall.ENETUNREACH
-		}
-		return netip.Addr{}, e
-	}
-	if h.out == nil {
-		return netip.Addr{}, syscall.ENETUNREACH // a blackhole has no interface
-	}
-	if chosen {
-		return from, 0
-	}
-	src := h.source()
-	if !src.IsValid() {
-		return src, syscall.EADDRNOTAVAIL
-	}
-	return src, 0
-}
-
-// source returns the address to send from over h.
-func (h *hop) source() netip.Addr {
-	if h.src.IsValid() {
-		return h.src
-	}
-	return h.out.addrs.SourceFor(h.next)
+	return o.Hears(dst, scope)
 }

@@ -9,8 +9,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vars"
-	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -57,7 +57,7 @@ func (e *counter) resolve(c *checker) {
 		names = vars.CounterNames()
 		if e.iface.line != 0 {
 			e.interfaceOf(c)
-			names = counterNames(vnet.IfaceStats{}, nil)
+			names = counterNames(ifnet.Stats{}, nil)
 		}
 	case e.sw.line != 0:
 		if e.s = c.swtch[e.sw.s]; e.s == nil {

@@ -34,6 +34,13 @@ const (
 	tcpMinLen    = 20
 	udpLen       = 8
 	tcpFlagCWR   = 0x80
+
+	ipv4Len  = 20
+	ipv6Len  = 40
+	tagLen   = 4
+	typeIPv4 = 0x0800
+	typeIPv6 = 0x86dd
+	typeVLAN = 0x8100
 )
 
 // decode returns what the header says of the frame that follows it, or false
@@ -98,7 +105,8 @@ func encode(hdr *[hdrLen]byte, m *link.Meta, frame []byte) bool {
 }
 
 // valid reports whether every offset of m lies inside the frame and, for a
-// super-segment, whether it is one of the transport header m names.
+// super-segment, whether it is of the protocols that m names: the kernel refuses
+// another. What lies between is not looked at, extension headers of IPv6 least.
 func valid(m *link.Meta, frame []byte) bool {
 	if m.Sum == link.SumPartial {
 		if m.SumStart < etherLen || int(m.SumStart)+int(m.SumOffset)+2 > len(frame) {
@@ -106,17 +114,43 @@ func valid(m *link.Meta, frame []byte) bool {
 		}
 	}
 	want := uint16(tcpSumOffset)
+	typ, ip := network(frame)
+	least := ip + ipv4Len
+	if typ == typeIPv6 {
+		least = ip + ipv6Len
+	}
 	switch m.GSO {
 	case link.GSONone:
 		return true
-	case link.GSOTCP4, link.GSOTCP6:
+	case link.GSOTCP4:
+		if typ != typeIPv4 {
+			return false
+		}
+	case link.GSOTCP6:
+		if typ != typeIPv6 {
+			return false
+		}
 	case link.GSOUDP:
 		want = udpSumOffset
+		if typ != typeIPv4 && typ != typeIPv6 {
+			return false
+		}
 	default:
 		return false
 	}
-	return m.Sum == link.SumPartial && m.SumOffset == want && m.Size > 0 &&
+	return int(m.SumStart) >= least && m.Sum == link.SumPartial && m.SumOffset == want && m.Size > 0 &&
 		m.HeaderLen != 0 && m.HeaderLen == transportEnd(m, frame)
+}
+
+// network returns what an Ethernet frame, tagged or not, holds and where that
+// begins; 0 for a frame that is too short.
+func network(frame []byte) (typ uint16, at int) {
+	for at = etherLen; at <= len(frame) && at <= linkRoom; at += tagLen {
+		if typ = binary.BigEndian.Uint16(frame[at-2:]); typ != typeVLAN {
+			return typ, at
+		}
+	}
+	return 0, at
 }
 
 // transportEnd returns where the transport header of a super-segment ends, or 0

@@ -2,8 +2,10 @@ package tap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/seed88948545/vimage/link"
@@ -11,19 +13,31 @@ import (
 
 // frameOf returns n bytes that look like Ethernet, IPv4 and, at 34, a TCP
 // header of tcpLen bytes with the given flags.
-func frameOf(n, tcpLen int, flags byte) []byte {
+func frameOf(n, tcpLen int, flags byte) []byte { return frameAt(n, typeIPv4, 34, tcpLen, flags) }
+
+// frameAt is frameOf for another protocol and place of the TCP header.
+func frameAt(n int, typ uint16, at, tcpLen int, flags byte) []byte {
 	f := make([]byte, n)
-	if n > 47 {
-		f[46] = byte(tcpLen/4) << 4
-		f[47] = flags
+	binary.BigEndian.PutUint16(f[12:], typ)
+	if n > at+13 {
+		f[at+12] = byte(tcpLen/4) << 4
+		f[at+13] = flags
 	}
 	return f
+}
+
+// tagged puts an IEEE 802.1Q tag into a frame.
+func tagged(f []byte) []byte {
+	return slices.Insert(f, 12, 0x81, 0, 0, 5)
 }
 
 func TestHeader(t *testing.T) {
 	plain := frameOf(60, 20, 0)
 	super := frameOf(3000, 32, 0)
 	cwr := frameOf(3000, 20, tcpFlagCWR)
+	six := frameAt(3000, typeIPv6, 54, 32, 0)
+	ext := frameAt(3000, typeIPv6, 54+8+16, 20, tcpFlagCWR)
+	tag := tagged(frameAt(3000, typeIPv6, 54+8+16, 20, 0))
 	for _, c := range []struct {
 		name  string
 		hdr   string // as written
@@ -39,8 +53,17 @@ func TestHeader(t *testing.T) {
 			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 34, SumOffset: 16, GSO: link.GSOTCP4, Size: 1448, HeaderLen: 66}},
 		{"tcp4 with CWR", "01813600a805220010000000", "", cwr,
 			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 34, SumOffset: 16, GSO: link.GSOTCP4, Size: 1448, HeaderLen: 54}},
-		{"tcp6", "01044200a805220010000000", "", super,
-			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 34, SumOffset: 16, GSO: link.GSOTCP6, Size: 1448, HeaderLen: 66}},
+		{"tcp6", "01045600a805360010000000", "", six,
+			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 54, SumOffset: 16, GSO: link.GSOTCP6, Size: 1448, HeaderLen: 86}},
+		{"tcp6 behind extension headers, with CWR", "01846200a8054e0010000000", "0184ff0fa8054e0010000000", ext,
+			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 78, SumOffset: 16, GSO: link.GSOTCP6, Size: 1448, HeaderLen: 98}},
+		{"tcp6 behind a tag and extension headers", "01046600a805520010000000", "", tag,
+			link.Meta{Len: 3004, Sum: link.SumPartial, SumStart: 82, SumOffset: 16, GSO: link.GSOTCP6, Size: 1448, HeaderLen: 102}},
+		{"udp6", "01053e007805360006000000", "", six,
+			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 54, SumOffset: 6, GSO: link.GSOUDP, Size: 1400, HeaderLen: 62}},
+		{"udp6 behind extension headers", "010556007805" + "4e0006000000", "", ext,
+			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 78, SumOffset: 6, GSO: link.GSOUDP, Size: 1400, HeaderLen: 86}},
+		{"partial of ICMPv6", "010000000000360002000000", "", six, link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 54, SumOffset: 2}},
 		{"udp", "01052a007805220006000000", "", super,
 			link.Meta{Len: 3000, Sum: link.SumPartial, SumStart: 34, SumOffset: 6, GSO: link.GSOUDP, Size: 1400, HeaderLen: 42}},
 	} {
@@ -73,11 +96,29 @@ func TestDecodeRefuses(t *testing.T) {
 		{"tcp sum at the place of udp", "010100000100220006000000"},
 		{"udp sum at the place of tcp", "010500000100220010000000"},
 		{"tcp header cut off", "010100000100290010000000"},
+		{"tcp4 in the IPv4 header", "010100000100210010000000"},
+		{"tcp6 that is IPv4", "010400000100220010000000"},
 	} {
 		var hdr [hdrLen]byte
 		hex.Decode(hdr[:], []byte(c.hdr))
 		if m, ok := decode(&hdr, frameOf(60, 20, 0)); ok {
 			t.Errorf("%s: accepted as %+v", c.name, m)
+		}
+	}
+	for name, c := range map[string]struct {
+		hdr   string
+		frame []byte
+	}{
+		"tcp4 that is IPv6":       {"010100000100360010000000", frameAt(80, typeIPv6, 54, 20, 0)},
+		"tcp6 in the IPv6 header": {"010400000100350010000000", frameAt(80, typeIPv6, 53, 20, 0)},
+		"tcp6 under two tags":     {"0104000001003e0010000000", tagged(tagged(frameAt(80, typeIPv6, 54, 20, 0)))},
+		"tcp4 that is ARP":        {"010100000100220010000000", frameAt(60, 0x0806, 34, 20, 0)},
+		"udp that is ARP":         {"010500000100220006000000", frameAt(60, 0x0806, 34, 20, 0)},
+	} {
+		var hdr [hdrLen]byte
+		hex.Decode(hdr[:], []byte(c.hdr))
+		if m, ok := decode(&hdr, c.frame); ok {
+			t.Errorf("%s: accepted as %+v", name, m)
 		}
 	}
 	for _, n := range []int{0, 16, 28} {
@@ -115,6 +156,8 @@ func TestEncodeRefuses(t *testing.T) {
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte{1, gsoTCP4 | gsoECN, 0, 0, 1, 0, 34, 0, 16, 0, 0, 0}, frameOf(80, 20, tcpFlagCWR))
 	f.Add([]byte{1, gsoUDPL4, 0, 0, 1, 0, 34, 0, 6, 0, 0, 0}, frameOf(80, 20, 0))
+	f.Add([]byte{1, gsoTCP6 | gsoECN, 0, 0, 1, 0, 62, 0, 16, 0, 0, 0}, frameAt(100, typeIPv6, 62, 20, tcpFlagCWR))
+	f.Add([]byte{1, gsoUDPL4, 0, 0, 1, 0, 58, 0, 6, 0, 0, 0}, tagged(frameAt(100, typeIPv6, 54, 20, 0)))
 	f.Add(make([]byte, hdrLen), frameOf(14, 0, 0))
 	f.Fuzz(func(t *testing.T, h, frame []byte) {
 		if len(h) < hdrLen {

@@ -41,9 +41,10 @@ const (
 	etherLen = 14
 	// linkRoom is what a frame may have beyond its IP packet: an Ethernet
 	// header and an IEEE 802.1Q tag.
-	linkRoom = etherLen + 4
-	// maxSuper is the longest super-segment: the longest IPv4 packet on Ethernet.
-	maxSuper = 65535 + linkRoom
+	linkRoom = etherLen + tagLen
+	// maxSuper is the longest super-segment: the longest IP packet, which is one of
+	// IPv6 (RFC 8200 §3), on Ethernet.
+	maxSuper = 40 + 65535 + linkRoom
 )
 
 // suggestMAC derives from the address of the kernel's end one for ours: unicast,

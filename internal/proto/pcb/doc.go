@@ -8,5 +8,11 @@
 // both set it, and for a multicast address both options mean the latter
 // (behaviour: net.inet.ip.portrange.*, RFC 6056 for the choice of ports).
 //
+// A socket bound to :: receives IPv4 as well unless it is V6Only (RFC 3493 §3.7,
+// §5.3). Everywhere IPv4 addresses are IPv4 ones, never IPv4-mapped: the caller
+// unmaps what users write. Such a binding conflicts with IPv4 ones as 0.0.0.0
+// would. A binding with a Scope is to one interface, as one to a link-local
+// address should be (RFC 4007); those to different interfaces never conflict.
+//
 // Not done: SO_REUSEPORT_LB; of several equal sockets the last bound receives.
 package pcb

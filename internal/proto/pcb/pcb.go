@@ -1,6 +1,7 @@
 package pcb
 
 import (
+	"encoding/binary"
 	"iter"
 	"net/netip"
 	"slices"
@@ -10,20 +11,24 @@ import (
 )
 
 // Block is what a socket embeds to be kept in a Table. Its addresses are set by
-// the Table's methods; they and Reuse are read and written by the one that
-// changes the Table only.
+// the Table's methods, the rest by the socket's owner before Bind. All are read
+// and written by the one that changes the Table only.
 type Block struct {
 	Local  netip.AddrPort // address may be unspecified
 	Remote netip.AddrPort // invalid unless connected
+	Scope  uint32         // interface index: receives from there only; 0 means any
 	Reuse  Reuse
+	V6Only bool // bound to ::, receives no IPv4 (RFC 3493 §5.3)
 }
 
 // Bound is one socket as readers see it: never changed once published.
 type Bound[P any] struct {
 	Addr      netip.Addr // local address, perhaps unspecified
 	Remote    netip.AddrPort
-	Connected bool
 	Sock      P
+	Scope     uint32 // as in Block
+	Connected bool
+	Dual      bool // Addr is ::, and stands for 0.0.0.0 as well
 }
 
 // Reuse says what a socket lets others bind beside it.
@@ -51,9 +56,27 @@ type Table[S any, P Socket[S]] struct {
 // pair is what a connection is found by.
 type pair struct{ local, remote netip.AddrPort }
 
+// scoped tells whether the addresses mean something on one link only (RFC 4007 §6).
+func scoped(local, remote netip.Addr) bool {
+	return local.Is6() && (remote.IsLinkLocalUnicast() || local.IsLinkLocalUnicast())
+}
+
+// in returns the pair as the table has it for an interface: the index of a
+// link-local one goes into bits that are zero (RFC 4291 §2.5.6), since a key with
+// one more word costs IPv4 10 ns more.
+func (p pair) in(scope uint32) pair {
+	if scoped(p.local.Addr(), p.remote.Addr()) {
+		b := p.remote.Addr().As16()
+		binary.BigEndian.PutUint32(b[4:], binary.BigEndian.Uint32(b[4:])^scope)
+		p.remote = netip.AddrPortFrom(netip.AddrFrom16(b), p.remote.Port())
+	}
+	return p
+}
+
 type conn[S any, P Socket[S]] struct {
 	pair
-	sock P
+	scope uint32
+	sock  P
 }
 
 // Key makes a conn an entry of a table.
@@ -75,25 +98,35 @@ func (p pair) hash(s table.Seed) uint32 {
 
 func portHash(s table.Seed, port uint16) uint32 { return s.Word(uint64(port)) }
 
-// Lookup returns the socket for a unicast packet to local from remote: the one
+// Lookup returns the socket for a unicast packet to local from remote that came
+// in by the interface with index scope, 0 where that does not matter: the one
 // connected to remote, else one bound to the address, else one bound to the
-// port on all addresses, else nil.
-func (t *Table[S, P]) Lookup(seed table.Seed, local, remote netip.AddrPort) P {
+// port on all addresses of the family, else one bound to those of both, else nil.
+func (t *Table[S, P]) Lookup(seed table.Seed, local, remote netip.AddrPort, scope uint32) P {
 	k := pair{local, remote}
-	if c := t.conns.Get(k.hash(seed), k); c != nil {
+	if !local.Addr().Is4() && scoped(local.Addr(), remote.Addr()) {
+		k = k.in(scope)
+	}
+	if c := t.conns.Get(k.hash(seed), k); c != nil && (c.scope == 0 || c.scope == scope) {
 		return c.sock
 	}
-	var wild P
+	var wild, dual P
 	socks := t.Port(seed, local.Port())
 	for i := len(socks) - 1; i >= 0; i-- {
-		b := &socks[i]
-		switch {
-		case b.Connected:
+		// Match, written out: a call per socket would cost as much as the rest.
+		switch b := &socks[i]; {
+		case b.Connected || b.Scope != 0 && b.Scope != scope:
 		case b.Addr == local.Addr():
 			return b.Sock
-		case wild == nil && b.Addr.IsUnspecified() && b.Addr.Is4() == local.Addr().Is4():
+		case wild != nil || !b.Addr.IsUnspecified():
+		case b.Addr.Is4() == local.Addr().Is4():
 			wild = b.Sock
+		case dual == nil && b.Dual:
+			dual = b.Sock
 		}
+	}
+	if wild == nil {
+		return dual
 	}
 	return wild
 }
@@ -124,16 +157,18 @@ func (t *Table[S, P]) All() iter.Seq[P] {
 // EADDRINUSE where another socket's binding conflicts.
 func (t *Table[S, P]) Bind(seed table.Seed, s P, local netip.AddrPort) syscall.Errno {
 	b := s.PCB()
+	n := Bound[P]{Addr: local.Addr(), Scope: b.Scope, Sock: s}
+	n.Dual = n.Addr.Is6() && n.Addr.IsUnspecified() && !b.V6Only
 	socks := t.Port(seed, local.Port())
 	for i := range socks {
-		if conflict(local.Addr(), b.Reuse, socks[i].Addr, socks[i].Sock.PCB().Reuse) {
+		if n.conflicts(&socks[i], b.Reuse, socks[i].Sock.PCB().Reuse) {
 			return syscall.EADDRINUSE
 		}
 	}
 	b.Local = local
 	// The longer slice may share the array: readers of the shorter one do not
 	// see the new element, and nobody else appends.
-	t.publish(seed, local.Port(), append(socks, Bound[P]{Addr: local.Addr(), Sock: s}))
+	t.publish(seed, local.Port(), append(socks, n))
 	return 0
 }
 
@@ -141,21 +176,9 @@ func (t *Table[S, P]) publish(seed table.Seed, port uint16, socks []Bound[P]) {
 	t.ports.Put(portHash(seed, port), &group[S, P]{port, socks})
 }
 
-// conflict tells whether address a may not be bound beside o.
-func conflict(a netip.Addr, reuse Reuse, o netip.Addr, oreuse Reuse) bool {
-	switch {
-	case a.Is4() != o.Is4():
-		return false
-	case a != o:
-		return reuse == 0 && (a.IsUnspecified() || o.IsUnspecified())
-	case a.IsMulticast():
-		return reuse == 0 || oreuse == 0
-	}
-	return reuse&oreuse&ReusePort == 0
-}
-
 // BindAny gives s a free port of the range [first, last], beginning the search
-// at random. It returns EADDRNOTAVAIL where all conflict.
+// at random. For :: without V6Only it is free in both families. It returns
+// EADDRNOTAVAIL where all conflict.
 func (t *Table[S, P]) BindAny(seed table.Seed, s P, a netip.Addr, first, last uint16, random uint32) syscall.Errno {
 	if first > last {
 		first, last = last, first
@@ -171,22 +194,35 @@ func (t *Table[S, P]) BindAny(seed table.Seed, s P, a netip.Addr, first, last ui
 }
 
 // Connect says that s, which is bound, receives from remote only, at local
-// address a. It returns EADDRINUSE where such a connection exists.
-func (t *Table[S, P]) Connect(seed table.Seed, s P, a netip.Addr, remote netip.AddrPort) syscall.Errno {
+// address a. A socket bound to :: may be connected in either family. scope is
+// the interface that a link-local address belongs to, 0 for the one s is bound
+// to. It returns EADDRINUSE where such a connection exists, EINVAL where s is
+// not bound to a, or nothing says which link is meant.
+func (t *Table[S, P]) Connect(seed table.Seed, s P, a netip.Addr, remote netip.AddrPort, scope uint32) syscall.Errno {
 	b := s.PCB()
-	k := pair{netip.AddrPortFrom(a, b.Local.Port()), remote}
+	if scope == 0 {
+		scope = b.Scope
+	}
+	local := netip.AddrPortFrom(a, b.Local.Port())
+	socks := slices.Clone(t.Port(seed, local.Port()))
+	at := slices.IndexFunc(socks, func(o Bound[P]) bool { return o.Sock == s })
+	if at < 0 || !socks[at].Hears(a, scope) || a.Is4() != remote.Addr().Is4() {
+		return syscall.EINVAL
+	}
+	switch {
+	case !scoped(a, remote.Addr()):
+		scope = b.Scope
+	case scope == 0:
+		return syscall.EINVAL
+	}
+	k := pair{local, remote}.in(scope)
 	if t.conns.Get(k.hash(seed), k) != nil {
 		return syscall.EADDRINUSE
 	}
-	socks := slices.Clone(t.Port(seed, k.local.Port()))
-	for i := range socks {
-		if socks[i].Sock == s {
-			socks[i] = Bound[P]{Addr: a, Remote: remote, Connected: true, Sock: s}
-		}
-	}
-	t.publish(seed, k.local.Port(), socks)
-	t.conns.Put(k.hash(seed), &conn[S, P]{k, s})
-	b.Local, b.Remote = k.local, remote
+	socks[at] = Bound[P]{Addr: a, Remote: remote, Scope: scope, Connected: true, Sock: s}
+	t.publish(seed, local.Port(), socks)
+	t.conns.Put(k.hash(seed), &conn[S, P]{k, scope, s})
+	b.Local, b.Remote, b.Scope = local, remote, scope
 	return 0
 }
 
@@ -194,7 +230,7 @@ func (t *Table[S, P]) Connect(seed table.Seed, s P, a netip.Addr, remote netip.A
 func (t *Table[S, P]) Delete(seed table.Seed, s P) {
 	b := s.PCB()
 	if b.Remote.IsValid() {
-		k := pair{b.Local, b.Remote}
+		k := pair{b.Local, b.Remote}.in(b.Scope)
 		t.conns.Delete(k.hash(seed), k)
 		b.Remote = netip.AddrPort{}
 	}

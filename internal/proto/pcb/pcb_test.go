@@ -43,7 +43,6 @@ func TestConflicts(t *testing.T) {
 		{"232.1.1.1:5", "232.1.1.1:5", rp, ra, 0},
 		{"232.1.1.1:5", "232.1.1.1:5", 0, ra, syscall.EADDRINUSE},
 		{"0.0.0.0:5", "0.0.0.0:5", ra, ra, syscall.EADDRINUSE},
-		{"0.0.0.0:5", "[::]:5", 0, 0, 0},
 		{"[2001:db8::1]:5", "[::]:5", 0, 0, syscall.EADDRINUSE},
 	} {
 		var tab Table[sock, *sock]
@@ -65,7 +64,7 @@ func TestLookupPrefersTheMoreSpecific(t *testing.T) {
 			t.Fatal(name, errno)
 		}
 		if remote != "" {
-			if errno := tab.Connect(seed, s, ap(local).Addr(), ap(remote)); errno != 0 {
+			if errno := tab.Connect(seed, s, ap(local).Addr(), ap(remote), 0); errno != 0 {
 				t.Fatal(name, errno)
 			}
 		}
@@ -81,7 +80,7 @@ func TestLookupPrefersTheMoreSpecific(t *testing.T) {
 	check := func(local, remote, want string) {
 		t.Helper()
 		got := "none"
-		if s := tab.Lookup(seed, ap(local), ap(remote)); s != nil {
+		if s := tab.Lookup(seed, ap(local), ap(remote), 0); s != nil {
 			got = s.name
 		}
 		if got != want {
@@ -93,7 +92,7 @@ func TestLookupPrefersTheMoreSpecific(t *testing.T) {
 	check("10.0.0.2:53", "10.0.0.9:1000", "wild")
 	check("10.0.0.2:54", "10.0.0.9:1000", "none")
 	check("[::1]:53", "[::2]:9", "none")
-	if errno := tab.Connect(seed, s, ap("10.0.0.1:53").Addr(), ap("10.0.0.9:1000")); errno != syscall.EADDRINUSE {
+	if errno := tab.Connect(seed, s, ap("10.0.0.1:53").Addr(), ap("10.0.0.9:1000"), 0); errno != syscall.EADDRINUSE {
 		t.Errorf("a second such connection: %v", errno)
 	}
 	tab.Delete(seed, conn)
@@ -142,7 +141,7 @@ func TestReadersDuringChanges(t *testing.T) {
 					return
 				default:
 				}
-				if tab.Lookup(seed, local, ap("1.2.3.4:5")) == nil {
+				if tab.Lookup(seed, local, ap("1.2.3.4:5"), 0) == nil {
 					done <- fmt.Errorf("a bound socket was not found")
 					return
 				}
@@ -153,7 +152,7 @@ func TestReadersDuringChanges(t *testing.T) {
 		s := &sock{Block: Block{Reuse: ReusePort}}
 		tab.Bind(seed, s, local)
 		if i%2 == 0 {
-			tab.Connect(seed, s, local.Addr(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, 9}), uint16(i+1)))
+			tab.Connect(seed, s, local.Addr(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, 9}), uint16(i+1)), 0)
 		}
 		tab.Delete(seed, s)
 	}

@@ -1,0 +1,172 @@
+package ifnet
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
+)
+
+// Iface is one interface of one stack for as long as it is in it. What may be
+// configured is in its Conf.
+type Iface struct {
+	Port  link.Port // nil for the loopback interface
+	Name  string
+	Seed  *table.Seed // of Neigh
+	Index uint32
+	Gen   uint32 // no other interface of the stack ever had it
+
+	// Shard 0's; Neigh may be read by all.
+	ARP   *arp.Table[*pkt.Buf]
+	IGMP  *igmp.Host
+	Query *igmp.Router // while the interface is a multicast router's
+	Neigh table.Table[netip.Addr, Neighbor, *Neighbor]
+
+	Count []Stats // by shard
+	one   [1]Stats
+}
+
+// Init makes room for the counters of as many shards.
+func (i *Iface) Init(shards int) {
+	if i.Count = i.one[:]; shards > 1 {
+		i.Count = make([]Stats, shards)
+	}
+}
+
+// Stats is what an interface has counted.
+type Stats struct {
+	InPackets, OutPackets uint64
+	InBytes, OutBytes     uint64
+	InMcast, OutMcast     uint64
+	InDrops               uint64
+}
+
+// Add adds what another shard has counted.
+func (s *Stats) Add(o *Stats) {
+	s.InPackets += o.InPackets
+	s.OutPackets += o.OutPackets
+	s.InBytes += o.InBytes
+	s.OutBytes += o.OutBytes
+	s.InMcast += o.InMcast
+	s.OutMcast += o.OutMcast
+	s.InDrops += o.InDrops
+}
+
+// Neighbor is what the path knows of a next hop on an interface.
+type Neighbor struct {
+	IP     netip.Addr
+	Header atomic.Pointer[[wire.EtherLen]byte] // link header, nil while unresolved
+	Used   atomic.Bool                         // sent to since it was last cleared
+	Down   atomic.Bool                         // does not answer: senders in other shards are told
+	Pins   int32                               // routes that point here; under the control lock
+}
+
+// Key makes a Neighbor an entry of a table.
+func (n *Neighbor) Key() netip.Addr { return n.IP }
+
+// Neighbor returns the entry for ip, or nil. It may be called from any shard.
+func (i *Iface) Neighbor(ip netip.Addr) *Neighbor { return i.Neigh.Get(i.Seed.Addr(ip, 0), ip) }
+
+// NeedNeighbor returns the entry for ip, made if need be. Shard 0 is locked.
+func (i *Iface) NeedNeighbor(ip netip.Addr) *Neighbor {
+	if n := i.Neighbor(ip); n != nil {
+		return n
+	}
+	n := &Neighbor{IP: ip}
+	i.Neigh.Put(i.Seed.Addr(ip, 0), n)
+	return n
+}
+
+// Resolved tells the path at which hardware address a neighbour is, for packets
+// of an EtherType from mac. Shard 0 is locked.
+func (i *Iface) Resolved(ip netip.Addr, at, mac wire.MAC, etherType uint16) {
+	hdr := new([wire.EtherLen]byte)
+	wire.PutEther(hdr[:], at, mac, etherType)
+	n := i.NeedNeighbor(ip)
+	n.Header.Store(hdr)
+	n.Down.Store(false)
+}
+
+// Unresolved lets the path forget what it knows of a neighbour. Shard 0 is
+// locked.
+func (i *Iface) Unresolved(ip netip.Addr) {
+	if n := i.Neighbor(ip); n != nil {
+		n.Header.Store(nil)
+		n.Down.Store(false)
+		i.drop(n)
+	}
+}
+
+// Unpin lets go of a route's neighbour. Shard 0 is locked.
+func (i *Iface) Unpin(n *Neighbor) {
+	if n.Pins--; n.Header.Load() == nil {
+		i.drop(n)
+	}
+}
+
+func (i *Iface) drop(n *Neighbor) {
+	if n.Pins == 0 {
+		i.Neigh.Delete(i.Seed.Addr(n.IP, 0), n.IP)
+	}
+}
+
+// Flags are an interface's.
+type Flags uint16
+
+// Interface flags.
+const (
+	Up Flags = 1 << iota
+	Broadcast
+	Loopback
+	Multicast
+	Promisc // somebody asked for every frame
+	NoARP
+)
+
+// Info is the configuration of an interface.
+type Info struct {
+	Name  string
+	Index uint32
+	MTU   int
+	FIB   int
+	MAC   wire.MAC
+	Flags Flags
+	Addrs []netip.Prefix // in the order they were added; not to be changed in place
+	Mute  bool           // IGMP reports nothing: to show that reports matter
+}
+
+// Conf is the configuration of one interface, as the path sees it. It never
+// changes: the interface gets a new one.
+type Conf struct {
+	*Iface
+	Flags Flags
+	FIB   uint32
+	MTU   int
+	MAC   wire.MAC
+	Addrs ifaddr.List
+	Props link.Props
+	Mute  bool
+}
+
+// Info returns the configuration in the form in which it is asked for.
+func (c *Conf) Info() Info {
+	return Info{c.Name, c.Index, c.MTU, int(c.FIB), c.MAC, c.Flags, c.Addrs, c.Mute}
+}
+
+// Set takes over what may change about an interface while it is there.
+func (c *Conf) Set(i *Info) {
+	c.MTU, c.FIB, c.MAC, c.Flags, c.Addrs, c.Mute = i.MTU, uint32(i.FIB), i.MAC, i.Flags, i.Addrs, i.Mute
+}
+
+// Up tells whether packets may pass.
+func (c *Conf) Up() bool { return c.Flags&Up != 0 }
+
+// Broadcasts tells whether a is the broadcast address of one of the interface's
+// subnets.
+func (c *Conf) Broadcasts(a netip.Addr) bool { return c.Flags&Broadcast != 0 && c.Addrs.Broadcasts(a) }

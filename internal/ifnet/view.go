@@ -1,0 +1,101 @@
+package ifnet
+
+import (
+	"net/netip"
+
+	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/pfil"
+	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/vars"
+)
+
+// View is a stack as its packets see it. It never changes once it is published.
+type View struct {
+	Tun    *vars.Tunables
+	FIBs   *fib.Set[*Neighbor]
+	Ifs    []*Conf // by index-1; nil where there is none
+	Local  ifaddr.Locals
+	Filter pfil.Filter
+	Divert pfil.Ports
+}
+
+// LoIndex is the index of lo0, which every stack has.
+const LoIndex = 1
+
+// Tunables returns the stack's page.
+func (v *View) Tunables() *vars.Tunables { return v.Tun }
+
+// Hears tells whether packets to this stack may have the destination a, which
+// is no group.
+func (v *View) Hears(a netip.Addr) bool { return v.Local.Find(a) != nil }
+
+// IsOurs tells whether a is a unicast address of this stack.
+func (v *View) IsOurs(a netip.Addr) bool {
+	l := v.Local.Find(a)
+	return l != nil && !l.Broadcast
+}
+
+// Conf returns the interface with the index, or nil.
+func (v *View) Conf(index uint32) *Conf {
+	if i := int(index) - 1; i >= 0 && i < len(v.Ifs) {
+		return v.Ifs[i]
+	}
+	return nil
+}
+
+// Arrival returns the interface a queued packet came by, or nil where it has
+// gone: an index may have been given to another since.
+func (v *View) Arrival(index, gen uint32) *Conf {
+	if c := v.Conf(index); c != nil && c.Gen == gen {
+		return c
+	}
+	return nil
+}
+
+// Named returns the interface of that name, or nil.
+func (v *View) Named(name string) *Conf {
+	for _, c := range v.Ifs {
+		if c != nil && c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// FreeIndex returns the least index that no interface has.
+func (v *View) FreeIndex() uint32 {
+	for i, c := range v.Ifs {
+		if c == nil {
+			return uint32(i + 1)
+		}
+	}
+	return uint32(len(v.Ifs) + 1)
+}
+
+// SetConf replaces the configuration of the interface with the index; nil
+// removes it. The lists that it makes are in spare and local if these have room.
+func (v *View) SetConf(index uint32, c *Conf, spare []*Conf, local ifaddr.Locals) {
+	n := max(len(v.Ifs), int(index))
+	if cap(spare) < n {
+		spare = make([]*Conf, n)
+	}
+	spare = spare[:n]
+	copy(spare, v.Ifs)
+	spare[index-1] = c
+	v.Ifs = spare
+	n = 0
+	for _, c := range v.Ifs {
+		if c != nil {
+			n += 2 * len(c.Addrs)
+		}
+	}
+	if n > cap(local) {
+		local = make(ifaddr.Locals, 0, n)
+	}
+	for _, c := range v.Ifs {
+		if c != nil {
+			local = local.Add(c.Addrs, c.Index, c.Flags&Broadcast != 0)
+		}
+	}
+	v.Local = local.Sort()
+}

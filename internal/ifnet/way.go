@@ -1,0 +1,171 @@
+package ifnet
+
+import (
+	"net/netip"
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/socket"
+)
+
+// Way finds the next hop for a packet that a socket sends from src to dst:
+// by the interface the sender named, else by the socket's table. h.Out is nil
+// where a route swallows it. The errors are those of sendto(2).
+func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno {
+	if dst.IsMulticast() {
+		return v.wayMulticast(o, dst, h)
+	}
+	if dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return v.wayBroadcast(o, src, dst, h)
+	}
+	why := v.Route(o.FIB, dst, h)
+	if o.OutIf != 0 && (why != pkt.NoReason || h.Out.Index != o.OutIf) {
+		if e := v.wayBy(o.OutIf, dst, h); e != 0 {
+			return e
+		}
+		why = pkt.NoReason
+	}
+	if why == pkt.Blackhole {
+		h.Out = nil
+	}
+	if e := RouteErrno(why); e != 0 {
+		return e
+	}
+	if o.DontRoute && h.Gateway {
+		return syscall.ENETUNREACH
+	}
+	if !o.Broadcast && h.Out != nil && !h.Gateway {
+		if l := v.Local.Find(dst); l != nil && l.Broadcast {
+			return syscall.EACCES
+		}
+	}
+	return 0
+}
+
+// wayBy takes the interface the sender named, though no route leaves by it: the
+// destination is taken to be on its link.
+func (v *View) wayBy(index uint32, dst netip.Addr, h *Hop) syscall.Errno {
+	c := v.Conf(index)
+	switch {
+	case c == nil:
+		return syscall.EADDRNOTAVAIL
+	case !c.Up():
+		return syscall.ENETDOWN
+	}
+	*h = Hop{Out: c, Next: dst, MTU: c.MTU}
+	return 0
+}
+
+// wayBroadcast sends a limited broadcast out of the interface that the sender
+// named, else the one that has the sender's address, else the first that can
+// broadcast.
+func (v *View) wayBroadcast(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno {
+	if !o.Broadcast {
+		return syscall.EACCES
+	}
+	if o.OutIf != 0 {
+		return v.wayBy(o.OutIf, dst, h)
+	}
+	if l := v.Local.Find(src); l != nil {
+		*h = Hop{Out: v.Conf(l.Index), Next: dst}
+	} else {
+		for _, c := range v.Ifs {
+			if c != nil && c.Up() && c.Flags&Broadcast != 0 && len(c.Addrs) > 0 {
+				*h = Hop{Out: c, Next: dst}
+				break
+			}
+		}
+	}
+	switch {
+	case h.Out == nil:
+		return syscall.EHOSTUNREACH
+	case !h.Out.Up():
+		return syscall.ENETDOWN
+	}
+	h.MTU = h.Out.MTU
+	return 0
+}
+
+// wayMulticast finds the interface for a multicast packet: the one the socket
+// or the sender named, else that of the route, which never has a gateway.
+func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.Errno {
+	if o.McastIf == 0 {
+		if why := v.Route(o.FIB, dst, h); why != pkt.NoReason {
+			return RouteErrno(why)
+		}
+	} else {
+		c := v.Conf(o.McastIf)
+		if c == nil {
+			return syscall.EADDRNOTAVAIL
+		}
+		if !c.Up() {
+			return syscall.ENETDOWN
+		}
+		*h = Hop{Out: c, MTU: c.MTU}
+	}
+	h.Next, h.Neighbor, h.Gateway = dst, nil, false
+	if h.Out.Flags&Multicast == 0 {
+		return syscall.ENETUNREACH
+	}
+	return 0
+}
+
+// MemberIf chooses the interface of a join in a table: the one with the index,
+// for 0 that of the route to the group, else the first multicast interface with
+// an address (behaviour 6.4). It returns EADDRNOTAVAIL where there is none.
+func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.Errno) {
+	var h Hop
+	switch {
+	case index != 0:
+		h.Out = v.Conf(index)
+	case v.Route(table, group, &h) != pkt.NoReason:
+		h.Out = v.firstMulticast()
+	}
+	if h.Out == nil || h.Out.Flags&Multicast == 0 {
+		return 0, syscall.EADDRNOTAVAIL
+	}
+	return h.Out.Index, 0
+}
+
+// firstMulticast returns the first multicast interface with an address that is
+// not the loopback interface, or nil.
+func (v *View) firstMulticast() *Conf {
+	for _, c := range v.Ifs {
+		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && len(c.Addrs) > 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// SourceTo returns the address that packets with these options to dst come
+// from: from, if it is one, else that which suits their way. It returns
+// ENETUNREACH where there is no way, EADDRNOTAVAIL where there is no address, and
+// what else sendto(2) does.
+func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, syscall.Errno) {
+	chosen := from.IsValid() && !from.IsUnspecified()
+	if v.IsOurs(dst) {
+		if chosen {
+			return from, 0
+		}
+		return dst, 0
+	}
+	var h Hop
+	if e := v.Way(o, from, dst, &h); e != 0 {
+		if e == syscall.EHOSTUNREACH {
+			e = syscall.ENETUNREACH
+		}
+		return netip.Addr{}, e
+	}
+	if h.Out == nil {
+		return netip.Addr{}, syscall.ENETUNREACH // a blackhole has no interface
+	}
+	if chosen {
+		return from, 0
+	}
+	src := h.Source()
+	if !src.IsValid() {
+		return src, syscall.EADDRNOTAVAIL
+	}
+	return src, 0
+}
