@@ -222,11 +222,11 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 }
 
 // decide fills in targets. mu is held.
-func (b *Bridge) decide(r *netisr.Runner, f *pkt.Buf, e wire.Ether) {
+func (b *Bridge) decide(r *netisr.Runner, from *pkt.Buf, e wire.Ether) {
 	b.targets = b.targets[:0]
-	in := int32(f.Meta.IfIndex)
+	in := int32(from.Meta.IfIndex)
 	sender := b.ports[in]
-	if b.closed || sender == nil || sender.gen != f.Meta.IfGen || !sender.up {
+	if b.closed || sender == nil || sender.gen != from.Meta.IfGen || !sender.up {
 		return
 	}
 	if b.hub {
@@ -238,7 +238,7 @@ func (b *Bridge) decide(r *netisr.Runner, f *pkt.Buf, e wire.Ether) {
 		return
 	}
 	var d bridge.Decision
-	b.engine.Input(r.Now(), bridge.Env{T: &b.tun, S: &b.stats, SumOK: f.Sum != pkt.SumUnknown}, in, e, &d)
+	b.engine.Input(r.Now(), bridge.Env{T: &b.tun, S: &b.stats, SumOK: from.Sum != pkt.SumUnknown}, in, e, &d)
 	if d.Verdict == bridge.Members || d.Verdict == bridge.Unknown {
 		b.kept += uint64(d.Withheld)
 	}
