@@ -259,6 +259,7 @@ func TestDeadlineMoves(t *testing.T) {
 				t.Errorf("deadline moved to %v: %v after %v", to, err, took)
 			}
 		}
+		synctest.Wait() // for the writer's call to end, which holds a buffer's account
 	})
 }
 
