@@ -52,7 +52,7 @@ func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
 		return false
 	}
 	a, o := s.Addrs.Load(), s.Opts.Load()
-	if l := a.Local.Addr(); l.Is6() != ip.Is6() || !l.IsUnspecified() && l != ip.Dst() || s.Scope != 0 && s.Scope != p.inIndex() {
+	if l := a.Local.Addr(); l.Is6() != ip.Is6() || !l.IsUnspecified() && l != ip.Dst() || s.Scope != 0 && s.Scope != p.link(ip.Dst()) {
 		return false
 	}
 	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {

@@ -333,7 +333,8 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 		t.ev = tcp.Event{}
 		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen(k.Local.Addr()))
 	} else {
-		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable
+		// What our own neighbour discovery says need not be doubted.
+		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable || r.From == r.Src
 		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
 	}
 	sh.happened(p, s)
