@@ -21,15 +21,11 @@ func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 				t.AddAddress(p.r.Now(), a.Prefix)
 			}
 		}
-		t.SetLink(p.r.Now(), arpLink(c))
+		t.SetLink(p.r.Now(), c.ARPLink())
 		t.Settle()
 		c.Iface.ARP = t
 	}
 	return c.ARP
-}
-
-func arpLink(c *ifnet.Conf) arp.Link {
-	return arp.Link{MAC: c.MAC, Up: c.Up(), NoARP: c.Flags&ifnet.NoARP != 0}
 }
 
 // inARP takes a frame that carries ARP. Frames that are no flow's come to

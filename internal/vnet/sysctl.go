@@ -34,7 +34,7 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 	for i := range st.Interfaces() {
 		if st.View().Conf(i.Index).V6 != nil { // it may have become a router
 			st.IPv6(i.Index, func(c *V6Call) syscall.Errno {
-				c.ND.SetLink(c.Now, ndLink(c.View, c.Conf))
+				c.ND.SetLink(c.Now, c.Conf.NDLink(c.View.Forwards(true)))
 				return 0
 			})
 		}

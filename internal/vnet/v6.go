@@ -90,13 +90,8 @@ func (sh *shard) makeV6(p *pass, c *ifnet.Conf) {
 	}
 	c.Iface.V6 = v6
 	sh.bindV6(p.v, v6)
-	v6.ND.SetLink(p.r.Now(), ndLink(p.v, c))
+	v6.ND.SetLink(p.r.Now(), c.NDLink(p.v.Forwards(true)))
 	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
-}
-
-// ndLink is what neighbour discovery is told of an interface.
-func ndLink(v *ifnet.View, c *ifnet.Conf) nd.Link {
-	return nd.Link{MAC: c.MAC, Up: c.Up(), Router: v.Forwards(true), Disabled: c.Flags&ifnet.NoIPv6 != 0}
 }
 
 // Reconfigure has package control look.
