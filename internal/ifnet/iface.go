@@ -183,6 +183,11 @@ func (c *Conf) PacketMTU(is6 bool) int {
 // Up tells whether packets may pass.
 func (c *Conf) Up() bool { return c.Flags&Up != 0 }
 
+// Carries tells whether packets of a family may pass.
+func (c *Conf) Carries(is6 bool) bool {
+	return c.Flags&Up != 0 && (!is6 || c.Flags&NoIPv6 == 0)
+}
+
 // Broadcasts tells whether a is the broadcast address of one of the interface's
 // subnets.
 func (c *Conf) Broadcasts(a netip.Addr) bool { return c.Flags&Broadcast != 0 && c.Addrs.Broadcasts(a) }

@@ -20,7 +20,7 @@ const hopsND = 255
 // inND takes a message of neighbour discovery. They are of no flow, so they come
 // to shard 0.
 func (sh *shard) inND(p *pass, b *pkt.Buf, ip wire.Packet, to destKind, m wire.ICMP6) {
-	if p.in == nil || p.in.Port == nil || p.in.V6 == nil {
+	if p.in == nil || p.in.Port == nil || p.in.V6 == nil || p.m.Way == pkt.WayInIP { // not from ourselves
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
@@ -199,7 +199,7 @@ func (sh *shard) returned(p *pass, b *pkt.Buf) {
 
 // sendND sends a solicitation or an advertisement.
 func (sh *shard) sendND(p *pass, c *ifnet.Conf, m *nd.Message) {
-	if !c.Up() {
+	if !c.Carries(true) {
 		return
 	}
 	b := p.r.Cache.Get(m.Len())
@@ -213,7 +213,7 @@ func (sh *shard) sendND(p *pass, c *ifnet.Conf, m *nd.Message) {
 // outICMP6 sends a message, which is copied, of neighbour discovery or the like
 // on an interface.
 func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr, hops uint8) {
-	if !c.Up() {
+	if !c.Carries(true) {
 		return
 	}
 	b := p.r.Cache.Get(wire.IPv6Len + len(m))
