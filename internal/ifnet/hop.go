@@ -176,8 +176,8 @@ type Cached struct {
 	Hop
 }
 
-// To returns the route to dst in a table, as Route does, looked up again if something has
-// changed, and whether it was.
+// To finds the way to dst in a table, looked up again if something has changed, and
+// tells whether it was: by the interface with index scope if that is not 0.
 func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh bool) {
 	gen := v.FIBs.Table(int(table)).Generation()
 	if c.v == v && c.fib == table && c.gen == gen {
@@ -189,5 +189,10 @@ func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh 
 		return true
 	}
 	c.Why = v.Route(table, dst, scope, &c.Hop)
+	if scope != 0 && (c.Why != pkt.NoReason || c.Out.Index != scope) { // our own address is link-local
+		if c.Why = pkt.NoReason; v.wayBy(scope, dst, &c.Hop) != 0 {
+			c.Why = pkt.InterfaceDown
+		}
+	}
 	return true
 }
