@@ -87,10 +87,14 @@ func (p plug) tuneTCP() error {
 	if err != nil {
 		return err
 	}
-	return p.ns.handle.RouteReplace(&netlink.Route{
+	r := netlink.Route{
 		LinkIndex: l.Attrs().Index, Dst: ipNet(p.addr.Masked()), Scope: netlink.SCOPE_LINK, Protocol: unix.RTPROT_KERNEL,
 		Src: p.addr.Addr().AsSlice(), Congctl: "cubic",
-	})
+	}
+	if p.addr.Addr().Is6() {
+		r.Scope, r.Src, r.Priority = netlink.SCOPE_UNIVERSE, nil, linuxPrefixMetric // else it would be another route, and a worse one
+	}
+	return p.ns.handle.RouteReplace(&r)
 }
 
 // onOneCPU ties the calling goroutine to a thread and that to the first
@@ -113,6 +117,10 @@ func onOneCPU() (leave func()) {
 		runtime.UnlockOSThread()
 	}
 }
+
+// linuxPrefixMetric is the metric that Linux gives the routes to the prefixes of
+// its IPv6 addresses.
+const linuxPrefixMetric = 256
 
 // ethtool sets a feature of the interface that has a value of its own.
 func (p plug) ethtool(cmd, value uint32) error {
