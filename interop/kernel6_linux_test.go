@@ -284,6 +284,15 @@ func record6(t *testing.T, n *lab.Lab, links ...string) (end func(reasons ...str
 		t.Cleanup(func() { f.Close() })
 		n.CaptureLink(l, f)
 	}
+	t.Cleanup(func() {
+		if !t.Failed() || os.Getenv("VIMAGE_KEEP") == "" {
+			return
+		}
+		n.EndCapture()
+		for _, l := range links {
+			keep(t, filepath.Join(dir, l))
+		}
+	})
 	return func(reasons ...string) {
 		t.Helper()
 		n.World.Settle()
@@ -311,7 +320,6 @@ func wantNoFault6(t *testing.T, file string, reasons []string) {
 	}
 	if got := tshark(t, file, `(`+wrong+`) && !frame.comment || (`+lost+`)`); len(got) != 0 {
 		t.Errorf("Wireshark finds fault with %d packets, the first:\n%s", len(got), strings.Join(got[:min(5, len(got))], "\n"))
-		keep(t, file)
 	}
 }
 
