@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,11 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/ifaddr"
-	"github.com/seed88948545/vimage/internal/proto/nd/auto"
-	"github.com/seed88948545/vimage/internal/proto/nd/radv"
-	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
@@ -65,28 +62,27 @@ func TestKernel6Radvd(t *testing.T) {
 			DNSSL example.org lab.example.org { };`)
 		h := n.Host("h")
 		n.Link(h, k.seg)
-		setAuto(t, h, 0, &control.AutoConfig{Routers: true})
+		autoconf(t, h, 0, &vimage.AutoconfConfig{})
 
 		mac := wire.MAC(h.Eth(0).Net().HardwareAddr)
 		var made []netip.Addr
 		for _, prefix := range []string{"2001:db8:77::", "2001:db8:78::"} {
 			made = append(made, eui64(prefix, mac))
 		}
-		ns.Poll(t, patience, func() (bool, string) {
-			all := conf(h, 0).Addrs
-			for _, a := range append(made, eui64("fe80::", mac)) {
-				if e := all.Find(a); e == nil || !e.Usable() || e.Flags&ifaddr.Auto == 0 && !ifaddr.IsLinkLocal(a) {
-					return false, fmt.Sprintf("%v has not come to be usable: %+v", a, all)
-				}
+		for _, a := range append(made, eui64("fe80::", mac)) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			got, err := h.Eth(0).WaitAddr(ctx, func(o vimage.Address) bool { return o.Prefix.Addr() == a && o.Usable() })
+			if err != nil || !got.Auto && !a.IsLinkLocalUnicast() {
+				t.Fatalf("%v: %v %+v", a, err, h.Eth(0).Addresses())
 			}
-			return true, ""
-		})
+		}
 		router := k.linkLocal(t).WithZone("")
 		if c := conf(h, 0); c.MTU6 != 1400 || c.Hops != 37 {
 			t.Errorf("MTU %d, hop limit %d, want 1400, 37", c.MTU6, c.Hops)
 		}
 		wantRoutes6(t, h, map[string]netip.Addr{"::/0": router, "2001:db8:79::/48": router, "2001:db8:77::/64": {}})
-		v6(t, h, 0, func(c *vnet.V6Call) { wantHeard(t, c.Auto, router) })
+		wantHeard(t, h, router)
 
 		k.IP(t, "route", "add", "2001:db8:78::/64", "dev", linuxlab.NIC)
 		c := k.raw6(t, k.Addr, 64, false)
@@ -118,41 +114,24 @@ func wantRoutes6(t *testing.T, h *lab.Node, want map[string]netip.Addr) {
 	}
 }
 
-// wantHeard checks what there is no interface's configuration for.
-func wantHeard(t *testing.T, a *auto.Host, router netip.Addr) {
+// wantHeard checks what else routers advertise.
+func wantHeard(t *testing.T, h *lab.Node, router netip.Addr) {
+	t.Helper()
 	var servers []string
-	for _, s := range a.AppendServers(nil) {
+	for _, s := range h.RDNSS() {
 		servers = append(servers, s.Addr.String())
 	}
 	slices.Sort(servers)
 	if !slices.Equal(servers, []string{"2001:db8:77::53", "2001:db8:77::54"}) {
 		t.Errorf("DNS servers %v", servers)
 	}
-	var domains []string
-	for _, d := range a.AppendDomains(nil) {
-		domains = append(domains, d.Name)
-	}
-	slices.Sort(domains)
+	domains := slices.Sorted(slices.Values(h.SearchDomains()))
 	if !slices.Equal(domains, []string{"example.org", "lab.example.org"}) {
 		t.Errorf("DNS search list %v", domains)
 	}
-	routers := a.AppendRouters(nil)
-	if len(routers) != 1 || routers[0].IP != router || routers[0].Preference != 1 {
+	routers := h.DefaultRouters()
+	if len(routers) != 1 || routers[0].Addr.WithZone("") != router || routers[0].Preference != 1 || !routers[0].Used {
 		t.Errorf("routers %+v, want %v with high preference", routers, router)
-	}
-}
-
-// advertiseTo has a router of ours advertise itself and a prefix on its i-th
-// interface.
-func advertiseTo(t *testing.T, r *lab.Node, i int, prefix string, change func(c *radv.Config)) {
-	t.Helper()
-	c := radv.DefaultConfig()
-	c.Prefixes = []wire.NDPrefix{{Prefix: netip.MustParsePrefix(prefix), OnLink: true, Autonomous: true, Valid: 900, Preferred: 600}}
-	if change != nil {
-		change(&c)
-	}
-	if err := control.Advertise(r.Internal(), uint32(r.Eth(i).Index()), &c); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -163,15 +142,19 @@ func TestKernel6AcceptsRA(t *testing.T) {
 		n := lab.New(t)
 		end := record6(t, n, "r-wire", "r-h")
 		k := kernel6(t, n, "wire", "fe80::1/64", 1500, tap.Config{}, nil)
-		r, h := router6(t, n, "r"), n.Host("h")
+		r, h := n.Router("r"), n.Host("h")
 		n.Link(r, k.seg, lab.LinkConfig{A: netip.MustParsePrefix("2001:db8:77::ff/64")})
 		n.Link(r, h, lab.LinkConfig{A: netip.MustParsePrefix("2001:db8:78::ff/64"), B: netip.MustParsePrefix("2001:db8:78::1/64")})
 		route6(t, h, "::/0", "2001:db8:78::ff", 0)
-		advertiseTo(t, r, 0, "2001:db8:77::/64", func(c *radv.Config) {
-			c.HopLimit, c.MTU, c.Preference = 41, 1420, 1
-			c.RDNSS = []radv.Servers{{Lifetime: 300, Addrs: []netip.Addr{netip.MustParseAddr("2001:db8:77::53")}}}
-			c.DNSSL = []radv.Domains{{Lifetime: 300, Names: []string{"lab.example.org"}}}
+		err := r.Eth(0).Advertise(&vimage.RouterConfig{
+			HopLimit: 41, MTU: 1420, Preference: 1,
+			Prefixes: []vimage.RouterPrefix{{Prefix: netip.MustParsePrefix("2001:db8:77::/64")}},
+			RDNSS:    []vimage.RouterDNS{{Addrs: []netip.Addr{netip.MustParseAddr("2001:db8:77::53")}}},
+			DNSSL:    []vimage.RouterSearch{{Names: []string{"lab.example.org"}}},
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		router := ourLinkLocal(r, 0)
 
 		// Down and up again, it asks for routers.

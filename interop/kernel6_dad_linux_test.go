@@ -3,11 +3,11 @@ package interop
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/interop/linuxlab"
@@ -28,7 +28,7 @@ func TestKernel6DAD(t *testing.T) {
 
 		// Linux has g's link-local address: g's interface does no IPv6 (RFC 4862 §5.4.5).
 		k.IP(t, "address", "add", eui64("fe80::", wire.MAC(g.Eth(0).Net().HardwareAddr)).String()+"/64", "dev", linuxlab.NIC, "nodad")
-		setAuto(t, g, 0, &control.AutoConfig{})
+		autoconf(t, g, 0, &vimage.AutoconfConfig{LinkLocalOnly: true})
 		if err := h.Eth(0).AddAddr(netip.PrefixFrom(k.Addr, 64)); err != nil {
 			t.Fatal(err)
 		}
@@ -36,8 +36,9 @@ func TestKernel6DAD(t *testing.T) {
 		k.IP(t, "address", "add", ourAddr6+"/64", "dev", linuxlab.NIC)
 
 		ns.Poll(t, patience, func() (bool, string) {
-			lost := conf(h, 0).Addrs.Find(k.Addr)
-			return lost != nil && lost.Flags&ifaddr.Duplicate != 0, fmt.Sprintf("our %v is not known to be Linux': %+v", k.Addr, conf(h, 0).Addrs)
+			all := h.Eth(0).Addresses()
+			lost := slices.ContainsFunc(all, func(a vimage.Address) bool { return a.Prefix.Addr() == k.Addr && a.Duplicate })
+			return lost, fmt.Sprintf("our %v is not known to be Linux': %+v", k.Addr, all)
 		})
 		ns.Poll(t, patience, func() (bool, string) {
 			c := conf(g, 0)

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -15,13 +16,9 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
-	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/interop/linuxlab"
-	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 	"github.com/seed88948545/vimage/link/tap"
@@ -201,16 +198,6 @@ func wantReply6(t *testing.T, c net.PacketConn, to netip.Addr, seq, size int) {
 	}
 }
 
-// router6 makes a router of ours that forwards IPv6.
-func router6(t *testing.T, n *lab.Lab, name string) *lab.Node {
-	t.Helper()
-	r := n.Router(name)
-	if err := r.SetSysctl("net.inet6.ip6.forwarding", 1); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // conf returns the configuration of a node's interface.
 func conf(h *lab.Node, i int) ifnet.Info {
 	index := uint32(h.Eth(i).Index())
@@ -224,44 +211,37 @@ func conf(h *lab.Node, i int) ifnet.Info {
 
 // ourLinkLocal is the link-local address of a node's interface.
 func ourLinkLocal(h *lab.Node, i int) netip.Addr {
-	for _, a := range conf(h, i).Addrs {
-		if ifaddr.IsLinkLocal(a.Addr()) {
+	for _, a := range h.Eth(i).Addrs() {
+		if a.Addr().IsLinkLocalUnicast() {
 			return a.Addr()
 		}
 	}
 	return netip.Addr{}
 }
 
-// v6 looks at, or changes, what a node keeps for IPv6 on an interface.
-func v6(t *testing.T, h *lab.Node, i int, f func(c *vnet.V6Call)) {
+// ready waits until the addresses of a node's interface may be used.
+func ready(t *testing.T, h *lab.Node, i int) {
 	t.Helper()
-	st := h.Internal()
-	st.Lock()
-	defer st.Unlock()
-	if e := st.IPv6(uint32(h.Eth(i).Index()), func(c *vnet.V6Call) syscall.Errno { f(c); return 0 }); e != 0 {
-		t.Fatal(e)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := h.Eth(i).WaitReady(ctx); err != nil {
+		t.Fatalf("%v: %+v", err, h.Eth(i).Addresses())
 	}
 }
 
-// waitUsable waits until every address of a node's interface may be used.
-func waitUsable(t *testing.T, h *lab.Node, i int) {
+// autoconf lets a node's interface configure itself.
+func autoconf(t *testing.T, h *lab.Node, i int, c *vimage.AutoconfConfig) {
 	t.Helper()
-	ns.Poll(t, patience, func() (bool, string) {
-		all := conf(h, i).Addrs
-		for _, a := range all {
-			if !a.Usable() {
-				return false, fmt.Sprintf("%v", all)
-			}
-		}
-		return true, ""
-	})
+	if err := h.Eth(i).SetAutoconf(c); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // route6 adds a route to a node, through a gateway on the i-th interface.
 func route6(t *testing.T, h *lab.Node, dst, gateway string, i int) {
 	t.Helper()
 	r := vimage.Route{Dst: netip.MustParsePrefix(dst), Gateway: netip.MustParseAddr(gateway)}
-	if ifaddr.IsLinkLocal(r.Gateway) {
+	if r.Gateway.IsLinkLocalUnicast() {
 		r.Interface = h.Eth(i).Name()
 	}
 	if err := h.AddRoute(r); err != nil {
@@ -341,13 +321,5 @@ func keep(t *testing.T, file string) {
 	defer to.Close()
 	if _, err := io.Copy(to, from); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// setAuto lets a node's interface configure itself.
-func setAuto(t *testing.T, h *lab.Node, i int, c *control.AutoConfig) {
-	t.Helper()
-	if e := control.SetAuto(h.Internal(), uint32(h.Eth(i).Index()), c); e != 0 {
-		t.Fatal(e)
 	}
 }

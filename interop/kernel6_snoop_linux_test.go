@@ -44,7 +44,7 @@ func TestKernel6Snooping(t *testing.T) {
 			}
 		}
 		for _, node := range []*lab.Node{h, mute} {
-			waitUsable(t, node, 0)
+			ready(t, node, 0)
 		}
 		listens := func(a netip.Addr) bool {
 			e, ok := linuxlab.Find(linuxlab.MDB(t), linuxlab.TAP, wire.SolicitedNode(a), netip.Addr{})
