@@ -71,6 +71,12 @@ func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg
 		state := k.IP(t, "link", "show", "dev", cfg.Name)
 		return strings.Contains(state, " state UP ") && !strings.Contains(state, "noop"), state
 	})
+	if p.Addr().Is6() {
+		ns.Poll(t, patience, func() (bool, string) {
+			all := k.IP(t, "-6", "address", "show", "dev", cfg.Name)
+			return strings.Contains(all, "inet6 fe80:") && !strings.Contains(all, "tentative"), all
+		})
+	}
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
 		t.Fatal(err)
