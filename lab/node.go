@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -13,20 +14,26 @@ type NodeConfig struct {
 	Router bool // forward packets
 	FIBs   int  // routing tables; 0 means 1
 	Shards int  // parts of the stack that work in parallel; 0 means 1
+	// Autoconf has the node's interfaces get their IPv6 addresses and routes by
+	// themselves (RFC 4862), in the world's time: links give them none. It is not
+	// for routers.
+	Autoconf bool
 }
 
 // Node is a host or a router: a Stack with a place in the lab. Its sockets are
 // made by the Stack's methods.
 type Node struct {
 	*vimage.Stack
-	lab   *Lab
-	ports []nodePort
+	lab      *Lab
+	ports    []nodePort
+	autoconf bool
 }
 
 // nodePort is one of a node's interfaces and the subnet it is in.
 type nodePort struct {
 	ifi    *vimage.Interface
 	addr   netip.Prefix
+	addr6  netip.Prefix // the first that was given; invalid: none
 	fib    int
 	subnet *subnet
 }
@@ -47,16 +54,19 @@ func (n *Lab) node(name string, c NodeConfig) *Node {
 }
 
 // AddNode adds a host or router. Its name must be new and not empty; lo0 has
-// the address 127.0.0.1.
+// the addresses 127.0.0.1 and ::1.
 func (n *Lab) AddNode(name string, c NodeConfig) (*Node, error) {
 	if n.byName[name] != nil {
 		return nil, fmt.Errorf("node %q: the name is taken", name)
+	}
+	if c.Router && c.Autoconf {
+		return nil, fmt.Errorf("node %q: a router does not configure itself (RFC 4862 §5)", name)
 	}
 	st, err := n.World.NewStack(name, vimage.StackConfig{FIBs: c.FIBs, Shards: c.Shards})
 	if err != nil {
 		return nil, err
 	}
-	h := &Node{Stack: st, lab: n}
+	h := &Node{Stack: st, lab: n, autoconf: c.Autoconf}
 	if err := h.configure(c); err != nil {
 		st.Close()
 		return nil, err
@@ -74,11 +84,20 @@ func (h *Node) configure(c NodeConfig) error {
 	if err := lo.AddAddr(netip.MustParsePrefix("127.0.0.1/8")); err != nil {
 		return err
 	}
-	if c.Router {
-		return h.SetForwarding(true)
+	if err := lo.AddAddr(netip.MustParsePrefix("::1/128")); err != nil || !c.Router {
+		return err
 	}
-	return nil
+	if err := h.SetForwarding(true); err != nil {
+		return err
+	}
+	return h.SetSysctl(forwarding6, 1)
 }
+
+// The sysctls that make a router.
+const (
+	forwarding4 = "net.inet.ip.forwarding"
+	forwarding6 = "net.inet6.ip6.forwarding"
+)
 
 // Nodes returns the hosts and routers in order of creation.
 func (n *Lab) Nodes() []*Node { return n.nodes }
@@ -97,17 +116,59 @@ func (h *Node) Addr() netip.Addr {
 	return h.ports[0].addr.Addr()
 }
 
-// AddrOn returns the node's address in the subnet that it shares with another
-// node, invalid if they share none.
-func (h *Node) AddrOn(other *Node) netip.Addr {
+// Addr6 returns the node's first IPv6 address on a link that is not link-local
+// and may be used, invalid if it has none: one that the lab has given it, or one
+// that it has configured by itself so far.
+func (h *Node) Addr6() netip.Addr {
 	for _, p := range h.ports {
-		for _, o := range other.ports {
-			if p.subnet == o.subnet {
-				return p.addr.Addr()
+		if a := p.usable(h); a.IsValid() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+func (p *nodePort) usable(h *Node) netip.Addr {
+	for o := range h.Internal().Interfaces() {
+		if o.Index != uint32(p.ifi.Index()) {
+			continue
+		}
+		for i := range o.Addrs {
+			if a := &o.Addrs[i]; a.Addr().Is6() && !ifaddr.IsLinkLocal(a.Addr()) && a.Usable() && a.Flags&ifaddr.Deprecated == 0 {
+				return a.Addr()
 			}
 		}
 	}
 	return netip.Addr{}
+}
+
+// AddrOn returns the node's address in the subnet that it shares with another
+// node, invalid if they share none.
+func (h *Node) AddrOn(other *Node) netip.Addr {
+	if p := h.portOn(other); p != nil {
+		return p.addr.Addr()
+	}
+	return netip.Addr{}
+}
+
+// AddrOn6 is AddrOn for IPv6, as Addr6 is Addr.
+func (h *Node) AddrOn6(other *Node) netip.Addr {
+	if p := h.portOn(other); p != nil {
+		return p.usable(h)
+	}
+	return netip.Addr{}
+}
+
+// portOn returns the port in the first subnet that two nodes share, or nil.
+func (h *Node) portOn(other *Node) *nodePort {
+	for i := range h.ports {
+		for _, o := range other.ports {
+			if h.ports[i].subnet == o.subnet {
+				return &h.ports[i]
+			}
+		}
+	}
+	return nil
 }
 
 // Eth returns the node's interface on its i-th link, counted from 0.
@@ -118,17 +179,38 @@ func (h *Node) name() string { return h.Name() }
 func (h *Node) segment() *subnet { return nil }
 
 // plug implements endpoint: the node gets an interface eth0, eth1, ….
-func (h *Node) plug(p link.Port, want netip.Prefix, fib int, s *subnet) error {
-	if !want.IsValid() {
-		var err error
-		if want, err = s.next(); err != nil {
+func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
+	port := nodePort{addr: want.addr, fib: want.fib, subnet: s}
+	var err error
+	if !port.addr.IsValid() {
+		if port.addr, err = s.prefix.next(); err != nil {
 			return err
 		}
 	}
-	ifi, err := h.AddInterface(fmt.Sprintf("eth%d", len(h.ports)), vimage.InterfaceConfig{Port: p, FIB: fib, Addrs: []netip.Prefix{want}})
-	if err != nil {
+	six := want.addrs6
+	if len(six) == 0 && s.prefix6.IsValid() && !h.autoconf {
+		next, err := s.prefix6.next()
+		if err != nil {
+			return err
+		}
+		six = []netip.Prefix{next}
+	}
+	if len(six) > 0 {
+		port.addr6 = six[0]
+	}
+	c := vimage.InterfaceConfig{Port: p, FIB: want.fib, Addrs: append([]netip.Prefix{port.addr}, six...)}
+	if port.ifi, err = h.AddInterface(fmt.Sprintf("eth%d", len(h.ports)), c); err != nil {
 		return err
 	}
-	h.ports = append(h.ports, nodePort{ifi, want, fib, s})
+	h.ports = append(h.ports, port)
+	eth := len(h.ports) - 1
+	if h.autoconf {
+		if err := h.Autoconf(eth, true); err != nil {
+			return err
+		}
+	}
+	if want.advert != nil {
+		return h.Advertise(eth, want.advert)
+	}
 	return nil
 }
