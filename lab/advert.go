@@ -173,7 +173,7 @@ func (h *Node) Autoconf(i int, on bool) error {
 	var c *control.AutoConfig
 	if on {
 		tun := h.Internal().View().Tun
-		c = &control.AutoConfig{Routers: tun.Auto.AcceptRA != 0, NoDefault: tun.Auto.NoRouters != 0, Stable: tun.Auto.UseStable != 0}
+		c = &control.AutoConfig{Routers: true, NoDefault: tun.Auto.NoRouters != 0, Stable: tun.Auto.UseStable != 0}
 		if tun.Auto.UseStable != 0 || tun.Auto.UseTemp != 0 {
 			secret := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(h.Name()), h.lab.seed))
 			c.Secret = &secret
