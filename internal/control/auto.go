@@ -21,6 +21,7 @@ type configurer struct {
 	clock.Timer
 	st        *vnet.Stack
 	redirects []expiring
+	changed   chan struct{} // closed at the next change; nil while nobody waits
 }
 
 // expiring is a route that a redirect made.
@@ -56,6 +57,7 @@ func (f *configurer) Fire(clock.Time) {
 	if next != clock.Never {
 		f.st.World().Clock().Arm(&f.Timer, next)
 	}
+	f.tell()
 }
 
 // settle brings the configuration of an interface in line with what its rooms

@@ -112,6 +112,7 @@ func removeInterface(st *vnet.Stack, c *ifnet.Info) {
 	}
 	dropRoutesVia(st, c.Index)
 	st.Unplug(c.Index)
+	tell(st)
 }
 
 // SetUp brings an interface up or down. Down, it neither sends nor receives,
