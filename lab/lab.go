@@ -16,7 +16,7 @@
 // where a Subnet6 is given, they get IPv6 addresses too, to be used at once:
 // ::1, ::2, … of fd00:0:0:n::/64. RouteAll gives every node routes to all
 // subnets of both families. A host that is to find its IPv6 addresses by itself
-// has NodeConfig.Autoconf, and a router to tell it of LinkConfig.AdvertA.
+// has NodeConfig.Autoconf, and a router to tell it of LinkConfig.AdvertiseA.
 package lab
 
 import (
@@ -135,7 +135,7 @@ type plugConfig struct {
 	addr   netip.Prefix
 	addrs6 []netip.Prefix
 	fib    int
-	advert *Advert
+	advert *vimage.RouterConfig
 }
 
 // subnet is where addresses are given out: a prefix of IPv4, and one of IPv6 or

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -20,8 +21,8 @@ type LinkConfig struct {
 	// and an MTU of 1280 or more, the next fd00:0:0:n::/64.
 	Subnet6 netip.Prefix
 	A6, B6  []netip.Prefix // IPv6 addresses of the ends, used at once; nil: the next of the subnet
-	AdvertA *Advert        // what A, a router, advertises on the link; nil: nothing
-	AdvertB *Advert        // B
+	// AdvertiseA is what A, a router, advertises on the link: see Node.Advertise.
+	AdvertiseA, AdvertiseB *vimage.RouterConfig
 	link.FaultConfig
 }
 
@@ -74,10 +75,10 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	} else {
 		pb = n.tap(l, pb)
 	}
-	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertA}, s); err != nil {
+	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertB}, s); err != nil {
+	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	n.traced(l, a)

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -14,10 +13,9 @@ type NodeConfig struct {
 	Router bool // forward packets
 	FIBs   int  // routing tables; 0 means 1
 	Shards int  // parts of the stack that work in parallel; 0 means 1
-	// Autoconf has the node's interfaces get their IPv6 addresses and routes by
-	// themselves (RFC 4862), in the world's time: links give them none. It is not
-	// for routers.
-	Autoconf bool
+	// Autoconf has the interfaces of a host find their IPv6 addresses and routes by
+	// themselves, in the world's time: links give it none. nil: they do not.
+	Autoconf *vimage.AutoconfConfig
 }
 
 // Node is a host or a router: a Stack with a place in the lab. Its sockets are
@@ -26,7 +24,7 @@ type Node struct {
 	*vimage.Stack
 	lab      *Lab
 	ports    []nodePort
-	autoconf bool
+	autoconf *vimage.AutoconfConfig
 }
 
 // nodePort is one of a node's interfaces and the subnet it is in.
@@ -59,7 +57,7 @@ func (n *Lab) AddNode(name string, c NodeConfig) (*Node, error) {
 	if n.byName[name] != nil {
 		return nil, fmt.Errorf("node %q: the name is taken", name)
 	}
-	if c.Router && c.Autoconf {
+	if c.Router && c.Autoconf != nil {
 		return nil, fmt.Errorf("node %q: a router does not configure itself (RFC 4862 §5)", name)
 	}
 	st, err := n.World.NewStack(name, vimage.StackConfig{FIBs: c.FIBs, Shards: c.Shards})
@@ -84,20 +82,14 @@ func (h *Node) configure(c NodeConfig) error {
 	if err := lo.AddAddr(netip.MustParsePrefix("127.0.0.1/8")); err != nil {
 		return err
 	}
-	if err := lo.AddAddr(netip.MustParsePrefix("::1/128")); err != nil || !c.Router {
+	if err := lo.AddAddr(netip.MustParsePrefix("::1/128")); err != nil {
 		return err
 	}
-	if err := h.SetForwarding(true); err != nil {
-		return err
+	if c.Router {
+		return h.SetForwarding(true)
 	}
-	return h.SetSysctl(forwarding6, 1)
+	return nil
 }
-
-// The sysctls that make a router.
-const (
-	forwarding4 = "net.inet.ip.forwarding"
-	forwarding6 = "net.inet6.ip6.forwarding"
-)
 
 // Nodes returns the hosts and routers in order of creation.
 func (n *Lab) Nodes() []*Node { return n.nodes }
@@ -121,22 +113,17 @@ func (h *Node) Addr() netip.Addr {
 // that it has configured by itself so far.
 func (h *Node) Addr6() netip.Addr {
 	for _, p := range h.ports {
-		if a := p.usable(h); a.IsValid() {
+		if a := p.usable6(); a.IsValid() {
 			return a
 		}
 	}
 	return netip.Addr{}
 }
 
-func (p *nodePort) usable(h *Node) netip.Addr {
-	for o := range h.Internal().Interfaces() {
-		if o.Index != uint32(p.ifi.Index()) {
-			continue
-		}
-		for i := range o.Addrs {
-			if a := &o.Addrs[i]; a.Addr().Is6() && !ifaddr.IsLinkLocal(a.Addr()) && a.Usable() && a.Flags&ifaddr.Deprecated == 0 {
-				return a.Addr()
-			}
+func (p *nodePort) usable6() netip.Addr {
+	for _, a := range p.ifi.Addresses() {
+		if ip := a.Prefix.Addr(); ip.Is6() && !ip.IsLinkLocalUnicast() && a.Usable() && !a.Deprecated {
+			return ip
 		}
 	}
 	return netip.Addr{}
@@ -154,7 +141,7 @@ func (h *Node) AddrOn(other *Node) netip.Addr {
 // AddrOn6 is AddrOn for IPv6, as Addr6 is Addr.
 func (h *Node) AddrOn6(other *Node) netip.Addr {
 	if p := h.portOn(other); p != nil {
-		return p.usable(h)
+		return p.usable6()
 	}
 	return netip.Addr{}
 }
@@ -188,7 +175,7 @@ func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
 		}
 	}
 	six := want.addrs6
-	if len(six) == 0 && s.prefix6.IsValid() && !h.autoconf {
+	if len(six) == 0 && s.prefix6.IsValid() && h.autoconf == nil {
 		next, err := s.prefix6.next()
 		if err != nil {
 			return err
@@ -203,14 +190,31 @@ func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
 		return err
 	}
 	h.ports = append(h.ports, port)
-	eth := len(h.ports) - 1
-	if h.autoconf {
-		if err := h.Autoconf(eth, true); err != nil {
+	if h.autoconf != nil {
+		if err := port.ifi.SetAutoconf(h.autoconf); err != nil {
 			return err
 		}
 	}
 	if want.advert != nil {
-		return h.Advertise(eth, want.advert)
+		return h.Advertise(len(h.ports)-1, want.advert)
 	}
 	return nil
+}
+
+// Advertise has a router advertise itself on its i-th link, counted from 0, or
+// with nil no longer. Where no Prefixes are given, not even none, it advertises
+// the link's subnet of IPv6.
+func (h *Node) Advertise(i int, c *vimage.RouterConfig) error {
+	p := &h.ports[i]
+	if c == nil {
+		return p.ifi.Advertise(nil)
+	}
+	if on, err := h.Sysctl("net.inet6.ip6.forwarding"); err != nil || on == 0 {
+		return fmt.Errorf("%s is no router: it does not advertise", h.Name())
+	}
+	own := *c
+	if own.Prefixes == nil && p.subnet.prefix6.IsValid() {
+		own.Prefixes = []vimage.RouterPrefix{{Prefix: p.subnet.prefix6.Prefix}}
+	}
+	return p.ifi.Advertise(&own)
 }

@@ -44,9 +44,9 @@ func (f *family) addr(p *nodePort) netip.Addr {
 
 // forwards tells whether a node is a router.
 func (f *family) forwards(h *Node) bool {
-	name := forwarding4
+	name := "net.inet.ip.forwarding"
 	if f.is6 {
-		name = forwarding6
+		name = "net.inet6.ip6.forwarding"
 	}
 	on, err := h.Sysctl(name)
 	return err == nil && on != 0

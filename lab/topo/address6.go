@@ -69,7 +69,7 @@ func (c *checker) subnets6() {
 // assign6 gives an interface without an IPv6 address the next free one, unless
 // it finds one by itself.
 func (c *checker) assign6(g *segment, e *end) {
-	if e.link.gives(e.node, true) || !g.subnet6.IsValid() || e.node.autoconf.on {
+	if e.link.gives(e.node, true) || !g.subnet6.IsValid() || e.node.autoconf != nil {
 		return
 	}
 	if !g.last6.IsValid() {

@@ -9,16 +9,16 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/seed88948545/vimage/internal/proto/nd/radv"
-	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage"
 )
 
 // advert is what a router advertises on a link.
 type advert struct {
 	router text
 	rdnss  []text
+	dnssl  []text
 	stop   time.Duration // when it takes its leave; 0: never
-	says   lab.Advert
+	says   vimage.RouterConfig
 	end    *end
 }
 
@@ -44,61 +44,44 @@ func (d *decoder) adverts(name string, v *yaml.Node, l *cable) {
 
 func (d *decoder) advert(v *yaml.Node, a *advert) {
 	s := &a.says
-	life := lifetime{-1, 0}
 	d.object(v, "what "+a.router.s+" advertises",
 		key{name: "prefixes", to: func(name string, v *yaml.Node) {
-			s.NoPrefixes = true // none is meant by []
+			s.Prefixes = []vimage.RouterPrefix{} // none is meant by []
 			d.list(name, v, func(v *yaml.Node) { d.advertPrefix(v, s) })
 		}},
 		key{name: "routes", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) { d.advertRoute(v, s) })
 		}},
 		d.words("rdnss", &a.rdnss),
-		key{name: "dnssl", to: func(name string, v *yaml.Node) {
-			var names []text
-			d.words(name, &names).to(name, v)
-			for _, t := range names {
-				s.DNSSL = append(s.DNSSL, t.s)
-			}
-		}},
+		d.words("dnssl", &a.dnssl),
 		d.integer("mtu", &s.MTU, 1280, 65535),
 		d.integer("hop_limit", &s.HopLimit, 1, 255),
-		d.lifetime("lifetime", &life),
+		d.lifetime("lifetime", &s.Lifetime),
 		d.preference("preference", &s.Preference),
-		d.duration("min_interval", &s.MinInterval, maxTime),
-		d.duration("max_interval", &s.MaxInterval, maxTime),
+		d.lifetime("min_interval", &s.MinInterval),
+		d.lifetime("max_interval", &s.MaxInterval),
 		d.duration("reachable", &s.Reachable, time.Hour),
 		d.duration("retransmit", &s.Retrans, time.Hour),
 		d.boolean("managed", &s.Managed),
 		d.boolean("other", &s.Other),
 		d.duration("stop", &a.stop, maxTime),
 	)
-	switch {
-	case life.d == 0:
-		s.NoDefault = true
-	case life.d > 0:
-		s.Lifetime = life.d
-	}
 }
 
-// lifetime is a time of 0 or more, or forever; -1 where none is given.
-type lifetime struct {
-	d    time.Duration
-	line int
-}
-
-func (d *decoder) lifetime(name string, to *lifetime) key {
-	const want = "write a time in whole seconds, as 30m or 48h, or forever"
-	return key{name: name, to: func(name string, v *yaml.Node) {
-		value(d, name, &to.d, want, func(s string) (time.Duration, bool) {
-			if s == "forever" {
-				return lab.Forever, true
-			}
-			t, err := time.ParseDuration(s)
-			return t, err == nil && t >= 0 && t%time.Second == 0
-		}).to(name, v)
-		to.line = v.Line
-	}}
+// lifetime reads a time of whole seconds; none at all is -1 in a
+// vimage.RouterConfig, in which 0 is what is not given.
+func (d *decoder) lifetime(name string, to *time.Duration) key {
+	return value(d, name, to, "write a time in whole seconds, as 30m or 48h, or forever", func(s string) (time.Duration, bool) {
+		if s == "forever" {
+			return vimage.Forever, true
+		}
+		t, err := time.ParseDuration(s)
+		ok := err == nil && t >= 0 && t%time.Second == 0
+		if t == 0 {
+			t = -1
+		}
+		return t, ok
+	})
 }
 
 func (d *decoder) preference(name string, to *int) key {
@@ -120,40 +103,31 @@ func (d *decoder) prefix6(name string, to *netip.Prefix) key {
 }
 
 // advertPrefix reads a prefix, or a mapping with what is said of it.
-func (d *decoder) advertPrefix(v *yaml.Node, s *lab.Advert) {
-	p := lab.AdvertPrefix{}
+func (d *decoder) advertPrefix(v *yaml.Node, s *vimage.RouterConfig) {
+	p := vimage.RouterPrefix{}
 	if v.Kind == yaml.ScalarNode && !null(v) {
 		d.prefix6("a prefix", &p.Prefix).to("a prefix", v)
-		s.Prefixes = append(s.Prefixes, p)
-		return
+	} else {
+		onLink, autonomous := true, true
+		d.object(v, "a prefix",
+			needed(d.prefix6("prefix", &p.Prefix)),
+			d.lifetime("valid", &p.Valid),
+			d.lifetime("preferred", &p.Preferred),
+			d.boolean("on_link", &onLink),
+			d.boolean("autonomous", &autonomous),
+		)
+		p.NotOnLink, p.NoAutoconf = !onLink, !autonomous
 	}
-	valid, preferred := lifetime{-1, 0}, lifetime{-1, 0}
-	onLink, autonomous := true, true
-	d.object(v, "a prefix",
-		needed(d.prefix6("prefix", &p.Prefix)),
-		d.lifetime("valid", &valid),
-		d.lifetime("preferred", &preferred),
-		d.boolean("on_link", &onLink),
-		d.boolean("autonomous", &autonomous),
-	)
-	if valid.d >= 0 && preferred.d > valid.d {
-		d.at(preferred.line, "preferred is %v, valid only %v: an address is preferred while it is valid", preferred.d, valid.d)
-	}
-	p.OffLink, p.NoAuto = !onLink, !autonomous
-	p.Valid, p.Expired = max(valid.d, 0), valid.d == 0
-	p.Preferred, p.Retired = max(preferred.d, 0), preferred.d == 0
 	s.Prefixes = append(s.Prefixes, p)
 }
 
-func (d *decoder) advertRoute(v *yaml.Node, s *lab.Advert) {
-	r := lab.AdvertRoute{}
-	life := lifetime{-1, 0}
+func (d *decoder) advertRoute(v *yaml.Node, s *vimage.RouterConfig) {
+	r := vimage.RouterRoute{}
 	d.object(v, "an advertised route",
 		needed(d.prefix6("to", &r.Prefix)),
 		d.preference("preference", &r.Preference),
-		d.lifetime("lifetime", &life),
+		d.lifetime("lifetime", &r.Lifetime),
 	)
-	r.Lifetime = max(life.d, 0)
 	s.Routes = append(s.Routes, r)
 }
 
@@ -169,11 +143,7 @@ func (c *checker) advertised(l *cable) {
 			c.at(a.router.line, "%s is a host: only routers advertise", a.router.s)
 			continue
 		}
-		for _, t := range a.rdnss {
-			if ip, ok := c.host(t, true); ok {
-				a.says.RDNSS = append(a.says.RDNSS, ip)
-			}
-		}
+		c.names6(a)
 		if !c.whole {
 			continue
 		}
@@ -181,30 +151,49 @@ func (c *checker) advertised(l *cable) {
 			c.at(a.router.line, "%s has no IPv6 address on the link %s: give it a subnet6", a.router.s, l.name.s)
 			continue
 		}
-		var bad *radv.ConfigError
-		if err := a.says.Check(e.seg.subnet6.Prefix); errors.As(err, &bad) {
+		var bad *vimage.FieldError
+		if err := a.says.Check(); errors.As(err, &bad) {
 			c.at(a.router.line, "%s advertises what must not be: %s must be %s", a.router.s, inFile(bad.Field), bad.Allowed)
-		} else if err != nil {
-			c.at(a.router.line, "%s advertises what must not be: %v", a.router.s, err)
 		}
+	}
+}
+
+// names6 takes the servers and domains of an advertisement.
+func (c *checker) names6(a *advert) {
+	var servers []netip.Addr
+	for _, t := range a.rdnss {
+		if ip, ok := c.host(t, true); ok {
+			servers = append(servers, ip)
+		}
+	}
+	if len(servers) > 0 {
+		a.says.RDNSS = []vimage.RouterDNS{{Addrs: servers}}
+	}
+	var domains []string
+	for _, t := range a.dnssl {
+		domains = append(domains, t.s)
+	}
+	if len(domains) > 0 {
+		a.says.DNSSL = []vimage.RouterSearch{{Names: domains}}
 	}
 }
 
 // inFile names a field of an advertisement as files do.
 func inFile(field string) string {
-	unit := ""
 	switch field {
-	case "MaxInterval", "MinInterval", "Lifetime":
-		unit = " in seconds"
+	case "MaxInterval", "MinInterval":
+		return strings.ToLower(field[:3]) + "_interval, in seconds,"
+	case "Lifetime":
+		return "lifetime, in seconds,"
 	}
-	return strings.ToLower(strings.NewReplacer("MinI", "min_i", "MaxI", "max_i").Replace(field)) + unit
+	return strings.ToLower(strings.Replace(field, "Retrans", "retransmit", 1))
 }
 
 // autoconfig refuses routers that configure themselves.
 func (c *checker) autoconfig() {
 	for _, n := range c.nodes {
-		if n.router && n.autoconf.on {
-			c.at(n.autoconf.line, "%s is a router, which does not configure itself: leave autoconf out", n.name.s)
+		if n.router && n.autoconf != nil {
+			c.at(n.autoconfLine, "%s is a router, which does not configure itself: leave autoconf out", n.name.s)
 		}
 	}
 }
@@ -223,4 +212,30 @@ func (n *Network) leaveLater() {
 			})
 		}
 	}
+}
+
+// autoconf reads true, false, or how a host configures itself.
+func (d *decoder) autoconf(v *yaml.Node, n *node) {
+	n.autoconfLine = v.Line
+	if v.Kind != yaml.MappingNode {
+		var on bool
+		value(d, "autoconf", &on, "write true, false, or {stable: …, optimistic: …}", func(s string) (bool, bool) {
+			return s == "true", s == "true" || s == "false"
+		}).to("autoconf", v)
+		if on {
+			n.autoconf = new(vimage.AutoconfConfig)
+		}
+		return
+	}
+	n.autoconf = new(vimage.AutoconfConfig)
+	routers, byRouter := true, true
+	var network text
+	d.object(v, "autoconf",
+		d.boolean("routers", &routers),
+		d.boolean("default_route", &byRouter),
+		d.boolean("stable", &n.autoconf.Stable),
+		d.boolean("optimistic", &n.autoconf.Optimistic),
+		d.word("network", &network),
+	)
+	n.autoconf.LinkLocalOnly, n.autoconf.NoDefaultRoute, n.autoconf.Network = !routers, !byRouter, network.s
 }

@@ -120,7 +120,7 @@ func (n *Network) build() error {
 }
 
 func (n *Network) addNode(s *node) error {
-	h, err := n.Lab.AddNode(s.name.s, lab.NodeConfig{Router: s.router, FIBs: s.fibs, Shards: s.shards, Autoconf: s.autoconf.on})
+	h, err := n.Lab.AddNode(s.name.s, lab.NodeConfig{Router: s.router, FIBs: s.fibs, Shards: s.shards, Autoconf: s.autoconf})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (n *Network) addSwitch(s *swtch, within *lab.Switch) error {
 
 // endpoint returns what a link's end is plugged into, its IPv4 address, and what
 // it advertises.
-func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix, *lab.Advert) {
+func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix, *vimage.RouterConfig) {
 	if e.sw != nil {
 		return n.switches[e.sw], netip.Prefix{}, nil
 	}
@@ -159,8 +159,8 @@ func (n *Network) addLink(l *cable) error {
 		FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, A6: l.ends[0].six, B6: l.ends[1].six,
 	}
 	var a, b lab.Endpoint
-	a, cfg.A, cfg.AdvertA = n.endpoint(&l.ends[0])
-	b, cfg.B, cfg.AdvertB = n.endpoint(&l.ends[1])
+	a, cfg.A, cfg.AdvertiseA = n.endpoint(&l.ends[0])
+	b, cfg.B, cfg.AdvertiseB = n.endpoint(&l.ends[1])
 	if l.ends[0].sw == nil && l.ends[1].sw == nil {
 		cfg.Subnet, cfg.Subnet6 = l.ends[0].seg.subnet.Prefix, l.ends[0].seg.subnet6.Prefix
 	}

@@ -6,7 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage"
 )
 
 // addressExpectation expects how many IPv6 addresses a node has in a prefix, or
@@ -48,7 +48,7 @@ func (e *addressExpectation) resolve(c *checker) {
 		return
 	}
 	for _, n := range c.nodes {
-		if n.autoconf.on {
+		if n.autoconf != nil {
 			e.nodes = append(e.nodes, n)
 		}
 	}
@@ -63,7 +63,7 @@ func (e *addressExpectation) check(n *Network) []Outcome {
 		var got uint64
 		for _, p := range h.ports {
 			for _, a := range n.addrs(p) {
-				if e.in.Contains(a.Addr()) && state(&a) == e.state {
+				if e.in.Contains(a.Prefix.Addr()) && state(&a) == e.state {
 					got++
 				}
 			}
@@ -78,13 +78,13 @@ func (e *addressExpectation) check(n *Network) []Outcome {
 }
 
 // state names what may be done with an address (RFC 4862 §2).
-func state(a *ifaddr.Addr) string {
+func state(a *vimage.Address) string {
 	switch {
-	case a.Flags&ifaddr.Duplicate != 0:
+	case a.Duplicate:
 		return "duplicate"
-	case a.Flags&ifaddr.Tentative != 0:
+	case a.Tentative:
 		return "tentative"
-	case a.Flags&ifaddr.Deprecated != 0:
+	case a.Deprecated:
 		return "deprecated"
 	}
 	return "preferred"

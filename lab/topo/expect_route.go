@@ -9,7 +9,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/ifaddr"
 )
 
 // routeExpectation expects what a node's routing table says of a destination.
@@ -211,7 +210,7 @@ func (n *Network) owns(h *node, a netip.Addr) bool {
 // has tells whether an interface has an address.
 func (n *Network) has(e *end, a netip.Addr) bool {
 	for _, o := range n.addrs(e) {
-		if o.Addr() == a && o.Usable() {
+		if o.Prefix.Addr() == a && o.Usable() {
 			return true
 		}
 	}
@@ -219,12 +218,4 @@ func (n *Network) has(e *end, a netip.Addr) bool {
 }
 
 // addrs returns the addresses that an interface has now.
-func (n *Network) addrs(e *end) ifaddr.List {
-	h := n.nodes[e.node]
-	for i := range h.Internal().Interfaces() {
-		if i.Index == uint32(h.Eth(e.eth).Index()) {
-			return i.Addrs
-		}
-	}
-	return nil
-}
+func (n *Network) addrs(e *end) []vimage.Address { return n.nodes[e.node].Eth(e.eth).Addresses() }

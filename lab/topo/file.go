@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -38,7 +39,8 @@ type File struct {
 type node struct {
 	name         text
 	router       bool
-	autoconf     toggle
+	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
+	autoconfLine int
 	fibs, shards int
 	sysctls      []sysctl
 	routes       []*route
@@ -279,7 +281,7 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		d.object(v, name.s,
 			d.integer("fibs", &n.fibs, 1, 65536),
 			d.integer("shards", &n.shards, 1, 64),
-			d.toggle("autoconf", &n.autoconf),
+			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
 			key{name: "routes", to: func(key string, v *yaml.Node) {
 				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })

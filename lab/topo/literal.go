@@ -37,19 +37,6 @@ func (d *decoder) addressOf(name string, to *addr, want string, fits func(addr) 
 	}}
 }
 
-// toggle is a boolean and where it stands.
-type toggle struct {
-	on   bool
-	line int
-}
-
-func (d *decoder) toggle(name string, to *toggle) key {
-	return key{name: name, to: func(name string, v *yaml.Node) {
-		d.boolean(name, &to.on).to(name, v)
-		to.line = v.Line
-	}}
-}
-
 // parseAddr reads an address, or one with the length of its subnet.
 func parseAddr(s string) (addr, bool) {
 	if p, err := netip.ParsePrefix(s); err == nil {

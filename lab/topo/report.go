@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -124,12 +123,13 @@ func (n *Network) nodeReport(s *node) NodeReport {
 			r.Addresses = append(r.Addresses, a.String())
 		}
 		for _, a := range n.addrs(p) {
-			if a.Addr().Is4() {
+			ip := a.Prefix.Addr()
+			if ip.Is4() {
 				continue
 			}
-			s := a.String()
-			if ifaddr.IsLinkLocal(a.Addr()) {
-				s = fmt.Sprintf("%v%%%s/%d", a.Addr(), n.nodes[p.node].Eth(p.eth).Name(), a.Bits())
+			s := a.Prefix.String()
+			if ip.IsLinkLocalUnicast() {
+				s = fmt.Sprintf("%v/%d", ip.WithZone(n.nodes[p.node].Eth(p.eth).Name()), a.Prefix.Bits())
 			}
 			if state := state(&a); state != "preferred" {
 				s += " " + state

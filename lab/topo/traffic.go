@@ -100,7 +100,7 @@ func (c *checker) host(t text, is6 bool) (netip.Addr, bool) {
 // destinationOf is host for what may also be a node that finds its IPv6 addresses
 // by itself: that is then returned instead.
 func (c *checker) destinationOf(t text, is6 bool) (netip.Addr, *node, bool) {
-	if n := c.node[t.s]; n != nil && is6 && n.autoconf.on && !n.addr(true).IsValid() && len(n.ports) > 0 {
+	if n := c.node[t.s]; n != nil && is6 && n.autoconf != nil && !n.addr(true).IsValid() && len(n.ports) > 0 {
 		return netip.Addr{}, n, true
 	}
 	a, ok := c.host(t, is6)
@@ -240,7 +240,7 @@ func (f *File) end() time.Duration {
 		}
 	}
 	for _, n := range f.nodes {
-		if n.autoconf.on {
+		if n.autoconf != nil {
 			last = max(last, autoconf)
 		}
 	}
