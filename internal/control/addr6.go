@@ -26,7 +26,7 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.Delayed)
 	}
-	claim(st, c, a, 0)
+	claim(st, c, a, nd.Delayed) // two that boot at once must not ask at once
 	if a.Flags&ifaddr.Auto == 0 {
 		addPrefixRoute(st, c, a.Prefix)
 	}
