@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed88948545/vimage"
@@ -517,5 +518,52 @@ func TestRefused6(t *testing.T) {
 	l := n.Link(a, b, lab.LinkConfig{MTU: 1000}) // too small for what was not asked for in particular
 	if got := a.AddrOn6(b); got.IsValid() {
 		t.Errorf("a is %v on %s", got, l.Name())
+	}
+}
+
+// TestEcho6: code that blocks, in real time and in a bubble: to an address that
+// was given, and to one that the host has found by itself.
+func TestEcho6(t *testing.T) {
+	t.Run("real", func(t *testing.T) {
+		n := lab.NewConfig(t, lab.Config{IPv6: true})
+		a, b := n.Host("a"), n.Host("b")
+		n.Link(a, b)
+		echo6(t, a, b)
+	})
+	t.Run("bubble", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := lab.New(t)
+			lan := n.Switch("lan", lab.SwitchConfig{Subnet6: red})
+			r := n.Router("r")
+			n.Link(r, lan, lab.LinkConfig{AdvertiseA: new(vimage.RouterConfig)})
+			b, err := n.AddNode("b", lab.NodeConfig{Autoconf: new(vimage.AutoconfConfig)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Link(b, lan)
+			global := func(a vimage.Address) bool { return red.Contains(a.Prefix.Addr()) && a.Usable() }
+			if _, err := b.Eth(0).WaitAddr(t.Context(), global); err != nil {
+				t.Fatal(err)
+			}
+			echo6(t, r, b)
+		})
+	})
+}
+
+func echo6(t *testing.T, a, b *lab.Node) {
+	server, err := b.ListenPacket("udp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go echo(server)
+	to := netip.AddrPortFrom(b.Addr6(), 7)
+	conn, err := a.Dial("udp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "hello")
+	buf := make([]byte, 1500)
+	if k, err := conn.Read(buf); err != nil || string(buf[:k]) != "hello" {
+		t.Errorf("%v: read %q, %v", to, buf[:k], err)
 	}
 }
