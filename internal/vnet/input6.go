@@ -17,6 +17,10 @@ func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, pkt.BadHeader)
 		return
 	}
+	if p.in != nil && !p.in.Carries(true) {
+		sh.drop(p, b, pkt.InterfaceDown)
+		return
+	}
 	if why := p.v.Sane6(p.from(), ip6); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
