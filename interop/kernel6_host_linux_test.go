@@ -20,7 +20,7 @@ import (
 func TestKernel6Host(t *testing.T) {
 	eachOffload(t, func(t *testing.T, cfg tap.Config) {
 		n := lab.New(t)
-		end := record6(t, n, "h-wire")
+		rec := record6(t, n, "h-wire")
 		k := kernel6(t, n, "wire", kernelAddr6+"/64", 1500, cfg, nil)
 		h := n.Host("h")
 		n.Link(h, k.seg, lab.LinkConfig{A: netip.MustParsePrefix(ourAddr6 + "/64")})
@@ -59,7 +59,23 @@ func TestKernel6Host(t *testing.T) {
 		t.Run("TCP", func(t *testing.T) { tcp6(t, k, h) })
 		t.Run("ndisc6", func(t *testing.T) { askNeighbor(t, k, h) })
 		k.wantClean6(t)
-		end("no port")
+		rec.end(t, "no port")
+		for _, c := range []struct {
+			filter string
+			least  int
+		}{
+			{`icmpv6.checksum.status == "Good"`, 40},
+			{`udp.checksum.status == "Good"`, 4 * len(sizes6)},
+			{`ipv6.reassembled.length`, 16},
+			{`icmpv6.type == 1 && icmpv6.code == 4`, 2},
+			{`icmpv6.type == 135`, 3},
+			{`icmpv6.type == 136 && icmpv6.nd.na.flag.s`, 3},
+			{`icmpv6.type == 143`, 1},
+		} {
+			if got := tshark(t, rec.file("h-wire"), c.filter); len(got) < c.least {
+				t.Errorf("%d packets match %q, want %d or more", len(got), c.filter, c.least)
+			}
+		}
 	})
 }
 
