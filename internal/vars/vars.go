@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
+	"github.com/seed88948545/vimage/internal/proto/pmtu"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -38,6 +39,7 @@ type Tunables struct {
 	Auto   auto.Tunables
 	Mcast  mcast.Tunables
 	Reass  reass.Tunables
+	PMTU   pmtu.Tunables
 
 	TCP    tcp.Tunables
 	Loss   loss.Tunables
@@ -100,7 +102,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
-		Mcast: mcast.Defaults(), Reass: reass.Defaults(),
+		Mcast: mcast.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }

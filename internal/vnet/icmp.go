@@ -222,21 +222,21 @@ func (sh *shard) inOther(p *pass, b *pkt.Buf, ip wire.Packet, taken bool) {
 // tell passes an error about a packet of ours to the socket that sent it: a
 // connected one, since no other has promised to listen (RFC 1122 §4.1.3.3).
 func (sh *shard) tell(p *pass, r *icmp.Report) {
-	if !r.Ports {
-		return
-	}
 	local := netip.AddrPortFrom(r.Src, r.SrcPort)
 	remote := netip.AddrPortFrom(r.Dst, r.DstPort)
-	if seq, ok := r.TCPSeq(); ok {
-		sh.tellTCP(p, p.tcpKey(local, remote), wire.Seq(seq), r)
-		return
+	var s *Sock
+	if r.Ports && r.Proto == wire.ProtoUDP {
+		s = sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.link(r.Src))
 	}
-	if r.Proto != wire.ProtoUDP {
-		return
+	seq, ok := r.TCPSeq()
+	believed := s != nil || !r.Ports && p.v.IsOursOn(r.Src, p.scope()) // it is about what can be ours
+	switch {
+	case ok && r.Ports:
+		believed = sh.tellTCP(p, p.tcpKey(local, remote), wire.Seq(seq), r)
+	case s != nil && s.Addrs.Load().Remote == remote:
+		s.report(p, r.Kind.Errno())
 	}
-	s := sh.st.udp.Lookup(sh.st.world.seed, local, remote, p.link(r.Src))
-	if s == nil || s.Addrs.Load().Remote != remote {
-		return
+	if believed && r.Kind == icmp.PacketTooBig && r.Dst.Is6() {
+		sh.st.mtus.TooBig(p.r.Now(), p.v, sh.st.world.seed, r.Dst, p.scope(), r.MTU)
 	}
-	s.report(p, r.Kind.Errno())
 }

@@ -23,6 +23,7 @@ type Stack struct {
 	nth    uint64 // in order of becoming visible; the world's
 	view   atomic.Pointer[ifnet.View]
 	fibs   fib.Set[*ifnet.Neighbor]
+	mtus   ifnet.PathMTUs
 	more   []shard // beyond the first
 	udp    pcb.Table[Sock, *Sock]
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use

@@ -76,5 +76,7 @@ func (st *Stack) Counters() map[string]uint64 {
 			all["drop."+pkt.QueueFull.String()] += n
 		}
 	}
+	mtus := st.mtus.Stats()
+	sysctl.Add(&mtus, all)
 	return all
 }

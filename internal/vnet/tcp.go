@@ -317,8 +317,8 @@ func (sh *shard) bury(p *pass, s *TCPSock) {
 }
 
 // tellTCP passes an ICMP error about a segment of ours to its connection, or to
-// the request for one.
-func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
+// the request for one, and tells whether a path's MTU was believed.
+func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) (believed bool) {
 	t := sh.tcp()
 	s := t.conns.Get(k.hash(sh.st.world.seed), k)
 	if s == nil {
@@ -326,18 +326,19 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 			t.syns.Unreachable(sh.synEnv(p), syn.Key(k), seq)
 			t.stale = true
 		}
-		return
+		return false
 	}
 	env, now := sh.tcpEnv(p), p.r.Now()
 	if r.Kind == icmp.PacketTooBig {
 		t.ev = tcp.Event{}
-		s.conn.TooBig(env, now, seq, r.MTU-wire.TCPHeadersLen(k.Local.Addr()))
+		believed = s.conn.TooBig(env, now, seq, r.MTU-wire.TCPHeadersLen(k.Local.Addr()))
 	} else {
 		// What our own neighbour discovery says need not be doubted.
 		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable || r.From == r.Src
 		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
 	}
 	sh.happened(p, s)
+	return believed
 }
 
 // Fire implements clock.Firer for a connection.

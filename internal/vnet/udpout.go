@@ -6,6 +6,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/pmtu"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -70,6 +71,9 @@ func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, loc
 	n := b.Len()
 	hl := hd.Len()
 	is6 := hd.Dst.Is6()
+	if is6 && !local && hl+n > pmtu.Least && hd.Proto != wire.ProtoTCP { // TCP knows better
+		h.MTU = sh.st.mtus.Limit(p.r.Now(), hd.Dst, h)
+	}
 	switch {
 	case !is6 && hl+n > 65535, is6 && hl+n-wire.IPv6Len > 65535:
 		sh.drop(p, b, pkt.TooBig)

@@ -24,7 +24,11 @@ func (tp *tap) answer6(r *netisr.Runner, e wire.Ether) {
 	if f != wire.OK || !tp.owns(ns.Target()) {
 		return
 	}
-	tp.send(r, tp.advert(ns.Target(), ip.Src(), wire.NASolicited|wire.NAOverride))
+	flags := wire.NASolicited | wire.NAOverride
+	if tp.router {
+		flags |= wire.NARouter
+	}
+	tp.send(r, tp.advert(ns.Target(), ip.Src(), flags))
 }
 
 // advert is a neighbour advertisement of the tap's address in a frame.

@@ -20,12 +20,13 @@ import (
 // tap is a test's end of a link: it keeps a copy of every frame and can send
 // any. If owns is set it answers ARP requests for these addresses.
 type tap struct {
-	w    *vnet.World
-	port link.Port
-	mac  wire.MAC              // its own
-	peer wire.MAC              // the stack's interface's
-	sum  pkt.Sum               // of what inject sends
-	owns func(netip.Addr) bool // answers neighbour solicitations for these, too
+	w      *vnet.World
+	port   link.Port
+	mac    wire.MAC              // its own
+	peer   wire.MAC              // the stack's interface's
+	sum    pkt.Sum               // of what inject sends
+	owns   func(netip.Addr) bool // answers neighbour solicitations for these, too
+	router bool                  // says so to its neighbours
 
 	mu  sync.Mutex
 	got [][]byte
