@@ -61,6 +61,6 @@ func TestKernel6DAD(t *testing.T) {
 		// Who has won is a neighbour like any other: for Linux once the loser is gone.
 		k.IP(t, "address", "delete", ourAddr6+"/64", "dev", linuxlab.NIC)
 		wantReply6(t, k.raw6(t, k.Addr, 64, false), netip.MustParseAddr(ourAddr6), 1, 56)
-		rec.end(t, "bad neighbour discovery", "not for us")
+		rec.end(t, "bad neighbour discovery", "not for us", "interface down")
 	})
 }

@@ -168,21 +168,76 @@ func betweenKernels(t *testing.T, n *lab.Lab) (a, b *lab.Node, left, right *kern
 }
 
 // TestKernel6NarrowPath has two hosts of ours learn the MTU of a path through two
-// Linux routers.
+// Linux routers, each protocol on its own.
 func TestKernel6NarrowPath(t *testing.T) {
-	ns.Run(t, func(t *testing.T) {
-		ns.NeedTUN(t)
-		n := lab.New(t)
-		rec := record6(t, n, "a-left", "b-right")
-		a, b, left, right := betweenKernels(t, n)
-		bulkTCP(t, ourEnd{Node: a}, ourEnd{Node: b}, 1<<20)
-		bulkTCP(t, ourEnd{Node: b}, ourEnd{Node: a}, 1<<20)
-		if c := a.Counters(); c["tcp.mturesent"] == 0 || c["tcp.pmtud_blackhole_activated"] != 0 {
-			t.Errorf("it was not the router who has told of the MTU: %v", c)
+	for name, talk := range map[string]func(t *testing.T, a, b *lab.Node){"TCP": narrowTCP, "UDP": narrowUDP, "echo": narrowEcho} {
+		t.Run(name, func(t *testing.T) {
+			ns.Run(t, func(t *testing.T) {
+				ns.NeedTUN(t)
+				n := lab.New(t)
+				rec := record6(t, n, "a-left", "b-right")
+				a, b, left, right := betweenKernels(t, n)
+				talk(t, a, b)
+				if left.counter6(t, "Icmp6OutPktTooBigs") == 0 {
+					t.Error("the router had nothing to say of the MTU")
+				}
+				left.wantClean6(t)
+				right.wantClean6(t)
+				rec.end(t)
+			})
+		})
+	}
+}
+
+func narrowTCP(t *testing.T, a, b *lab.Node) {
+	bulkTCP(t, ourEnd{Node: a}, ourEnd{Node: b}, 1<<20)
+	bulkTCP(t, ourEnd{Node: b}, ourEnd{Node: a}, 1<<20)
+	if c := a.Counters(); c["tcp.mturesent"] == 0 || c["tcp.pmtud_blackhole_activated"] != 0 {
+		t.Errorf("it was not the router who has told of the MTU: %v", c)
+	}
+}
+
+func narrowUDP(t *testing.T, a, b *lab.Node) {
+	var c [2]*vimage.UDPConn
+	for i, h := range []*lab.Node{a, b} {
+		var err error
+		if c[i], err = h.ListenUDP("udp6", &net.UDPAddr{IP: h.Addr().AsSlice()}); err != nil {
+			t.Fatal(err)
 		}
-		left.wantClean6(t)
-		right.wantClean6(t)
-		rec.end(t)
+		defer c[i].Close()
+	}
+	for _, size := range []int{0, narrow6 - 48, narrow6 - 47, 1452, 4000} {
+		untilDelivered(t, c[0], c[1], c[1].LocalAddr(), pattern(size))
+		untilDelivered(t, c[1], c[0], c[0].LocalAddr(), pattern(size))
+	}
+}
+
+// narrowEcho has the first request teach a, and the first reply b.
+func narrowEcho(t *testing.T, a, b *lab.Node) {
+	c, err := a.ListenPacket("ip6:ipv6-icmp", "::")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got := make([]byte, 1<<16)
+	seq := 0
+	ns.Poll(t, patience, func() (bool, string) {
+		seq++
+		request := echoRequest(seq, 3000)
+		request[0] = wire.ICMP6EchoRequest
+		if _, err := c.WriteTo(request, &net.IPAddr{IP: b.Addr().AsSlice()}); err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		for {
+			n, _, err := c.ReadFrom(got)
+			if err != nil {
+				return false, fmt.Sprintf("echo request %d: %v", seq, err)
+			}
+			if got[0] == wire.ICMP6EchoReply && bytes.Equal(got[4:n], request[4:]) {
+				return true, ""
+			}
+		}
 	})
 }
 
