@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -21,8 +22,8 @@ import (
 	"github.com/seed88948545/vimage/link/tap"
 )
 
-// startRadvd has radvd advertise on the host's one interface until the test ends.
-func startRadvd(t *testing.T, k *kernel, options string) {
+// startRadvd has radvd advertise on the host's one interface until stop is called.
+func startRadvd(t *testing.T, k *kernel, options string) (stop func()) {
 	t.Helper()
 	need(t, "radvd")
 	k.forward6(t)
@@ -38,21 +39,23 @@ func startRadvd(t *testing.T, k *kernel, options string) {
 	if err := k.Do(cmd.Start); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil || t.Failed() {
 			t.Logf("radvd: %v\n%s", err, &said)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // TestKernel6Radvd has a host of ours configure itself as radvd says.
 func TestKernel6Radvd(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		n := lab.New(t)
-		end := record6(t, n, "h-wire")
+		rec := record6(t, n, "h-wire")
 		k := kernel6(t, n, "wire", kernelAddr6+"/64", 1500, tap.Config{}, nil)
-		startRadvd(t, k, `
+		stop := startRadvd(t, k, `
 			AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; AdvDefaultLifetime 600;
 			AdvLinkMTU 1400; AdvCurHopLimit 37; AdvDefaultPreference high;
 			prefix 2001:db8:77::/64 { AdvOnLink on; AdvAutonomous on; AdvValidLifetime 900; AdvPreferredLifetime 600; };
@@ -89,7 +92,12 @@ func TestKernel6Radvd(t *testing.T) {
 		for seq, a := range made {
 			wantReply6(t, c, a, seq, 3000)
 		}
-		end()
+		stop() // its last words are that it is no default router any more
+		ns.Poll(t, patience, func() (bool, string) {
+			all := h.Routes()
+			return !slices.ContainsFunc(all, func(r vimage.Route) bool { return r.Dst.Bits() == 0 }), fmt.Sprintf("a default route is left: %v", all)
+		})
+		rec.end(t)
 	})
 }
 
@@ -140,7 +148,7 @@ func wantHeard(t *testing.T, h *lab.Node, router netip.Addr) {
 func TestKernel6AcceptsRA(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		n := lab.New(t)
-		end := record6(t, n, "r-wire", "r-h")
+		rec := record6(t, n, "r-wire", "r-h")
 		k := kernel6(t, n, "wire", "fe80::1/64", 1500, tap.Config{}, nil)
 		r, h := n.Router("r"), n.Host("h")
 		n.Link(r, k.seg, lab.LinkConfig{A: netip.MustParsePrefix("2001:db8:77::ff/64")})
@@ -187,7 +195,14 @@ func TestKernel6AcceptsRA(t *testing.T) {
 		}
 		t.Run("rdisc6", func(t *testing.T) { askRouter(t, k, r) })
 		t.Run("hop limits", func(t *testing.T) { traceroute(t, k, h.Addr(), r.Addr()) })
-		end("ttl exceeded", "no port")
+		if err := r.Eth(0).Advertise(nil); err != nil {
+			t.Fatal(err)
+		}
+		ns.Poll(t, patience, func() (bool, string) {
+			left := k.IP(t, "-6", "route", "show", "default")
+			return left == "", "Linux still has " + left
+		})
+		rec.end(t, "ttl exceeded", "no port")
 	})
 }
 

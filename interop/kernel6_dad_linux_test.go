@@ -20,7 +20,7 @@ import (
 func TestKernel6DAD(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		n := lab.New(t)
-		end := record6(t, n, "h-wire", "g-wire")
+		rec := record6(t, n, "h-wire", "g-wire")
 		k := kernel6(t, n, "wire", kernelAddr6+"/64", 1500, tap.Config{}, nil)
 		h, g := n.Host("h"), n.Host("g")
 		n.Link(h, k.seg, lab.LinkConfig{A: netip.MustParsePrefix(ourAddr6 + "/64")})
@@ -61,6 +61,6 @@ func TestKernel6DAD(t *testing.T) {
 		// Who has won is a neighbour like any other: for Linux once the loser is gone.
 		k.IP(t, "address", "delete", ourAddr6+"/64", "dev", linuxlab.NIC)
 		wantReply6(t, k.raw6(t, k.Addr, 64, false), netip.MustParseAddr(ourAddr6), 1, 56)
-		end("bad neighbour discovery", "not for us")
+		rec.end(t, "bad neighbour discovery", "not for us", "interface down")
 	})
 }

@@ -20,7 +20,7 @@ import (
 func TestKernel6Host(t *testing.T) {
 	eachOffload(t, func(t *testing.T, cfg tap.Config) {
 		n := lab.New(t)
-		end := record6(t, n, "h-wire")
+		rec := record6(t, n, "h-wire")
 		k := kernel6(t, n, "wire", kernelAddr6+"/64", 1500, cfg, nil)
 		h := n.Host("h")
 		n.Link(h, k.seg, lab.LinkConfig{A: netip.MustParsePrefix(ourAddr6 + "/64")})
@@ -59,8 +59,36 @@ func TestKernel6Host(t *testing.T) {
 		t.Run("TCP", func(t *testing.T) { tcp6(t, k, h) })
 		t.Run("ndisc6", func(t *testing.T) { askNeighbor(t, k, h) })
 		k.wantClean6(t)
-		end("no port")
+		rec.end(t, "no port")
+		wantSeen6(t, rec.file("h-wire"))
 	})
+}
+
+// wantSeen6 checks that a recording shows what TestKernel6Host does.
+func wantSeen6(t *testing.T, file string) {
+	t.Helper()
+	const good = "1"
+	seen := map[string]int{}
+	for _, l := range tshark(t, file, "ipv6", "icmpv6.type", "icmpv6.checksum.status", "udp.checksum.status", "ipv6.reassembled.length") {
+		f := strings.Split(l, ";")
+		if f[1] == good {
+			seen["ICMPv6 of type "+f[0]]++
+		}
+		if f[2] == good {
+			seen["UDP"]++
+		}
+		if f[3] != "" {
+			seen["reassembled"]++
+		}
+	}
+	for what, least := range map[string]int{
+		"ICMPv6 of type 1": 2, "ICMPv6 of type 128": 20, "ICMPv6 of type 129": 20, "ICMPv6 of type 135": 3, "ICMPv6 of type 136": 3,
+		"ICMPv6 of type 143": 1, "UDP": 4 * len(sizes6), "reassembled": 16,
+	} {
+		if seen[what] < least {
+			t.Errorf("%d packets %s, want %d or more: %v", seen[what], what, least, seen)
+		}
+	}
 }
 
 // asked is an address as the other end has to write it: with the number or the

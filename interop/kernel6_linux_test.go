@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -261,39 +260,42 @@ func route6(t *testing.T, h *lab.Node, dst, gateway string, i int) {
 	}
 }
 
-// record6 records links that are about to be made, each in a file of its own,
-// and returns what ends the recording and has Wireshark look for anything wrong.
-// Packets that a stack of ours lost must have been lost for one of the reasons.
-func record6(t *testing.T, n *lab.Lab, links ...string) (end func(reasons ...string)) {
+// recording6 is what was recorded of some links of a lab, each in a file of its
+// own.
+type recording6 struct {
+	lab   *lab.Lab
+	dir   string
+	links []string
+}
+
+// record6 records links that are about to be made.
+func record6(t *testing.T, n *lab.Lab, links ...string) *recording6 {
 	t.Helper()
 	need(t, "tshark")
-	dir := t.TempDir()
+	r := &recording6{n, t.TempDir(), links}
 	for _, l := range links {
-		f, err := os.Create(filepath.Join(dir, l))
+		f, err := os.Create(r.file(l))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { f.Close() })
 		n.CaptureLink(l, f)
 	}
-	t.Cleanup(func() {
-		if !t.Failed() || os.Getenv("VIMAGE_KEEP") == "" {
-			return
-		}
-		n.EndCapture()
-		for _, l := range links {
-			keep(t, filepath.Join(dir, l))
-		}
-	})
-	return func(reasons ...string) {
-		t.Helper()
-		n.World.Settle()
-		if err := n.EndCapture(); err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range links {
-			wantNoFault6(t, filepath.Join(dir, l), reasons)
-		}
+	return r
+}
+
+func (r *recording6) file(link string) string { return filepath.Join(r.dir, link+".pcapng") }
+
+// end ends the recording and has Wireshark look for anything wrong. Packets that
+// a stack of ours lost must have been lost for one of the reasons.
+func (r *recording6) end(t *testing.T, reasons ...string) {
+	t.Helper()
+	r.lab.World.Settle()
+	if err := r.lab.EndCapture(); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range r.links {
+		wantNoFault6(t, r.file(l), reasons)
 	}
 }
 
@@ -314,26 +316,5 @@ func wantNoFault6(t *testing.T, file string, reasons []string) {
 	}
 	if got := tshark(t, file, `(`+wrong+`) && !frame.comment || (`+lost+`)`); len(got) != 0 {
 		t.Errorf("Wireshark finds fault with %d packets, the first:\n%s", len(got), strings.Join(got[:min(5, len(got))], "\n"))
-	}
-}
-
-// keep copies a capture to where VIMAGE_KEEP names a folder, to be looked at.
-func keep(t *testing.T, file string) {
-	dir := os.Getenv("VIMAGE_KEEP")
-	if dir == "" {
-		return
-	}
-	from, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	to, err := os.Create(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "_")+"-"+filepath.Base(file)+".pcapng"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
-	if _, err := io.Copy(to, from); err != nil {
-		t.Fatal(err)
 	}
 }

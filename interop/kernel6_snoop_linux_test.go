@@ -23,7 +23,7 @@ func TestKernel6Snooping(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		need(t, "ndisc6")
 		n := lab.New(t)
-		end := record6(t, n, "h-wire")
+		rec := record6(t, n, "h-wire")
 		linux := linuxlab.NewMLD(t)
 		w, err := link.NewWire(n.World.Internal().Sched(), openTAP(t, tap.Config{Name: linuxlab.TAP}))
 		if err != nil {
@@ -84,6 +84,6 @@ func TestKernel6Snooping(t *testing.T) {
 		}
 		defer c.Close()
 		wantReply6(t, c, addrs[h], 1, 3000)
-		end("bad neighbour discovery", "not for us")
+		rec.end(t, "bad neighbour discovery", "not for us")
 	})
 }
