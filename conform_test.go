@@ -79,8 +79,14 @@ func plug(t testing.TB, s *vimage.Stack, name string, p link.Port, addr string) 
 func pair6(t testing.TB, w *vimage.World) (a, b *vimage.Stack) {
 	t.Helper()
 	wire := link.NewEpair(0)
+	return pair6On(t, w, wire.A(), wire.B())
+}
+
+// pair6On is pair6 with what is between the two.
+func pair6On(t testing.TB, w *vimage.World, pa, pb link.Port) (a, b *vimage.Stack) {
+	t.Helper()
 	var hosts []*vimage.Stack
-	for i, p := range []link.Port{wire.A(), wire.B()} {
+	for i, p := range []link.Port{pa, pb} {
 		s := must(w.NewStack(string(rune('a'+i)), vimage.StackConfig{}))(t)
 		addrs := []netip.Prefix{
 			netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)), netip.MustParsePrefix(fmt.Sprintf("2001:db8::%d/64", i+1)),
@@ -126,9 +132,7 @@ func world(t testing.TB, c vimage.Config) *vimage.World {
 	w := vimage.NewWorld(c)
 	t.Cleanup(func() {
 		w.Close()
-		if p := w.Pool(); p.Buffers != 0 {
-			t.Errorf("%d buffers outstanding", p.Buffers)
-		}
+		wantNoBuffers(t, w)
 	})
 	return w
 }
