@@ -3,6 +3,7 @@ package vimage_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -289,7 +290,7 @@ func TestNeighborsByHand(t *testing.T) {
 		if err := e[0].WaitReady(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		mac := must(e[1].Net(), nil)(t).HardwareAddr
+		mac := net.HardwareAddr{2, 0, 0, 0, 0, 0x77}
 		ip := netip.MustParseAddr("2001:db8::7")
 		if err := e[0].SetNeighbor(ip, mac, true); err != nil {
 			t.Fatal(err)
