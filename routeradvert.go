@@ -102,6 +102,16 @@ func (i *Interface) Advertise(c *RouterConfig) error {
 	return nil
 }
 
+// Check returns the *FieldError with which Advertise would refuse a configuration,
+// or nil.
+func (c *RouterConfig) Check() error {
+	cfg, err := c.config()
+	if err == nil {
+		err = cfg.Validate()
+	}
+	return err
+}
+
 // FieldError says which field of a configuration is wrong, "Prefixes[1].Preferred",
 // and what it may be.
 type FieldError = radv.ConfigError

@@ -15,7 +15,7 @@ import (
 
 func TestTrafficIsTheSameForAll(t *testing.T) {
 	for _, n := range []int{10, 5000} {
-		a, b := newTraffic(n), newTraffic(n)
+		a, b := newTraffic(ip4, n), newTraffic(ip4, n)
 		if len(a.Routes) != n || !slices.Equal(a.Routes, b.Routes) {
 			t.Fatalf("%d routes wanted: %d and %d, or not equal", n, len(a.Routes), len(b.Routes))
 		}

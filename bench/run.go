@@ -27,7 +27,7 @@ func runCase(c Case, quick bool) []line {
 		}
 	}
 	names := []string{}
-	for _, p := range peers(quick) {
+	for _, p := range peers(quick, c.Family) {
 		names = append(names, p.name)
 	}
 	got := make(map[string]*samples)

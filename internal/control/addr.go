@@ -14,7 +14,7 @@ import (
 // route in the interface's table. An address that is there already is replaced. An
 // IPv6 address is used only once nobody else on the link has claimed it (RFC 4862
 // §5.4). It returns ENXIO where there is no such interface and EINVAL for an
-// address that no host can have.
+// address that no host can have, and for one of IPv6 where the MTU is below 1,280.
 func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
 	return AddAddrFlags(st, ifIndex, a, 0)
 }
@@ -29,6 +29,9 @@ func AddAddrFlags(st *vnet.Stack, ifIndex uint32, a netip.Prefix, flags ifaddr.F
 	case !ok:
 		return syscall.ENXIO
 	case !canHave(a):
+		return syscall.EINVAL
+	}
+	if a.Addr().Is6() && c.MTU < minMTU6 {
 		return syscall.EINVAL
 	}
 	if c.Addrs.Find(a.Addr()) != nil {
@@ -85,7 +88,7 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 		delPrefixRoute(st, c, gone.Prefix)
 	}
 	if ip.Is6() {
-		forget6(st, c, ip)
+		forget6(st, c, gone)
 	} else {
 		st.Forget(c.Index, gone.Prefix)
 	}

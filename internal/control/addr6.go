@@ -26,12 +26,15 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.Delayed)
 	}
-	claim(st, c, a, 0)
+	claim(st, c, a, nd.Delayed) // two that boot at once must not ask at once
 	if a.Flags&ifaddr.Auto == 0 {
 		addPrefixRoute(st, c, a.Prefix)
 	}
 	return 0
 }
+
+// minMTU6 is the least MTU of a link that carries IPv6 (RFC 8200 §5).
+const minMTU6 = 1280
 
 // boot gives an interface an IPv6 address that it has from the start: nobody is
 // asked. The lock is held.
@@ -92,17 +95,27 @@ func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr, how nd.AddrFlags) {
 	})
 }
 
-// forget6 ends what claim began. The lock is held.
-func forget6(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
+// forget6 ends what claim began for an address that an interface had. Without the
+// link-local address that was another's, IPv6 may be spoken again. The lock is held.
+func forget6(st *vnet.Stack, c *ifnet.Info, gone ifaddr.Addr) {
 	if c.Flags&ifnet.Loopback != 0 {
 		return
 	}
-	group := wire.SolicitedNode(ip)
+	again := c.Flags&ifnet.NoIPv6 != 0 && gone.Flags&ifaddr.Duplicate != 0 && ifaddr.IsLinkLocal(gone.Addr())
+	if again {
+		c.Flags &^= ifnet.NoIPv6
+		st.SetInterface(c)
+	}
+	group := wire.SolicitedNode(gone.Addr())
 	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
-		v6.ND.DelAddress(ip)
+		v6.ND.DelAddress(gone.Addr())
 		if !c.Addrs.Listens(group) {
 			v6.Listen(group, false, 0)
 		}
+		v6.Disabled = v6.Disabled && !again
 		return 0
 	})
+	if again {
+		st.LinkChanged(c.Index)
+	}
 }

@@ -47,17 +47,19 @@ func (f *configurer) Fire(clock.Time) {
 	if f.st.Closed() {
 		return
 	}
+	f.st.Configure(f.look)
+	f.tell()
+}
+
+// look does what there is to do and returns when it has to be done again.
+func (f *configurer) look() clock.Time {
 	next := clock.Never
 	for c := range f.st.Interfaces() {
 		if f.st.View().Conf(c.Index).V6 != nil {
 			next = min(next, f.settle(c.Index))
 		}
 	}
-	next = min(next, f.expire())
-	if next != clock.Never {
-		f.st.World().Clock().Arm(&f.Timer, next)
-	}
-	f.tell()
+	return min(next, f.expire())
 }
 
 // settle brings the configuration of an interface in line with what its rooms

@@ -39,7 +39,7 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	for _, a := range c.Addrs {
-		if !canHave(a) {
+		if !canHave(a) || a.Addr().Is6() && c.MTU < minMTU6 {
 			return 0, syscall.EINVAL
 		}
 	}
@@ -131,13 +131,22 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 	c.Flags ^= ifnet.Up
 	st.SetInterface(&c)
 	for _, a := range c.Addrs {
-		if up {
+		switch {
+		case a.Flags&ifaddr.Auto != 0: // routers say what is on the link
+		case up:
 			addPrefixRoute(st, &c, a.Prefix)
-		} else {
+		default:
 			delPrefixRoute(st, &c, a.Prefix)
 		}
 	}
 	st.LinkChanged(ifIndex)
+	if up && st.View().Conf(ifIndex).V6 != nil {
+		st.IPv6(ifIndex, func(v6 *vnet.V6Call) syscall.Errno {
+			v6.Auto.Solicit(v6.Now) // RFC 4861 §6.3.7
+			v6.Reconfigure()
+			return 0
+		})
+	}
 	return 0
 }
 

@@ -16,8 +16,9 @@ type Hop struct {
 	Neighbor *Neighbor  // Next, if already known
 	Src      netip.Addr // preferred source, if the route has one
 	MTU      int
-	Gateway  bool // Next is a gateway
-	Transit  bool // the packet came from elsewhere
+	Zone     uint32 // interface that a packet to our own link-local address comes in by, 0: lo0
+	Gateway  bool   // Next is a gateway
+	Transit  bool   // the packet came from elsewhere
 }
 
 // Route finds the next hop for dst in a table; for a link-local address of IPv6,
@@ -30,6 +31,17 @@ func (v *View) Route(table uint32, dst netip.Addr, scope uint32, h *Hop) pkt.Rea
 	return h.Follow(v, v.FIBs.Table(int(table)).Lookup(dst), dst)
 }
 
+// ToSelf returns the way to an address of our own, as it is meant on the interface
+// with index scope, if that is not 0.
+func (v *View) ToSelf(dst netip.Addr, scope uint32) Hop {
+	lo := v.Conf(LoIndex)
+	h := Hop{Out: lo, Next: dst, MTU: lo.MTU}
+	if ifaddr.IsLinkLocal(dst) {
+		h.Zone = scope
+	}
+	return h
+}
+
 // onLink takes dst to be a neighbour on an interface.
 func (v *View) onLink(dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
 	out := v.Conf(scope)
@@ -39,7 +51,7 @@ func (v *View) onLink(dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
 	switch {
 	case out == nil:
 		return pkt.NoRoute
-	case !out.Up():
+	case !out.Carries(true):
 		return pkt.InterfaceDown
 	}
 	*h = Hop{Out: out, Next: dst, MTU: out.PacketMTU(true)}
@@ -90,7 +102,7 @@ func (h *Hop) Follow(v *View, rt *fib.Route[*Neighbor], dst netip.Addr) pkt.Reas
 	if out == nil {
 		return pkt.NoRoute
 	}
-	if !out.Up() {
+	if !out.Carries(dst.Is6()) {
 		return pkt.InterfaceDown
 	}
 	h.Out, h.Next, h.Neighbor, h.Gateway, h.Src, h.MTU = out, dst, nil, false, rt.Src, out.PacketMTU(dst.Is6())
@@ -164,8 +176,8 @@ type Cached struct {
 	Hop
 }
 
-// To returns the route to dst in a table, as Route does, looked up again if something has
-// changed, and whether it was.
+// To finds the way to dst in a table, looked up again if something has changed, and
+// tells whether it was: by the interface with index scope if that is not 0.
 func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh bool) {
 	gen := v.FIBs.Table(int(table)).Generation()
 	if c.v == v && c.fib == table && c.gen == gen {
@@ -173,9 +185,14 @@ func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh 
 	}
 	*c = Cached{v: v, fib: table, gen: gen, IsLocal: v.IsOursOn(dst, scope)}
 	if c.IsLocal {
-		c.Hop = Hop{Out: v.Conf(LoIndex), Next: dst, MTU: v.Conf(LoIndex).MTU}
+		c.Hop = v.ToSelf(dst, scope)
 		return true
 	}
 	c.Why = v.Route(table, dst, scope, &c.Hop)
+	if scope != 0 && (c.Why != pkt.NoReason || c.Out.Index != scope) { // our own address is link-local
+		if c.Why = pkt.NoReason; v.wayBy(scope, dst, &c.Hop) != 0 {
+			c.Why = pkt.InterfaceDown
+		}
+	}
 	return true
 }

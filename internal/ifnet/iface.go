@@ -8,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -182,6 +183,22 @@ func (c *Conf) PacketMTU(is6 bool) int {
 // Up tells whether packets may pass.
 func (c *Conf) Up() bool { return c.Flags&Up != 0 }
 
+// Carries tells whether packets of a family may pass.
+func (c *Conf) Carries(is6 bool) bool {
+	return c.Flags&Up != 0 && (!is6 || c.Flags&NoIPv6 == 0)
+}
+
 // Broadcasts tells whether a is the broadcast address of one of the interface's
 // subnets.
 func (c *Conf) Broadcasts(a netip.Addr) bool { return c.Flags&Broadcast != 0 && c.Addrs.Broadcasts(a) }
+
+// ARPLink is what ARP is told of the interface.
+func (c *Conf) ARPLink() arp.Link {
+	return arp.Link{MAC: c.MAC, Up: c.Up(), NoARP: c.Flags&NoARP != 0}
+}
+
+// NDLink is what neighbour discovery is told of the interface of a router, or of
+// another host.
+func (c *Conf) NDLink(router bool) nd.Link {
+	return nd.Link{MAC: c.MAC, Up: c.Up(), Router: router, Disabled: c.Flags&NoIPv6 != 0}
+}

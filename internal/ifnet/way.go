@@ -49,7 +49,7 @@ func (v *View) wayBy(index uint32, dst netip.Addr, h *Hop) syscall.Errno {
 	switch {
 	case c == nil:
 		return syscall.EADDRNOTAVAIL
-	case !c.Up():
+	case !c.Carries(dst.Is6()):
 		return syscall.ENETDOWN
 	}
 	*h = Hop{Out: c, Next: dst, MTU: c.PacketMTU(dst.Is6())}
@@ -102,7 +102,7 @@ func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.E
 		if c == nil {
 			return syscall.EADDRNOTAVAIL
 		}
-		if !c.Up() {
+		if !c.Carries(dst.Is6()) {
 			return syscall.ENETDOWN
 		}
 		*h = Hop{Out: c, MTU: c.PacketMTU(dst.Is6())}
@@ -150,7 +150,7 @@ func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.
 // family that is not the loopback interface, or nil.
 func (v *View) firstMulticast(is6 bool) *Conf {
 	for _, c := range v.Ifs {
-		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && c.Addrs.Has(is6) {
+		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && c.Carries(is6) && c.Addrs.Has(is6) {
 			return c
 		}
 	}

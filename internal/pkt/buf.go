@@ -54,6 +54,7 @@ type Info struct {
 type Meta struct {
 	NextHop netip.Addr // instead of the destination, if valid
 	IfIndex uint32     // interface it arrived on, or leaves by
+	From    uint32     // with WayResolve, interface it arrived on, 0 for one made here
 	IfGen   uint32     // that interface's generation: an index may be used again
 	FIB     uint32     // table that routes it
 	Rule    uint16     // resume filtering after this rule
@@ -73,6 +74,7 @@ const (
 	WayOutIP              // a packet to be routed and sent, as if local
 	WayDeliver            // a packet that is for this stack, whatever its destination, and has passed its filter
 	WayResolve            // a packet that waits for the shard which owns the neighbours
+	WayReturn             // a packet made here that could not leave: its sender is to be told
 )
 
 // Buf is one frame. See the package comment for who may touch it.

@@ -10,6 +10,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Datagram is what UDP and raw IP sockets have in common. Init must be called
@@ -87,4 +88,24 @@ func (s *Datagram) MayWrite(a *Addrs) error {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
+}
+
+// Takes tells whether a raw socket gets a packet that came in by the interface with
+// index scope: by protocol, addresses and filter.
+func (s *Datagram) Takes(ip wire.Packet, scope uint32) bool {
+	if s.Protocol != 0 && s.Protocol != ip.Proto() {
+		return false
+	}
+	a, o := s.Addrs.Load(), s.Opts.Load()
+	if l := a.Local.Addr(); l.Is6() != ip.Is6() || !l.IsUnspecified() && l != ip.Dst() || a.Scope != 0 && a.Scope != scope {
+		return false
+	}
+	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {
+		return false
+	}
+	if o.ICMPFilter && (ip.Proto() == wire.ProtoICMP || ip.Proto() == wire.ProtoICMPv6) {
+		m := ip.Payload()
+		return len(m) > 0 && o.ICMPAllow[m[0]/32]>>(m[0]%32)&1 != 0
+	}
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 )
 
 // TCPOptions are what a connection may be made with. The zero value is a
@@ -31,4 +32,14 @@ func (o *TCPOptions) Config(g *tcp.Config) {
 	g.RcvBuf, g.SndBuf, g.CC = o.RcvBuf, o.SndBuf, o.CC
 	g.NoDelay, g.KeepAlive, g.UserTimeout, g.FastOpen = o.NoDelay, o.KeepAlive, o.UserTimeout, o.FastOpen
 	g.KeepIdle, g.KeepIntvl, g.KeepCount = o.KeepIdle, o.KeepIntvl, o.KeepCount
+}
+
+// Handshake translates what package syn says, and the window it offered, into what
+// package tcp wants to know.
+func Handshake(hs *syn.Handshake, window int) tcp.Handshake {
+	return tcp.Handshake{
+		ISS: hs.ISS, IRS: hs.IRS, MSS: hs.MSS, HasScale: hs.Scaled, RcvScale: hs.RecvScale, SndScale: hs.SendScale,
+		SACK: hs.SACK, HasTime: hs.Timestamps, TSRecent: hs.TSRecent, TSOffset: hs.TSOffset, ECN: hs.ECN,
+		RcvWnd: min(window, 65535), Rexmit: int(hs.Rexmits), RTT: hs.RTT, FastOpen: hs.FastOpen,
+	}
 }

@@ -55,7 +55,7 @@ func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptio
 }
 
 // sourceTCP checks the ends of a connection and returns its own address. It sets
-// o.Scope where the peer is link-local.
+// o.Scope where one of them is link-local.
 func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socket.TCPOptions) (netip.Addr, syscall.Errno) {
 	v := st.View()
 	dst := remote.Addr()
@@ -75,15 +75,23 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socke
 	if e != 0 {
 		return local, e
 	}
-	if _, e := own(v, local, o.Scope); e != 0 {
+	scope, e := own(v, local, o.Scope)
+	if e != 0 {
 		return local, e
 	}
-	if !ifaddr.IsLinkLocal(dst) {
+	switch {
+	case ifaddr.IsLinkLocal(local):
+		o.Scope = scope
+	case !ifaddr.IsLinkLocal(dst):
 		o.Scope = 0
-	} else if o.Scope == 0 {
+	case o.Scope == 0:
 		o.Scope = v.LinkOf(dst)
 	}
-	return v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope}, local, dst)
+	src, e := v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope}, local, dst)
+	if o.Scope == 0 && ifaddr.IsLinkLocal(src) {
+		o.Scope = v.LinkOf(src)
+	}
+	return src, e
 }
 
 // connectAny chooses the local port: those to one destination follow each other

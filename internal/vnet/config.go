@@ -251,7 +251,7 @@ func (st *Stack) LinkChanged(index uint32) {
 		switch {
 		case c.Port == nil:
 		case c.ARP != nil:
-			c.ARP.SetLink(p.r.Now(), arpLink(c))
+			c.ARP.SetLink(p.r.Now(), c.ARPLink())
 			sh.pullARP(p, c)
 		case c.Up():
 			for _, a := range c.Addrs {
@@ -262,7 +262,7 @@ func (st *Stack) LinkChanged(index uint32) {
 			}
 		}
 		if c.V6 != nil {
-			c.V6.ND.SetLink(p.r.Now(), ndLink(p.v, c))
+			c.V6.ND.SetLink(p.r.Now(), c.NDLink(p.v.Forwards(true)))
 			if c.Up() {
 				c.V6.MLD.Announce(p.r.Now(), sh.mldEnv(p))
 			}

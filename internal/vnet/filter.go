@@ -147,7 +147,7 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 		return
 	}
 	if p.v.IsOurs(ip.Dst()) {
-		sh.outLocal(p, b, ip)
+		sh.outLocal(p, b, ip, 0)
 		return
 	}
 	var h ifnet.Hop

@@ -99,7 +99,7 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind, a *
 // sendICMP takes a message, of ICMPv6 one without a checksum or with that of its
 // addresses, and sends it. An invalid src leaves the choice to the route.
 func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
-	var h ifnet.Hop
+	h := ifnet.Hop{Zone: p.scope()}
 	local := p.v.IsOursOn(dst, p.scope())
 	if !local {
 		if why := p.v.Route(p.m.FIB, dst, p.scope(), &h); why != pkt.NoReason {

@@ -66,7 +66,7 @@ func (sh *shard) pullMLD(p *pass, c *ifnet.Conf) {
 			return
 		}
 		b.Trim(o.N)
-		if !c.Up() {
+		if !c.Carries(true) {
 			sh.drop(p, b, pkt.InterfaceDown)
 			continue
 		}

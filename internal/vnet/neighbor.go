@@ -21,15 +21,11 @@ func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 				t.AddAddress(p.r.Now(), a.Prefix)
 			}
 		}
-		t.SetLink(p.r.Now(), arpLink(c))
+		t.SetLink(p.r.Now(), c.ARPLink())
 		t.Settle()
 		c.Iface.ARP = t
 	}
 	return c.ARP
-}
-
-func arpLink(c *ifnet.Conf) arp.Link {
-	return arp.Link{MAC: c.MAC, Up: c.Up(), NoARP: c.Flags&ifnet.NoARP != 0}
 }
 
 // inARP takes a frame that carries ARP. Frames that are no flow's come to
@@ -135,6 +131,9 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 // with all that this shard has handed over, no packet may be sent past them.
 func (sh *shard) handOver(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 	b.Meta = pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, NextHop: h.Next, FIB: p.m.FIB, Way: pkt.WayResolve, Shard: uint8(sh.id)}
+	if h.Transit && h.Next.Is6() { // of IPv4, hostDown has told
+		b.Meta.From = p.inIndex()
+	}
 	sh.handed.Add(1)
 	if !sh.st.shardAt(0).Queue.Put(p.r, b) {
 		sh.handed.Add(-1)
@@ -157,7 +156,8 @@ func (sh *shard) hostDown(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 // resolveHere takes a packet that another shard could not resolve.
 func (sh *shard) resolveHere(p *pass, b *pkt.Buf) {
 	h := ifnet.Hop{Out: p.in, Next: p.m.NextHop, Neighbor: p.in.Neighbor(p.m.NextHop)}
-	p.in = nil
+	p.in = p.v.Conf(p.m.From)
+	h.Transit = p.in != nil
 	sh.resolve(p, b, &h)
 }
 

@@ -20,13 +20,14 @@ const hopsND = 255
 // inND takes a message of neighbour discovery. They are of no flow, so they come
 // to shard 0.
 func (sh *shard) inND(p *pass, b *pkt.Buf, ip wire.Packet, to destKind, m wire.ICMP6) {
-	if p.in == nil || p.in.Port == nil || p.in.V6 == nil {
+	if p.in == nil || p.in.Port == nil || p.in.V6 == nil || p.m.Way == pkt.WayInIP { // not from ourselves
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
 	sumOK := b.Sum != pkt.SumUnknown || m.ChecksumOK(ip.Src(), ip.Dst())
 	// What was in fragments has been put together and delivered (RFC 6980 §5).
-	pieces := p.m.Way == pkt.WayDeliver || ip.V6().NextHeader() != wire.ProtoICMPv6
+	x := ip.V6().Walk(&wire.ExtLimits{}, wire.WalkDest)
+	pieces := p.m.Way == pkt.WayDeliver || x.Atomic
 	ok := false
 	switch m.Type() {
 	case wire.ICMP6RouterAdvert:
@@ -146,7 +147,7 @@ func (sh *shard) pullND(p *pass, c *ifnet.Conf) {
 		case nd.SendPacket:
 			sh.outEther(p, o.Packet, c, o.MAC)
 		case nd.DropPacket:
-			sh.undeliverable(p, o.Packet, o.First)
+			sh.undeliverable(p, c, o.Packet, o.First)
 		case nd.Changed:
 			if o.Event == nd.Resolved {
 				c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv6)
@@ -167,31 +168,38 @@ func (sh *shard) pullND(p *pass, c *ifnet.Conf) {
 	}
 }
 
-// undeliverable takes a packet whose next hop did not answer, and tells whoever
-// sent it if told is set: another host by a message, one of our sockets at once.
-func (sh *shard) undeliverable(p *pass, b *pkt.Buf, told bool) {
+// undeliverable takes a packet whose next hop on c did not answer, and tells
+// whoever sent it if told is set: another host by a message, one of our sockets in
+// the shard of its flow.
+func (sh *shard) undeliverable(p *pass, c *ifnet.Conf, b *pkt.Buf, told bool) {
 	ip, f := wire.ParseIP(b.Bytes())
-	if !told || f != wire.OK {
+	switch {
+	case !told || f != wire.OK:
 		sh.drop(p, b, pkt.Unresolved)
-		return
-	}
-	in, m := p.in, p.m
-	p.in, p.l2, p.m = p.v.Arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, pkt.Meta{FIB: b.Meta.FIB}
-	c := icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip} // RFC 4443 §3.1, code 3
-	if p.in != nil {
+	case b.Meta.IfIndex == 0:
+		sh.requeue(p, b, pkt.Meta{IfIndex: c.Index, IfGen: c.Gen, FIB: b.Meta.FIB}, pkt.WayReturn)
+	default:
+		at := *p
+		p.in, p.l2, p.m = p.v.Arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, pkt.Meta{FIB: b.Meta.FIB}
 		ip.UndoTTL()
-		sh.refuse(p, b, pkt.Unresolved, &c)
-	} else {
-		r := icmp.Local(&c)
-		sh.tell(p, &r)
-		sh.drop(p, b, pkt.Unresolved)
+		sh.refuse(p, b, pkt.Unresolved, &icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip}) // RFC 4443 §3.1, code 3
+		*p = at
 	}
-	p.in, p.m = in, m
+}
+
+// returned takes a packet made here that no neighbour on the interface at hand has
+// taken.
+func (sh *shard) returned(p *pass, b *pkt.Buf) {
+	if ip, f := wire.ParseIP(b.Bytes()); f == wire.OK {
+		r := icmp.Local(&icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip})
+		sh.tell(p, &r)
+	}
+	sh.drop(p, b, pkt.Unresolved)
 }
 
 // sendND sends a solicitation or an advertisement.
 func (sh *shard) sendND(p *pass, c *ifnet.Conf, m *nd.Message) {
-	if !c.Up() {
+	if !c.Carries(true) {
 		return
 	}
 	b := p.r.Cache.Get(m.Len())
@@ -205,7 +213,7 @@ func (sh *shard) sendND(p *pass, c *ifnet.Conf, m *nd.Message) {
 // outICMP6 sends a message, which is copied, of neighbour discovery or the like
 // on an interface.
 func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr, hops uint8) {
-	if !c.Up() {
+	if !c.Carries(true) {
 		return
 	}
 	b := p.r.Cache.Get(wire.IPv6Len + len(m))
@@ -220,12 +228,12 @@ func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr,
 // better next hop (RFC 4861 §8.2).
 func (sh *shard) redirect(p *pass, ip wire.Packet, h *ifnet.Hop) {
 	src := p.in.Addrs.LinkLocal()
-	if p.v.Tun.IP6.Redirect == 0 || p.in.V6 == nil || !src.IsValid() || !sh.isNeighbor(p, ip.Src()) ||
+	if p.v.Tun.IP6.Redirect == 0 || !src.IsValid() || !sh.isNeighbor(p, ip.Src()) ||
 		h.Gateway && !ifaddr.IsLinkLocal(h.Next) || !sh.icmp6Room(p).Allow(p.r.Now(), icmp.ClassRedirect) {
 		return
 	}
 	var mac wire.MAC
-	if sh.id == 0 {
+	if sh.id == 0 && p.in.V6 != nil {
 		e, _ := p.in.V6.ND.Lookup(h.Next)
 		mac = e.MAC
 	}

@@ -33,6 +33,9 @@ func (sh *shard) send(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) syscall
 func (sh *shard) resolve(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 	out := h.Out
 	if out.Port == nil {
+		if z := p.v.Conf(h.Zone); z != nil {
+			out = z
+		}
 		sh.requeue(p, b, pkt.Meta{IfIndex: out.Index, IfGen: out.Gen, FIB: p.m.FIB, Depth: p.m.Depth}, pkt.WayInIP)
 		return 0
 	}

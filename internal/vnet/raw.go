@@ -48,21 +48,10 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 // protocol and addresses, and multicast other than IGMP and ICMPv6 by its memberships, if
 // it has any.
 func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
-	if s.Protocol != 0 && s.Protocol != ip.Proto() {
+	if !s.Takes(ip, p.link(ip.Dst())) {
 		return false
 	}
-	a, o := s.Addrs.Load(), s.Opts.Load()
-	if l := a.Local.Addr(); l.Is6() != ip.Is6() || !l.IsUnspecified() && l != ip.Dst() || s.Scope != 0 && s.Scope != p.inIndex() {
-		return false
-	}
-	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {
-		return false
-	}
-	if o.ICMPFilter && (ip.Proto() == wire.ProtoICMP || ip.Proto() == wire.ProtoICMPv6) {
-		if m := ip.Payload(); len(m) == 0 || o.ICMPAllow[m[0]/32]>>(m[0]%32)&1 == 0 {
-			return false
-		}
-	}
+	o := s.Opts.Load()
 	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Mcast || p.in == nil {
 		return true
 	}

@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
@@ -33,24 +34,12 @@ func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
 	res := room.Input(p.r.Now(), &f, room.pieces)
 	switch res.Verdict {
 	case reass.Refused:
-		sh.drop(p, b, reassReason(res.Reason))
+		sh.drop(p, b, ifnet.Reass(res.Reason))
 	case reass.Complete:
 		room.pieces = res.Pieces[:0]
 		sh.join(p, &res)
 	}
 	sh.pullReass(p)
-}
-
-func reassReason(r reass.Reason) pkt.Reason {
-	switch r {
-	case reass.BadLength, reass.TooLong, reass.TooSmall:
-		return pkt.BadFragment
-	case reass.TimedOut:
-		return pkt.ReassTimeout
-	case reass.TooMany, reass.Full, reass.Evicted, reass.Cleared:
-		return pkt.ReassLimit
-	}
-	return pkt.ReassOverlap
 }
 
 // join makes one packet of the pieces and lets it come in where they did. It keeps the
@@ -99,6 +88,6 @@ func (sh *shard) pullReass(p *pass) {
 				continue
 			}
 		}
-		sh.drop(p, b, reassReason(o.Reason))
+		sh.drop(p, b, ifnet.Reass(o.Reason))
 	}
 }

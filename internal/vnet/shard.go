@@ -172,6 +172,8 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 		sh.outAgain(p, b)
 	case pkt.WayResolve:
 		sh.resolveHere(p, b)
+	case pkt.WayReturn:
+		sh.returned(p, b)
 	}
 }
 

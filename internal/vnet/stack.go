@@ -34,6 +34,7 @@ type Stack struct {
 	vars   vvar.Set     // of loaded modules
 	socks  *Sock        // all sockets, linked; shard 0's
 	conf   *clock.Timer // see Reconfigure; shard 0's
+	asked  bool         // Reconfigure was called; shard 0's
 	gens   uint32       // generations given out
 	random atomic.Uint64
 
@@ -124,6 +125,9 @@ func (st *Stack) Shut() bool {
 // and no module any more.
 func (st *Stack) Free() {
 	st.world.Clock().Disarm(&st.sh.timer)
+	if st.conf != nil {
+		st.world.Clock().Disarm(st.conf)
+	}
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).clear(r)

@@ -32,8 +32,11 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		sh.release()
 	}
 	for i := range st.Interfaces() {
-		if st.View().Conf(i.Index).V6 != nil {
-			st.LinkChanged(i.Index) // it may have become a router
+		if st.View().Conf(i.Index).V6 != nil { // it may have become a router
+			st.IPv6(i.Index, func(c *V6Call) syscall.Errno {
+				c.ND.SetLink(c.Now, c.Conf.NDLink(c.View.Forwards(true)))
+				return 0
+			})
 		}
 	}
 	return 0

@@ -331,20 +331,13 @@ func (sh *shard) tellTCP(p *pass, k tcpKey, seq wire.Seq, r *icmp.Report) {
 	env, now := sh.tcpEnv(p), p.r.Now()
 	if r.Kind == icmp.PacketTooBig {
 		t.ev = tcp.Event{}
-		s.conn.TooBig(env, now, seq, r.MTU-ipTCPLen(k.Local.Addr()))
+		s.conn.TooBig(env, now, seq, r.MTU-wire.TCPHeadersLen(k.Local.Addr()))
 	} else {
-		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable
+		// What our own neighbour discovery says need not be doubted.
+		hard := r.Kind == icmp.ProtoUnreachable || r.Kind == icmp.PortUnreachable || r.From == r.Src
 		s.conn.Unreachable(env, now, seq, r.Kind.Errno(), hard, &t.ev)
 	}
 	sh.happened(p, s)
-}
-
-// ipTCPLen is the length of the headers of a segment without options.
-func ipTCPLen(a netip.Addr) int {
-	if a.Is4() {
-		return wire.IPv4Len + wire.TCPLen
-	}
-	return wire.IPv6Len + wire.TCPLen
 }
 
 // Fire implements clock.Firer for a connection.

@@ -10,6 +10,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // OpenTCP makes a connection with these ends and sends its SYN. c is what its user
@@ -74,17 +75,8 @@ func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data [
 		sh.drop(p, b, c.Why)
 		return
 	}
-	tun := &p.v.Tun.TCP
-	par := syn.Listen{
-		MSS: uint16(max(c.MTU-ipTCPLen(k.Local.Addr()), 64)), Window: int(tun.RcvSpace), FIB: o.FIB, PacketFIB: p.m.FIB,
-		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
-		SACK: p.v.Tun.Loss.SACK != 0, ECN: tun.ECN != 0, Full: l.Queue.Full(),
-	}
-	top := int(tun.RcvMax)
-	if o.RcvBuf != 0 {
-		par.Window, top = o.RcvBuf, o.RcvBuf
-	}
-	par.Scale = tcp.ScaleFor(top)
+	par := p.v.Listen(o, c.MTU-wire.TCPHeadersLen(k.Local.Addr()))
+	par.PacketFIB, par.Full = p.m.FIB, l.Queue.Full()
 	if o.FastOpen {
 		par.FastLimit, par.FastPending = l.Queue.Limit(), int(l.pending.Load())
 	}
@@ -111,7 +103,7 @@ func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey
 	o.Config(&g)
 	s.configure(p, &g)
 	t.conns.Put(k.hash(st.world.seed), s)
-	was := handshake(hs, par.Window)
+	was := socket.Handshake(hs, par.Window)
 	was.Data, was.Window = len(data), t.hdr.Window
 	s.conn.Accept(sh.tcpEnv(p), p.r.Now(), &g, &was, &t.ev)
 	if !hs.FastOpen {
@@ -126,16 +118,6 @@ func (sh *shard) accept(p *pass, l *TCPListener, o *socket.TCPOptions, k *tcpKey
 		p.r.Cache.Free(b)
 	}
 	sh.happened(p, s)
-}
-
-// handshake translates what syn says, and the window it offered, into what tcp
-// wants to know.
-func handshake(hs *syn.Handshake, window int) tcp.Handshake {
-	return tcp.Handshake{
-		ISS: hs.ISS, IRS: hs.IRS, MSS: hs.MSS, HasScale: hs.Scaled, RcvScale: hs.RecvScale, SndScale: hs.SendScale,
-		SACK: hs.SACK, HasTime: hs.Timestamps, TSRecent: hs.TSRecent, TSOffset: hs.TSOffset, ECN: hs.ECN,
-		RcvWnd: min(window, 65535), Rexmit: int(hs.Rexmits), RTT: hs.RTT, FastOpen: hs.FastOpen,
-	}
 }
 
 // inWait takes a segment for a connection that is over, and tells whether it was.

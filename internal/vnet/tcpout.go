@@ -16,7 +16,7 @@ const maxSuper = 65160
 // outTCP sends what a connection has to send.
 func (sh *shard) outTCP(p *pass, s *TCPSock) {
 	if s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope) && s.route.Why == pkt.NoReason {
-		s.conn.SetMSS(s.route.MTU - ipTCPLen(s.Local.Addr()))
+		s.conn.SetMSS(s.route.MTU - wire.TCPHeadersLen(s.Local.Addr()))
 	}
 	p.in, p.m = nil, pkt.Meta{FIB: s.FIB}
 	for {

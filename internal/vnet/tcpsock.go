@@ -11,6 +11,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // TCPSock is one end of a TCP connection, as segments find it. What its user may
@@ -68,7 +69,7 @@ func (s *TCPSock) configure(p *pass, g *tcp.Config) {
 	if s.route.Out != nil {
 		link = s.route.Out.PacketMTU(s.Local.Addr().Is6())
 	}
-	hl := ipTCPLen(s.Local.Addr())
+	hl := wire.TCPHeadersLen(s.Local.Addr())
 	g.MSS, g.LinkMSS, g.IPv6 = max(mtu-hl, 64), max(link-hl, 64), s.Local.Addr().Is6()
 	if p.v.Tun.Stream.TSO != 0 {
 		g.MaxBurst = maxSuper

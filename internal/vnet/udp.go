@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -57,7 +56,7 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP,
 	socks := sh.st.udp.Port(sh.st.world.seed, local.Port())
 	for i := range socks {
 		o := &socks[i]
-		if !suits(o, local.Addr(), remote, p.inIndex()) {
+		if !o.HearsFrom(local.Addr(), remote, p.inIndex()) {
 			continue
 		}
 		found = true
@@ -71,13 +70,4 @@ func (sh *shard) inUDPBroadcast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP,
 		return
 	}
 	p.r.Cache.Free(b)
-}
-
-// suits tells whether a datagram to several, which came in by the interface with
-// index scope, may be for o.
-func suits(o *pcb.Bound[*Sock], dst netip.Addr, remote netip.AddrPort, scope uint32) bool {
-	if o.Connected {
-		return o.Remote == remote && (o.Scope == 0 || o.Scope == scope)
-	}
-	return o.Hears(dst, scope)
 }

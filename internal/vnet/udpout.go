@@ -16,7 +16,7 @@ import (
 // The errors are those of sendto(2).
 func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHeader, o *socket.Options) syscall.Errno {
 	st := s.st
-	var h ifnet.Hop
+	h := ifnet.Hop{Zone: o.OutIf}
 	local := v.IsOursOn(hd.Dst, o.OutIf)
 	e := syscall.Errno(0)
 	if !local {
@@ -87,7 +87,7 @@ func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, loc
 	}
 	ip := wire.PutIP(b.Push(hl), hd, n)
 	if local {
-		return sh.outLocal(p, b, ip)
+		return sh.outLocal(p, b, ip, h.Zone)
 	}
 	if hd.Dst.IsMulticast() {
 		return sh.outMulticast(p, b, ip, h, loop)
@@ -109,9 +109,8 @@ func (sh *shard) nextID() uint16 {
 
 // outLocal sends a packet to an address of our own: it passes the filter as
 // one that leaves by the loopback interface and comes in there.
-func (sh *shard) outLocal(p *pass, b *pkt.Buf, ip wire.Packet) syscall.Errno {
-	lo := p.v.Conf(ifnet.LoIndex)
-	h := ifnet.Hop{Out: lo, Next: ip.Dst(), MTU: lo.MTU}
+func (sh *shard) outLocal(p *pass, b *pkt.Buf, ip wire.Packet, zone uint32) syscall.Errno {
+	h := p.v.ToSelf(ip.Dst(), zone)
 	return sh.send(p, b, ip, &h)
 }
 

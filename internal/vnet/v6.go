@@ -31,8 +31,24 @@ func (st *Stack) Configurer() *clock.Timer { return st.conf }
 // Reconfigure has package control look. Shard 0 is locked.
 func (st *Stack) Reconfigure() {
 	if st.conf != nil {
+		st.asked = true
 		st.world.Clock().Arm(st.conf, 0)
 	}
+}
+
+// Configure runs f, which looks, and has it look again at the moment that it
+// returns, or before, if Reconfigure asks for that meanwhile. The control lock is
+// held.
+func (st *Stack) Configure(f func() clock.Time) {
+	st.sh.mu.Lock()
+	st.asked = false
+	st.sh.release()
+	next := f()
+	st.sh.mu.Lock()
+	if !st.asked && next != never {
+		st.world.Clock().Arm(st.conf, next)
+	}
+	st.sh.release()
 }
 
 // V6Call is what a request about IPv6 on an interface has to itself.
@@ -74,13 +90,8 @@ func (sh *shard) makeV6(p *pass, c *ifnet.Conf) {
 	}
 	c.Iface.V6 = v6
 	sh.bindV6(p.v, v6)
-	v6.ND.SetLink(p.r.Now(), ndLink(p.v, c))
+	v6.ND.SetLink(p.r.Now(), c.NDLink(p.v.Forwards(true)))
 	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
-}
-
-// ndLink is what neighbour discovery is told of an interface.
-func ndLink(v *ifnet.View, c *ifnet.Conf) nd.Link {
-	return nd.Link{MAC: c.MAC, Up: c.Up(), Router: v.Forwards(true), Disabled: c.Flags&ifnet.NoIPv6 != 0}
 }
 
 // Reconfigure has package control look.

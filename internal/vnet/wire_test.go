@@ -22,10 +22,10 @@ import (
 type tap struct {
 	w    *vnet.World
 	port link.Port
-	mac  wire.MAC // its own
-	peer wire.MAC // the stack's interface's
-	sum  pkt.Sum  // of what inject sends
-	owns func(netip.Addr) bool
+	mac  wire.MAC              // its own
+	peer wire.MAC              // the stack's interface's
+	sum  pkt.Sum               // of what inject sends
+	owns func(netip.Addr) bool // answers neighbour solicitations for these, too
 
 	mu  sync.Mutex
 	got [][]byte
@@ -69,6 +69,8 @@ func (tp *tap) Put(r *netisr.Runner, b *pkt.Buf) {
 		if a, fault := wire.ParseARP(e.Payload()); fault == wire.OK && a.Op() == wire.ARPRequest && tp.owns(a.TargetIP()) && a.SenderIP() != a.TargetIP() {
 			tp.send(r, arpFrame(a.SenderMAC(), tp.mac, wire.ARPReply, a.TargetIP(), a.SenderIP()))
 		}
+	} else if tp.owns != nil && e.Type() == wire.EtherTypeIPv6 {
+		tp.answer6(r, e)
 	}
 }
 

@@ -32,6 +32,15 @@ func (h *IPHeader) Len() int {
 	return IPv6Len + len(h.Options)
 }
 
+// TCPHeadersLen returns the length of the headers of a segment to or from an address
+// without options.
+func TCPHeadersLen(a netip.Addr) int {
+	if a.Is4() {
+		return IPv4Len + TCPLen
+	}
+	return IPv6Len + TCPLen
+}
+
 // PutIP writes h in front of an upper layer of n bytes that is in b already, at
 // h.Len(), and returns the packet.
 func PutIP(b []byte, h *IPHeader, n int) Packet {

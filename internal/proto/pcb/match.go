@@ -35,6 +35,15 @@ func (b *Bound[P]) Match(dst netip.Addr, scope uint32) Match {
 // the interface with index scope.
 func (b *Bound[P]) Hears(dst netip.Addr, scope uint32) bool { return b.Match(dst, scope) != NoMatch }
 
+// HearsFrom is Hears for a datagram to several, which only the peer may send where
+// there is one.
+func (b *Bound[P]) HearsFrom(dst netip.Addr, remote netip.AddrPort, scope uint32) bool {
+	if b.Connected {
+		return b.Remote == remote && (b.Scope == 0 || b.Scope == scope)
+	}
+	return b.Hears(dst, scope)
+}
+
 // conflicts tells whether b may not be bound beside o. A dual binding counts
 // as one to 0.0.0.0 where the other is IPv4.
 func (b *Bound[P]) conflicts(o *Bound[P], reuse, oreuse Reuse) bool {

@@ -157,7 +157,7 @@ func (h *Host) forget(now clock.Time) {
 // Solicit looks for routers anew: the interface was attached to a link again
 // (RFC 4861 §6.3.7). What is known stays.
 func (h *Host) Solicit(now clock.Time) {
-	if !h.running || !h.link.AcceptRA {
+	if h == nil || !h.running || !h.link.AcceptRA {
 		return
 	}
 	h.solicits = 0
