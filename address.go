@@ -26,7 +26,7 @@ type Address struct {
 	Deprecated bool         // not for new conversations (RFC 4862 §5.5.4)
 	Temporary  bool         // changes now and then, for privacy (RFC 8981)
 	Anycast    bool         // others may have it too; nothing is sent from it
-	Auto       bool         // made of what a router advertised
+	Auto       bool         // formed by autoconfiguration: see Interface.SetAutoconf
 
 	// Of one with Auto: when it will be deprecated, and when it will go. The zero
 	// Time means never.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -80,8 +79,14 @@ func plug(t testing.TB, s *vimage.Stack, name string, p link.Port, addr string) 
 func pair6(t testing.TB, w *vimage.World) (a, b *vimage.Stack) {
 	t.Helper()
 	wire := link.NewEpair(0)
+	return pair6On(t, w, wire.A(), wire.B())
+}
+
+// pair6On is pair6 with what is between the two.
+func pair6On(t testing.TB, w *vimage.World, pa, pb link.Port) (a, b *vimage.Stack) {
+	t.Helper()
 	var hosts []*vimage.Stack
-	for i, p := range []link.Port{wire.A(), wire.B()} {
+	for i, p := range []link.Port{pa, pb} {
 		s := must(w.NewStack(string(rune('a'+i)), vimage.StackConfig{}))(t)
 		addrs := []netip.Prefix{
 			netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)), netip.MustParsePrefix(fmt.Sprintf("2001:db8::%d/64", i+1)),
@@ -127,15 +132,7 @@ func world(t testing.TB, c vimage.Config) *vimage.World {
 	w := vimage.NewWorld(c)
 	t.Cleanup(func() {
 		w.Close()
-		// A call that has just let go of a packet may not have settled its account
-		// yet; there is no clock to wait by, it may be a bubble's.
-		for range 100000 {
-			if w.Pool().Buffers == 0 {
-				return
-			}
-			runtime.Gosched()
-		}
-		t.Errorf("%d buffers outstanding", w.Pool().Buffers)
+		wantNoBuffers(t, w)
 	})
 	return w
 }

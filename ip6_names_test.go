@@ -3,12 +3,14 @@ package vimage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
 	"testing"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // kernels returns the kernel's network, if it has IPv6, and a stack's, each with
@@ -239,8 +241,9 @@ func connectTo2(t testing.TB, a *vimage.Stack, l net.Listener, addr string) (cli
 func TestRawICMPv6(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		a, b := pair6(t, world(t, vimage.Config{}))
-		c := must(a.ListenPacket("ip6:ipv6-icmp", "::"))(t)
+		c := must(a.ListenPacket("ip6:ipv6-icmp", "::"))(t).(*vimage.IPConn)
 		defer c.Close()
+		c.SetICMPTypes(129) // neighbour discovery would be heard too
 		for _, to := range []*net.IPAddr{
 			{IP: net.ParseIP("2001:db8::2")}, {IP: linkLocal(t, b).AsSlice(), Zone: "e0"},
 		} {
@@ -248,19 +251,70 @@ func TestRawICMPv6(t *testing.T) {
 				t.Fatal(err)
 			}
 			buf := make([]byte, 100)
-			for {
-				n, from, err := c.ReadFrom(buf)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if buf[0] != 129 {
-					continue // neighbour discovery is heard too
-				}
-				if n != 12 || string(buf[8:n]) != "ping" || from.String() != to.String() {
-					t.Errorf("% x from %v, want %v", buf[:n], from, to)
-				}
-				break
+			n, from, err := c.ReadFrom(buf)
+			if err != nil || n != 12 || buf[0] != 129 || string(buf[8:n]) != "ping" || from.String() != to.String() {
+				t.Errorf("% x from %v, %v; want %v", buf[:n], from, err, to)
 			}
 		}
 	})
+}
+
+// TestGroupOnBoth: a socket for both families, as ListenPacket makes it, may join
+// IPv4 groups and hear broadcasts.
+func TestGroupOnBoth(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a, b := pair6(t, world(t, vimage.Config{}))
+		s := must(b.ListenUDP("udp", &net.UDPAddr{Port: 7}))(t)
+		defer s.Close()
+		group := netip.MustParseAddrPort("224.0.0.251:7")
+		if e := s.Internal().Mcast(usrreq.McastJoin, uint32(must(b.InterfaceByName("e0"))(t).Index), group.Addr(), netip.Addr{}); e != 0 {
+			t.Fatal(e)
+		}
+		for _, network := range []string{"udp", "udp4"} {
+			c := must(a.ListenUDP(network, nil))(t)
+			c.Internal().SetMulticastIf(uint32(must(a.InterfaceByName("e0"))(t).Index))
+			for _, to := range []netip.AddrPort{group, netip.MustParseAddrPort("10.0.0.255:7"), netip.MustParseAddrPort("255.255.255.255:7")} {
+				if _, err := c.WriteToUDPAddrPort([]byte("to all"), to); err != nil {
+					t.Errorf("%s to %v: %v", network, to, err)
+					continue
+				}
+				buf := make([]byte, 9)
+				n, from, err := s.ReadFromUDPAddrPort(buf)
+				if err != nil || string(buf[:n]) != "to all" || from.Addr().String() != "10.0.0.1" {
+					t.Errorf("%s to %v: %q from %v, %v", network, to, buf[:n], from, err)
+				}
+			}
+			c.Close()
+		}
+	})
+}
+
+// TestRouteZones: a link-local gateway is given with its zone, or with the
+// interface beside it, and listed with its zone.
+func TestRouteZones(t *testing.T) {
+	a, b := pair6(t, world(t, vimage.Config{}))
+	gw := linkLocal(t, b)
+	for i, r := range []vimage.Route{
+		{Gateway: gw.WithZone("e0")}, {Gateway: gw.WithZone("2")}, {Gateway: gw, Interface: "e0"}, {Gateway: gw},
+	} {
+		r.Dst = netip.PrefixFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8:%d::", i+1)), 48)
+		if err := a.AddRoute(r); err != nil {
+			t.Errorf("%v: %v", r.Gateway, err)
+			continue
+		}
+		found := false
+		for _, o := range a.Routes() {
+			found = found || o.Dst == r.Dst && o.Gateway == gw.WithZone("e0") && o.Interface == "e0"
+		}
+		if !found {
+			t.Errorf("%v: %+v", r.Gateway, a.Routes())
+		}
+	}
+	dst := netip.MustParsePrefix("2001:db8:9::/48")
+	if err := a.AddRoute(vimage.Route{Dst: dst, Gateway: gw.WithZone("e7")}); !errors.Is(err, syscall.ENXIO) {
+		t.Error("unknown zone:", err)
+	}
+	if err := a.AddRoute(vimage.Route{Dst: dst, Gateway: gw.WithZone("e0"), Interface: "lo0"}); !errors.Is(err, syscall.EINVAL) {
+		t.Error("two interfaces:", err)
+	}
 }

@@ -68,6 +68,21 @@ func (c *IPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 // and source where they are zero.
 func (c *IPConn) SetHeaderIncluded(on bool) { c.s.SetHeaderIncluded(on) }
 
+// SetICMPTypes has a socket for ICMP or ICMPv6 receive messages of these types
+// only, none of them meaning all (RFC 3542 §3.2).
+func (c *IPConn) SetICMPTypes(types ...uint8) {
+	var allow [8]uint32
+	for _, t := range types {
+		allow[t/32] |= 1 << (t % 32)
+	}
+	if len(types) == 0 {
+		for i := range allow {
+			allow[i] = 1<<32 - 1
+		}
+	}
+	c.s.SetICMPFilter(allow)
+}
+
 // listenIP opens a raw socket; network is "ip4:protocol", "ip6:protocol" or
 // "ip:protocol". A raw socket is of one family: with neither in its name, that
 // of its address.

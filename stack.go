@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -176,7 +177,7 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete address", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a))
+	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a.WithZone("")))
 }
 
 // SetQuerier makes the interface a multicast router's, which asks the hosts of
@@ -247,7 +248,7 @@ func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bo
 	if len(mac) != len(wire.MAC{}) {
 		return &ConfigError{"set neighbor", a.String(), fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(mac))}
 	}
-	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a, wire.MAC(mac), published))
+	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a.WithZone(""), wire.MAC(mac), published))
 }
 
 // DelNeighbor removes a neighbour.
@@ -255,7 +256,7 @@ func (i *Interface) DelNeighbor(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete neighbor", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete neighbor", a.String()+" on "+i.name, control.DelNeighbor(i.s.st, i.index, a))
+	return wrapConfig("delete neighbor", a.String()+" on "+i.name, control.DelNeighbor(i.s.st, i.index, a.WithZone("")))
 }
 
 // SetUp brings the interface up or down; its subnets' routes go and come with
@@ -278,8 +279,8 @@ func (i *Interface) Remove() error {
 // Route is a route of one table.
 type Route struct {
 	Dst       netip.Prefix
-	Gateway   netip.Addr // invalid where the destination is on the link
-	Interface string     // may be empty where there is a gateway
+	Gateway   netip.Addr // invalid where the destination is on the link; a link-local one may have a zone
+	Interface string     // may be empty where there is a gateway and its zone, or a route, says which
 	MTU       int        // 0: the interface's
 	Reject    bool       // refuse the packets
 	Blackhole bool       // lose them
@@ -298,7 +299,32 @@ func (s *Stack) AddRoute(r Route) error {
 		}
 		vr.IfIndex = i.index
 	}
-	return wrapConfig("add route", r.Dst.String(), control.AddRoute(s.st, s.fib, vr))
+	e := s.gateway(&vr)
+	if e == 0 {
+		e = control.AddRoute(s.st, s.fib, vr)
+	}
+	return wrapConfig("add route", r.Dst.String(), e)
+}
+
+// gateway takes the zone from a route's gateway; of a link-local one it says by
+// which interface it is reached. EINVAL where the route has another.
+func (s *Stack) gateway(r *control.Route) syscall.Errno {
+	if !r.Gateway.IsValid() || r.Gateway.Is4() {
+		return 0
+	}
+	v := s.st.View()
+	gw, scope, e := usrreq.Scoped(v, r.Gateway)
+	if e != 0 {
+		return e
+	}
+	if scope == 0 && r.IfIndex == 0 && gw.IsLinkLocalUnicast() {
+		scope = v.LinkOf(gw)
+	}
+	if scope != 0 && r.IfIndex != 0 && scope != r.IfIndex {
+		return syscall.EINVAL
+	}
+	r.Gateway, r.IfIndex = gw, max(r.IfIndex, scope)
+	return 0
 }
 
 // DelRoute removes the route to a destination from the handle's table.
@@ -317,6 +343,7 @@ func (s *Stack) Routes() []Route {
 	}
 	var all []Route
 	for _, r := range control.Routes(s.st, s.fib) {
+		r.Gateway = usrreq.Zoned(s.st.View(), r.Gateway, r.IfIndex)
 		all = append(all, Route{r.Dst, r.Gateway, names[r.IfIndex], r.MTU, r.Reject, r.Blackhole})
 	}
 	return all

@@ -7,8 +7,10 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed88948545/vimage"
@@ -431,5 +433,137 @@ func TestRivals(t *testing.T) {
 		c.Run(20 * time.Second)
 		c.rivalry()
 		c.Close()
+	}
+}
+
+// TestRoutes6: addresses are there at once, and routes lead over routers, of each
+// family its own way.
+func TestRoutes6(t *testing.T) {
+	n := lab.NewConfig(t, lab.Config{Simulated: true, IPv6: true})
+	a, b := n.Host("a"), n.Host("b")
+	r1, r2 := n.Router("r1"), n.Router("r2")
+	lan := n.Switch("lan", lab.SwitchConfig{Subnet6: red})
+	n.Link(a, lan)
+	n.Link(r1, lan, lab.LinkConfig{A6: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::ff/64")}})
+	n.Link(r1, r2)
+	n.Link(r2, b)
+	n.RouteAll()
+	if got := a.Addr6(); got != netip.MustParseAddr("2001:db8:1::1") {
+		t.Errorf("a is %v", got)
+	}
+	if got := b.Addr6(); got != netip.MustParseAddr("fd00:0:0:2::2") {
+		t.Errorf("b is %v", got)
+	}
+	if got := r1.AddrOn6(r2); got != netip.MustParseAddr("fd00:0:0:1::1") {
+		t.Errorf("r1 is %v to r2", got)
+	}
+	var routes []string
+	for _, rt := range a.Routes() {
+		if rt.Dst.Addr().Is6() && rt.Gateway.IsValid() {
+			routes = append(routes, fmt.Sprint(rt.Dst, " ", rt.Gateway))
+		}
+	}
+	if want := []string{"fd00:0:0:1::/64 2001:db8:1::ff", "fd00:0:0:2::/64 2001:db8:1::ff"}; !slices.Equal(routes, want) {
+		t.Errorf("a's routes are %v", routes)
+	}
+	c := &city{Lab: n, t: t}
+	c.datagrams([]*lab.Node{a}, b, b.Addr6(), red)
+	c.connections([]*lab.Node{b}, a, a.Addr6())
+}
+
+// TestNoIPv6: a lab that does not ask for it has none, nor its packets.
+func TestNoIPv6(t *testing.T) {
+	n := lab.NewConfig(t, lab.Config{Simulated: true})
+	a, b := n.Host("a"), n.Router("b")
+	n.Link(a, b)
+	n.Run(time.Minute)
+	for _, h := range n.Nodes() {
+		if got := h.Eth(0).Addrs(); len(got) != 1 {
+			t.Errorf("%s has %v", h.Name(), got)
+		}
+		if got := h.Counters(); len(got) != 0 {
+			t.Errorf("%s has counted %v", h.Name(), got)
+		}
+	}
+	if a.Addr6().IsValid() || a.AddrOn6(b).IsValid() || a.AddrOn6(n.Host("c")).IsValid() {
+		t.Error("addresses of nowhere")
+	}
+}
+
+// TestRefused6: what cannot be is refused when it is built.
+func TestRefused6(t *testing.T) {
+	n := lab.NewConfig(t, lab.Config{Simulated: true, IPv6: true})
+	a, b, r := n.Host("a"), n.Host("b"), n.Router("r")
+	lan := n.Switch("lan")
+	_, v4 := n.AddLink(a, b, lab.LinkConfig{Subnet6: netip.MustParsePrefix("10.0.0.0/24")})
+	_, ll := n.AddSwitch("s", lab.SwitchConfig{Subnet6: netip.MustParsePrefix("fe80::/64")})
+	_, narrow := n.AddLink(a, b, lab.LinkConfig{Subnet6: red, MTU: 1000})
+	_, host := n.AddLink(a, lan, lab.LinkConfig{AdvertiseA: new(vimage.RouterConfig)})
+	_, interval := n.AddLink(r, lan, lab.LinkConfig{AdvertiseA: &vimage.RouterConfig{MaxInterval: time.Second}})
+	_, router := n.AddNode("x", lab.NodeConfig{Router: true, Autoconf: new(vimage.AutoconfConfig)})
+	small := n.Switch("small", lab.SwitchConfig{Subnet6: netip.MustParsePrefix("2001:db8::/127")})
+	n.Link(n.Host("one"), small)
+	_, full := n.AddLink(n.Host("two"), small, lab.LinkConfig{})
+	for _, x := range []struct {
+		err  error
+		says string
+	}{
+		{v4, "must be a prefix of IPv6"}, {ll, "not link-local"}, {narrow, "IPv6 needs 1280"}, {host, "a is no router"},
+		{interval, "MaxInterval must be"}, {router, "does not configure itself"}, {full, "no address is left"},
+	} {
+		if x.err == nil || !strings.Contains(x.err.Error(), x.says) {
+			t.Errorf("error %v, want one that says %q", x.err, x.says)
+		}
+	}
+	l := n.Link(a, b, lab.LinkConfig{MTU: 1000}) // too small for what was not asked for in particular
+	if got := a.AddrOn6(b); got.IsValid() {
+		t.Errorf("a is %v on %s", got, l.Name())
+	}
+}
+
+// TestEcho6: code that blocks, in real time and in a bubble: to an address that
+// was given, and to one that the host has found by itself.
+func TestEcho6(t *testing.T) {
+	t.Run("real", func(t *testing.T) {
+		n := lab.NewConfig(t, lab.Config{IPv6: true})
+		a, b := n.Host("a"), n.Host("b")
+		n.Link(a, b)
+		echo6(t, a, b)
+	})
+	t.Run("bubble", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := lab.New(t)
+			lan := n.Switch("lan", lab.SwitchConfig{Subnet6: red})
+			r := n.Router("r")
+			n.Link(r, lan, lab.LinkConfig{AdvertiseA: new(vimage.RouterConfig)})
+			b, err := n.AddNode("b", lab.NodeConfig{Autoconf: new(vimage.AutoconfConfig)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Link(b, lan)
+			global := func(a vimage.Address) bool { return red.Contains(a.Prefix.Addr()) && a.Usable() }
+			if _, err := b.Eth(0).WaitAddr(t.Context(), global); err != nil {
+				t.Fatal(err)
+			}
+			echo6(t, r, b)
+		})
+	})
+}
+
+func echo6(t *testing.T, a, b *lab.Node) {
+	server, err := b.ListenPacket("udp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go echo(server)
+	to := netip.AddrPortFrom(b.Addr6(), 7)
+	conn, err := a.Dial("udp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "hello")
+	buf := make([]byte, 1500)
+	if k, err := conn.Read(buf); err != nil || string(buf[:k]) != "hello" {
+		t.Errorf("%v: read %q, %v", to, buf[:k], err)
 	}
 }

@@ -25,6 +25,7 @@ type Node struct {
 	lab      *Lab
 	ports    []nodePort
 	autoconf *vimage.AutoconfConfig
+	ipv6     bool // lo0 has ::1
 }
 
 // nodePort is one of a node's interfaces and the subnet it is in.
@@ -52,7 +53,7 @@ func (n *Lab) node(name string, c NodeConfig) *Node {
 }
 
 // AddNode adds a host or router. Its name must be new and not empty; lo0 has
-// the addresses 127.0.0.1 and ::1.
+// the address 127.0.0.1 and, once the node has IPv6, ::1.
 func (n *Lab) AddNode(name string, c NodeConfig) (*Node, error) {
 	if n.byName[name] != nil {
 		return nil, fmt.Errorf("node %q: the name is taken", name)
@@ -82,13 +83,28 @@ func (h *Node) configure(c NodeConfig) error {
 	if err := lo.AddAddr(netip.MustParsePrefix("127.0.0.1/8")); err != nil {
 		return err
 	}
-	if err := lo.AddAddr(netip.MustParsePrefix("::1/128")); err != nil {
-		return err
+	if h.lab.ipv6 {
+		if err := h.needIPv6(); err != nil {
+			return err
+		}
 	}
 	if c.Router {
 		return h.SetForwarding(true)
 	}
 	return nil
+}
+
+// needIPv6 gives lo0 its address of IPv6: a node without pays nothing for it.
+func (h *Node) needIPv6() error {
+	if h.ipv6 {
+		return nil
+	}
+	h.ipv6 = true
+	lo, err := h.Interface("lo0")
+	if err != nil {
+		return err
+	}
+	return lo.AddAddr(netip.MustParsePrefix("::1/128"))
 }
 
 // Nodes returns the hosts and routers in order of creation.
@@ -190,6 +206,11 @@ func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
 		return err
 	}
 	h.ports = append(h.ports, port)
+	if len(six) > 0 || h.autoconf != nil {
+		if err := h.needIPv6(); err != nil {
+			return err
+		}
+	}
 	if h.autoconf != nil {
 		if err := port.ifi.SetAutoconf(h.autoconf); err != nil {
 			return err

@@ -44,14 +44,12 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	var six []netip.Prefix
-	for _, a := range c.Addrs {
-		if a.Addr().Is4() {
-			i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: a})
-		} else {
-			six = append(six, a)
+	if i.MAC.IsZero() {
+		if i.MAC = c.Port.Props().MAC; i.MAC.IsZero() {
+			i.MAC = st.World().NewMAC()
 		}
 	}
+	bootAddrs(st, &i, c.Addrs)
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
@@ -61,9 +59,7 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	for _, a := range i.Addrs {
 		addPrefixRoute(st, &i, a.Prefix)
 	}
-	for _, a := range six {
-		boot(st, &i, a)
-	}
+	boot6(st, &i)
 	st.Attach(i.Index)
 	return i.Index, 0
 }

@@ -34,6 +34,17 @@ func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
 	return l
 }
 
+// MostLocals returns how many entries Add makes of the list at most.
+func (list List) MostLocals(broadcast bool) int {
+	n := len(list)
+	for i := range list {
+		if broadcast && list[i].Addr().Is4() {
+			n++
+		}
+	}
+	return n
+}
+
 // Sort makes Find find addresses: of those that are the same the first, but of
 // link-local ones each that another interface has.
 func (l Locals) Sort() Locals {

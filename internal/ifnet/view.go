@@ -98,7 +98,7 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf, local ifaddr.Locals
 	n = 0
 	for _, c := range v.Ifs {
 		if c != nil {
-			n += 2 * len(c.Addrs)
+			n += c.Addrs.MostLocals(c.Flags&Broadcast != 0)
 		}
 	}
 	if n > cap(local) {

@@ -121,6 +121,8 @@ var rules = []rule{
 		why: "worked demonstrations: labs that measure themselves, run by a command"},
 	{pkg: "cmd/...", may: house + " internal/demo internal/ctl internal/web cmd/...", mods: "any", time: true, goFiles: many, vars: true,
 		why: "programs: outside the core"},
+	{pkg: "examples/...", may: house, mods: xmods, goFiles: many,
+		why: "programs that show how: outside the core"},
 	{pkg: "internal/policy", time: true, goFiles: many,
 		why: "these tests: nothing imports them, and they import nothing of the house"},
 }
