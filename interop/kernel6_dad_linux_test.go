@@ -27,7 +27,7 @@ func TestKernel6DAD(t *testing.T) {
 		n.Link(g, k.seg)
 
 		// Linux has g's link-local address: g's interface does no IPv6 (RFC 4862 §5.4.5).
-		k.IP(t, "address", "add", eui64("fe80::", wire.MAC(g.Eth(0).Net().HardwareAddr)).String()+"/64", "dev", linuxlab.NIC, "nodad")
+		k.address6(t, eui64("fe80::", wire.MAC(g.Eth(0).Net().HardwareAddr)).String()+"/64", linuxlab.NIC)
 		autoconf(t, g, 0, &vimage.AutoconfConfig{LinkLocalOnly: true})
 		if err := h.Eth(0).AddAddr(netip.PrefixFrom(k.Addr, 64)); err != nil {
 			t.Fatal(err)

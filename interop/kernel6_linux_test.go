@@ -19,6 +19,7 @@ import (
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/interop/linuxlab"
+	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 	"github.com/seed88948545/vimage/link/tap"
@@ -49,6 +50,23 @@ func kernel6(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Confi
 	k := joinKernel(t, n, name, addr, cfg, c)
 	n.Link(k.seg, on.seg)
 	return k
+}
+
+// waitLocal6 waits until the kernel receives packets to an address that begins like
+// this: a while after it was added.
+func (k *kernel) waitLocal6(t *testing.T, addr string) {
+	t.Helper()
+	ns.Poll(t, patience, func() (bool, string) {
+		all := k.IP(t, "-6", "route", "show", "table", "local")
+		return strings.Contains(all, "local "+addr), all
+	})
+}
+
+// address6 gives one of the host's interfaces, which is up, another address.
+func (k *kernel) address6(t *testing.T, addr, dev string) {
+	t.Helper()
+	k.IP(t, "address", "add", addr, "dev", dev, "nodad")
+	k.waitLocal6(t, netip.MustParsePrefix(addr).Addr().String()+" ")
 }
 
 // index is the number of the host's one interface: as a zone it means the same

@@ -155,7 +155,7 @@ func betweenKernels(t *testing.T, n *lab.Lab) (a, b *lab.Node, left, right *kern
 	for i, k := range []*kernel{left, right} {
 		k.Sysctl(t, "net/ipv6/conf/mid/accept_dad", 0)
 		k.IP(t, "link", "set", "mid", "mtu", fmt.Sprint(narrow6), "up")
-		k.IP(t, "address", "add", fmt.Sprintf("2001:db8:78::%d/64", 1+i), "dev", "mid", "nodad")
+		k.address6(t, fmt.Sprintf("2001:db8:78::%d/64", 1+i), "mid")
 	}
 	left.IP(t, "route", "add", "2001:db8:79::/64", "via", "2001:db8:78::2")
 	right.IP(t, "route", "add", "2001:db8:77::/64", "via", "2001:db8:78::1")
@@ -253,7 +253,7 @@ func TestKernel6Redirects(t *testing.T) {
 			better := kernel6(t, n, "other", "2001:db8:77::b/64", 1500, tap.Config{}, first)
 			first.forward6(t)
 			better.forward6(t)
-			better.IP(t, "address", "add", "2001:db8:99::1/64", "dev", "lo", "nodad")
+			better.address6(t, "2001:db8:99::1/64", "lo")
 			gateway := better.linkLocal(t).WithZone("")
 			first.IP(t, "route", "add", "2001:db8:99::/64", "via", gateway.String(), "dev", linuxlab.NIC)
 			h := n.Host("h")

@@ -72,10 +72,8 @@ func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg
 		return strings.Contains(state, " state UP ") && !strings.Contains(state, "noop"), state
 	})
 	if p.Addr().Is6() {
-		ns.Poll(t, patience, func() (bool, string) {
-			all := k.IP(t, "-6", "address", "show", "dev", cfg.Name)
-			return strings.Contains(all, "inet6 fe80:") && !strings.Contains(all, "tentative"), all
-		})
+		k.waitLocal6(t, "fe80:")
+		k.waitLocal6(t, p.Addr().String()+" ")
 	}
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
