@@ -277,3 +277,22 @@ func TestFloodReachesVimage(t *testing.T) {
 		}
 	}
 }
+
+func TestQuotientIsOfPairs(t *testing.T) {
+	four := &samples{results: []Result{result("x", 1), result("x", 10), result("x", 100)}}
+	six := &samples{results: []Result{result("ip6.x", 2), result("ip6.x", 11), result("ip6.x", 50)}}
+	if q := quotient(four, six, "x"); q != "1.10" {
+		t.Errorf("the median of 2, 1.1 and 0.5 is %s", q)
+	}
+}
+
+func TestCasesOverIPv6AreTheSame(t *testing.T) {
+	all := cases()
+	half := len(all) / 2
+	for i, c := range all[:half] {
+		six := all[half+i]
+		if six.Name != prefix6+c.Name || !six.Family.is6() || len(six.Rows) != len(c.Rows) || six.Rows[0].Name != prefix6+c.Rows[0].Name {
+			t.Errorf("%s has the counterpart %s, %+v", c.Name, six.Name, six.Rows)
+		}
+	}
+}

@@ -35,7 +35,7 @@ type namedPeer struct {
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "measure less long; under a minute in total")
+	quick := flag.Bool("quick", false, "measure less long, and over IPv6 vimage only; about a minute in total")
 	asJSON := flag.Bool("json", false, "print one JSON array instead of a table")
 	only := flag.String("case", "", "measure only these cases, separated by commas")
 	pairs := flag.Int("pairs", 0, "compare vimage over IPv6 with itself over IPv4, in that many pairs of rounds")

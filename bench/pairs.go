@@ -14,8 +14,8 @@ import (
 const pairBudget = 300 * time.Millisecond
 
 // comparePairs measures each case of vimage over IPv4 and over IPv6 in turn, n
-// times, in one process, and prints how they compare. What is chosen of IPv6 only
-// goes with its IPv4 counterpart and the other way round.
+// times, in one process unless each round needs one of its own, and prints how
+// they compare. Only IPv4 cases are to be chosen: their counterparts come along.
 func comparePairs(out io.Writer, chosen []Case, n int) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "case\tunit\tIPv4\tIPv6\tIPv6/IPv4\t")
@@ -42,22 +42,43 @@ func comparePairs(out io.Writer, chosen []Case, n int) error {
 
 // runPairs measures n pairs of one case.
 func runPairs(c Case, n int) (four, six samples, err error) {
-	p, err := startProcess("vimage", c.Name+","+prefix6+c.Name, false)
-	if err != nil {
-		return four, six, err
+	var both *process
+	if !c.Fresh {
+		if both, err = startProcess("vimage", c.Name+","+prefix6+c.Name, false); err != nil {
+			return four, six, err
+		}
+		defer both.stop()
 	}
-	defer p.stop()
 	for i := range n {
 		fmt.Fprintf(os.Stderr, "%-12s pair %d of %d: ", c.Name, i+1, n)
-		for _, s := range []*samples{&four, &six} {
-			if err := s.add(p, pairBudget); err != nil {
-				return four, six, err
-			}
+		if err := onePair(c, both, &four, &six); err != nil {
+			return four, six, err
 		}
 		fmt.Fprintln(os.Stderr, strings.TrimSpace(quotient(
 			&samples{results: four.results[i:]}, &samples{results: six.results[i:]}, c.Rows[0].Name)))
 	}
 	return four, six, nil
+}
+
+// onePair measures a case over IPv4 and then over IPv6: in the process for both, if
+// there is one.
+func onePair(c Case, both *process, four, six *samples) (err error) {
+	for i, s := range []*samples{four, six} {
+		p := both
+		if p == nil {
+			if p, err = startProcess("vimage", []string{c.Name, prefix6 + c.Name}[i], false); err != nil {
+				return err
+			}
+		}
+		err = s.add(p, pairBudget)
+		if both == nil {
+			p.stop()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quotient returns the median of the quotients of the pairs, IPv6 by IPv4.

@@ -159,15 +159,6 @@ func serveCase(what string, quick bool) error {
 		if err != nil {
 			return out.Encode(failure(err))
 		}
-		if c.Fresh && len(chosen) > 1 {
-			m = func(budget time.Duration) (Result, error) {
-				m, err := c.prepare(p)
-				if err != nil {
-					return nil, err
-				}
-				return m(budget)
-			}
-		}
 		rounds = append(rounds, m)
 		if len(rounds) == len(chosen) {
 			err = out.Encode(reply{Note: p.Includes(strings.TrimPrefix(c.Name, prefix6))})

@@ -51,7 +51,7 @@ func (v *View) Options4(ip wire.IPv4) pkt.Reason {
 // addresses in disguise).
 func (v *View) Sane6(in *Conf, ip wire.IPv6) pkt.Reason {
 	src, dst := ip.Src(), ip.Dst()
-	if !special6(ip[8]) && !special6(ip[24]) {
+	if !special6(ip[8]) && (!special6(ip[24]) || ip[24] == 0xff && addrsel.Scope(ip[25]&15) > addrsel.ScopeInterface) {
 		return v.sameSource(in, ip, src)
 	}
 	switch {
