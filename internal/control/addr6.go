@@ -36,14 +36,22 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 // minMTU6 is the least MTU of a link that carries IPv6 (RFC 8200 §5).
 const minMTU6 = 1280
 
-// boot gives an interface an IPv6 address that it has from the start: nobody is
-// asked. The lock is held.
-func boot(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) {
-	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
-		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.NoDAD)
-	}
-	claim(st, c, ifaddr.Addr{Prefix: a}, nd.NoDAD)
-	addPrefixRoute(st, c, a)
+// boot has neighbour discovery know the IPv6 addresses that an interface has from the
+// start: nobody is asked. The lock is held.
+func boot(st *vnet.Stack, c *ifnet.Info) {
+	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
+		for i, a := range c.Addrs {
+			if !a.Addr().Is6() {
+				continue
+			}
+			if group := wire.SolicitedNode(a.Addr()); !c.Addrs[:i].Listens(group) {
+				v6.Listen(group, true, 0)
+			}
+			v6.ND.AddAddress(v6.Now, a.Addr(), nd.NoDAD)
+		}
+		v6.ND.Settle()
+		return 0
+	})
 }
 
 func hasLinkLocal(c *ifnet.Info) bool {
@@ -86,7 +94,6 @@ func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr, how nd.AddrFlags) {
 	}
 	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
 	st.SetInterface(c)
-	needConfigurer(st)
 	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
 		if !known {
 			v6.Listen(group, true, joinDelay*time.Duration(how&nd.Delayed/nd.Delayed))

@@ -43,14 +43,18 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 			return 0, syscall.EINVAL
 		}
 	}
-	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	var six []netip.Prefix
-	for _, a := range c.Addrs {
-		if a.Addr().Is4() {
-			i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: a})
-		} else {
-			six = append(six, a)
+	if c.MAC.IsZero() {
+		if c.MAC = c.Port.Props().MAC; c.MAC.IsZero() {
+			c.MAC = st.World().NewMAC()
 		}
+	}
+	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
+	for _, a := range c.Addrs {
+		i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: a})
+	}
+	is6 := i.Addrs.Has(true)
+	if is6 && !hasLinkLocal(&i) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+		i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: linkLocal(i.MAC)})
 	}
 	if !c.Down {
 		i.Flags |= ifnet.Up
@@ -61,8 +65,8 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	for _, a := range i.Addrs {
 		addPrefixRoute(st, &i, a.Prefix)
 	}
-	for _, a := range six {
-		boot(st, &i, a)
+	if is6 {
+		boot(st, &i)
 	}
 	st.Attach(i.Index)
 	return i.Index, 0

@@ -34,6 +34,18 @@ func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
 	return l
 }
 
+// Locals returns how many entries Add appends for the list.
+func (l List) Locals(broadcast bool) (n int) {
+	for i := range l {
+		if l[i].Usable() {
+			if n++; broadcast && Broadcast(l[i].Prefix).IsValid() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Sort makes Find find addresses: of those that are the same the first, but of
 // link-local ones each that another interface has.
 func (l Locals) Sort() Locals {
