@@ -50,9 +50,8 @@ func (st *Stack) Interfaces() iter.Seq[ifnet.Info] {
 // held.
 func (st *Stack) Change(edit func(v *ifnet.View)) {
 	var next *ifnet.View
-	if st.used < len(st.views) {
-		next = &st.views[st.used]
-		st.used++
+	if st.view.Load() == &st.views[0] {
+		next = &st.views[1]
 	} else {
 		next = new(ifnet.View)
 	}

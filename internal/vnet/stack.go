@@ -40,7 +40,6 @@ type Stack struct {
 
 	// What nearly every stack needs first, in the same allocation.
 	views        [2]ifnet.View // the first that are published
-	used         int           // of views
 	lo0, if0     ifnet.Iface
 	conf0, confl ifnet.Conf
 	ifs0         [2]*ifnet.Conf
@@ -70,7 +69,6 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 		st.shardAt(i).init(st, i)
 	}
 	st.views[0] = ifnet.View{Tun: w.ref.Load(), FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
-	st.used = 1
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
