@@ -31,13 +31,10 @@ type expiring struct {
 	until clock.Time
 }
 
-// needConfigurer gives a stack its configurer. The lock is held.
-func needConfigurer(st *vnet.Stack) {
-	if st.Configurer() == nil {
-		c := &configurer{st: st}
-		c.F = c
-		st.SetConfigurer(&c.Timer)
-	}
+func newConfigurer(st *vnet.Stack) *clock.Timer {
+	c := &configurer{st: st}
+	c.F = c
+	return &c.Timer
 }
 
 // Fire implements clock.Firer.

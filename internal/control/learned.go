@@ -14,8 +14,7 @@ import (
 func Changed(st *vnet.Stack) <-chan struct{} {
 	st.Lock()
 	defer st.Unlock()
-	needConfigurer(st)
-	f := st.Configurer().F.(*configurer)
+	f := st.Configurer(true).F.(*configurer)
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
@@ -32,7 +31,7 @@ func (f *configurer) tell() {
 
 // tell is configurer.tell where there may be none. The lock is held.
 func tell(st *vnet.Stack) {
-	if t := st.Configurer(); t != nil {
+	if t := st.Configurer(false); t != nil {
 		t.F.(*configurer).tell()
 	}
 }

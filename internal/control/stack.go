@@ -13,6 +13,7 @@ import (
 // EINVAL for a bad name or number of shards, EEXIST where the name is taken, and
 // a module's error.
 func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
+	w.OnReconfigure(newConfigurer)
 	st, e := w.MakeStack(c)
 	if e != 0 {
 		return nil, e

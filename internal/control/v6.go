@@ -25,7 +25,6 @@ type AutoConfig struct {
 func SetAuto(st *vnet.Stack, ifIndex uint32, cfg *AutoConfig) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()
-	needConfigurer(st)
 	return st.IPv6(ifIndex, func(v6 *vnet.V6Call) syscall.Errno {
 		if cfg == nil {
 			if v6.Auto != nil {

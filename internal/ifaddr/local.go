@@ -34,12 +34,13 @@ func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
 	return l
 }
 
-// MostLocals returns how many entries Add makes of the list at most.
-func (list List) MostLocals(broadcast bool) int {
-	n := len(list)
-	for i := range list {
-		if broadcast && list[i].Addr().Is4() {
-			n++
+// Locals returns how many entries Add appends for the list.
+func (l List) Locals(broadcast bool) (n int) {
+	for i := range l {
+		if l[i].Usable() {
+			if n++; broadcast && Broadcast(l[i].Prefix).IsValid() {
+				n++
+			}
 		}
 	}
 	return n

@@ -85,8 +85,8 @@ func (v *View) FreeIndex() uint32 {
 }
 
 // SetConf replaces the configuration of the interface with the index; nil
-// removes it. The lists that it makes are in spare and local if these have room.
-func (v *View) SetConf(index uint32, c *Conf, spare []*Conf, local ifaddr.Locals) {
+// removes it. The list of them is in spare if that has room.
+func (v *View) SetConf(index uint32, c *Conf, spare []*Conf) {
 	n := max(len(v.Ifs), int(index))
 	if cap(spare) < n {
 		spare = make([]*Conf, n)
@@ -98,12 +98,10 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf, local ifaddr.Locals
 	n = 0
 	for _, c := range v.Ifs {
 		if c != nil {
-			n += c.Addrs.MostLocals(c.Flags&Broadcast != 0)
+			n += c.Addrs.Locals(c.Flags&Broadcast != 0)
 		}
 	}
-	if n > cap(local) {
-		local = make(ifaddr.Locals, 0, n)
-	}
+	local := make(ifaddr.Locals, 0, n)
 	for _, c := range v.Ifs {
 		if c != nil {
 			local = local.Add(c.Addrs, c.Index, c.Flags&Broadcast != 0)

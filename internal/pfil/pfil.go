@@ -20,7 +20,7 @@ type Filter interface {
 // Packet is what a Filter sees. It must not be kept.
 type Packet struct {
 	IP      wire.Packet // read only
-	In, Out string    // interface names; Out is empty on the way in
+	In, Out string      // interface names; Out is empty on the way in
 	FIB     uint32
 	Rule    uint16 // continue after this rule; 0 means from the start
 }

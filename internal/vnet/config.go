@@ -50,9 +50,8 @@ func (st *Stack) Interfaces() iter.Seq[ifnet.Info] {
 // held.
 func (st *Stack) Change(edit func(v *ifnet.View)) {
 	var next *ifnet.View
-	if st.used < len(st.views) {
-		next = &st.views[st.used]
-		st.used++
+	if st.view.Load() == &st.views[0] {
+		next = &st.views[1]
 	} else {
 		next = new(ifnet.View)
 	}
@@ -65,9 +64,9 @@ func (st *Stack) Change(edit func(v *ifnet.View)) {
 func (st *Stack) setConf(index uint32, c *ifnet.Conf) {
 	st.Change(func(v *ifnet.View) {
 		if index == 2 && len(v.Ifs) == 1 && c != nil && v == &st.views[1] {
-			v.SetConf(index, c, st.ifs0[:2], st.local0[:0]) // the usual first change
+			v.SetConf(index, c, st.ifs0[:2]) // the usual first change
 		} else {
-			v.SetConf(index, c, nil, nil)
+			v.SetConf(index, c, nil)
 		}
 	})
 }
@@ -83,8 +82,8 @@ func (st *Stack) SetInterface(i *ifnet.Info) {
 	st.setConf(i.Index, &next)
 }
 
-// Plug makes an interface that leads to a link, and gives it an index and, if it
-// has none, a hardware address. It hears nothing before Attach. It returns
+// Plug makes an interface that leads to a link, and gives it an index. It hears
+// nothing before Attach. It returns
 // EEXIST where the name is taken and ENXIO where the stack is closed. The
 // control lock is held.
 func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
@@ -95,24 +94,15 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if v.Named(i.Name) != nil {
 		return syscall.EEXIST
 	}
-	props := port.Props()
-	if i.MAC.IsZero() {
-		if i.MAC = props.MAC; i.MAC.IsZero() {
-			i.MAC = st.world.NewMAC()
-		}
-	}
 	i.Index = v.FreeIndex()
 	ifp, conf := new(ifnet.Iface), new(ifnet.Conf)
 	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
 		ifp, conf = &st.if0, &st.conf0
 	}
 	st.initIface(ifp, i.Name, i.Index, port)
-	*conf = ifnet.Conf{Iface: ifp, Props: props}
+	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
 	conf.Set(i)
-	if conf.Addrs = slices.Clone(i.Addrs); len(i.Addrs) == 1 && ifp == &st.if0 {
-		st.addrs0[0] = i.Addrs[0]
-		conf.Addrs = st.addrs0[:1:1]
-	}
+	conf.Addrs = slices.Clone(i.Addrs)
 	st.setConf(conf.Index, conf)
 	return 0
 }

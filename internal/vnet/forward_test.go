@@ -107,7 +107,10 @@ func newRouter(t testing.TB, shards int) *router {
 			mtu = 600
 		}
 		r.taps[i], r.ifs[i] = newTap(t, r.st, fmt.Sprint("e", i), fmt.Sprintf("10.0.%d.1/24", i), mtu)
-		r.taps[i].owns = func(a netip.Addr) bool { return a.As4()[3] >= 2 && a.As4()[3] < 100 }
+		r.taps[i].owns = func(a netip.Addr) bool {
+			last := a.As16()[15]
+			return last >= 2 && last < 100
+		}
 	}
 	return r
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -109,8 +110,17 @@ type fuzzed struct {
 func newFuzzed(t testing.TB, shards int) *fuzzed {
 	z := &fuzzed{router: newRouter(t, shards)}
 	must(t, control.SetFIBs(z.st, 2))
+	must(t, z.st.SetSysctl("net.inet6.ip6.forwarding", 1))
+	for i := 1; i <= 3; i += 2 {
+		must(t, control.AddAddr(z.st, z.ifs[i], prefix(fmt.Sprintf("2001:db8:%d::1/64", i))))
+		must(t, control.SetAuto(z.st, z.ifs[i], &control.AutoConfig{Routers: true}))
+	}
+	if err := control.Advertise(z.st, z.ifs[3], advertised()); err != nil {
+		t.Fatal(err)
+	}
+	run(z.c, 5*time.Second)
 	must(t, control.AddRoute(z.st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.3.2")}))
-	for _, a := range []string{"0.0.0.0:7", "0.0.0.0:68", "10.0.1.1:9", "0.0.0.0:5001", "232.1.1.1:5000"} {
+	for _, a := range []string{"0.0.0.0:7", "0.0.0.0:68", "10.0.1.1:9", "0.0.0.0:5001", "232.1.1.1:5000", "[::]:53", "[2001:db8:1::1]:9"} {
 		z.socks = append(z.socks, listen(t, z.st, a))
 	}
 	must(t, z.socks[2].Connect(addrPort("10.0.1.2:9")))
@@ -130,6 +140,7 @@ func newFuzzed(t testing.TB, shards int) *fuzzed {
 // outcomes are the counters one of which moves with every frame.
 var outcomes = [...]string{
 	"udp.delivered", "ip.forwarded", "ip.rawout", "ip.fragments", "icmp.received", "igmp.received", "arp.received",
+	"ip6.forwarded", "ip6.delivered", "ip6.fragments", "icmp6.received",
 }
 
 func outcome(c map[string]uint64) (n uint64) {
@@ -146,9 +157,9 @@ func outcome(c map[string]uint64) (n uint64) {
 
 // feed gives the stack one frame.
 func (z *fuzzed) feed(t *testing.T, how byte, frame []byte) {
-	tp, self := z.taps[1], addr("10.0.1.1")
+	tp, self, self6 := z.taps[1], addr("10.0.1.1"), addr("2001:db8:1::1").As16()
 	if how&otherSide != 0 {
-		tp, self = z.taps[3], addr("10.0.3.1")
+		tp, self, self6 = z.taps[3], addr("10.0.3.1"), addr("2001:db8:3::1").As16()
 	}
 	frame = append([]byte(nil), frame...)
 	if how&toOurMAC != 0 && len(frame) >= 6 {
@@ -158,6 +169,8 @@ func (z *fuzzed) feed(t *testing.T, how byte, frame []byte) {
 		if ip, f := wire.ParseIPv4(frame[wire.EtherLen:]); f == wire.OK && binary.BigEndian.Uint16(frame[12:]) == wire.EtherTypeIPv4 {
 			ip.SetDst(self)
 			ip.SetChecksum()
+		} else if ip, f := wire.ParseIPv6(frame[wire.EtherLen:]); f == wire.OK && !ip.Dst().IsMulticast() {
+			copy(ip[24:40], self6[:])
 		}
 	}
 	tp.sum = pkt.SumUnknown
@@ -238,9 +251,27 @@ func (o *operator) n(limit int) int {
 	return int(b) % limit
 }
 
-func (o *operator) addr() netip.Addr { return subnet(o.n(6), o.n(4)).Addr() }
+func (o *operator) addr() netip.Addr {
+	switch o.n(4) {
+	case 0:
+		return netip.AddrFrom16([16]byte{0: 0x20, 1: 1, 7: byte(o.n(6)), 15: byte(o.n(4))})
+	case 1:
+		return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: byte(o.n(4))})
+	}
+	return subnet(o.n(6), o.n(4)).Addr()
+}
 
-func (o *operator) group() netip.Addr { return netip.AddrFrom4([4]byte{232, 1, 1, byte(o.n(4))}) }
+func (o *operator) group() netip.Addr {
+	if o.n(3) == 0 {
+		return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x3e, 15: byte(o.n(4))})
+	}
+	return netip.AddrFrom4([4]byte{232, 1, 1, byte(o.n(4))})
+}
+
+// prefix is one of a's.
+func (o *operator) prefix(a netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(a, a.BitLen()/32*8*o.n(5))
+}
 
 func (o *operator) stack(t *testing.T) *vnet.Stack {
 	name := fmt.Sprint("s", o.n(3))
@@ -285,13 +316,36 @@ func (o *operator) plugging(t *testing.T) {
 	case 3:
 		control.RemoveInterface(st, uint32(o.n(8)))
 	case 4, 5:
-		control.AddAddr(st, uint32(o.n(8)), netip.PrefixFrom(o.addr(), 22+o.n(11)))
+		a, bits := o.addr(), 22+o.n(11)
+		if a.Is6() {
+			bits += 96
+		}
+		control.AddAddrFlags(st, uint32(o.n(8)), netip.PrefixFrom(a, bits), []ifaddr.Flags{0, 0, ifaddr.Anycast, ifaddr.Optimistic}[o.n(4)])
 	case 6:
 		control.DelAddr(st, uint32(o.n(8)), o.addr())
 	case 7:
-		if o.n(8) == 0 {
-			control.Close(st)
-		}
+		o.automatic(st)
+	}
+}
+
+// automatic makes the calls about IPv6's autoconfiguration, and closes stacks.
+func (o *operator) automatic(st *vnet.Stack) {
+	i := uint32(o.n(8))
+	switch o.n(8) {
+	case 0:
+		control.Close(st)
+	case 1, 2:
+		control.SetAuto(st, i, &control.AutoConfig{Routers: true, NoDefault: o.n(3) == 0, Optimistic: o.n(2) == 0})
+	case 3:
+		control.SetAuto(st, i, nil)
+	case 4, 5:
+		cfg := advertised()
+		cfg.Prefixes[0].OnLink, cfg.Prefixes[0].Autonomous = o.n(4) != 0, o.n(4) != 0
+		control.Advertise(st, i, cfg)
+	case 6:
+		control.Advertise(st, i, nil)
+	case 7:
+		control.SetUp(st, i, o.n(2) == 0)
 	}
 }
 
@@ -300,15 +354,15 @@ func (o *operator) routing(t *testing.T) {
 	switch o.n(6) {
 	case 0, 1:
 		control.AddRoute(st, o.n(3), control.Route{
-			Dst: netip.PrefixFrom(o.addr(), 8*o.n(5)), Gateway: o.addr(), IfIndex: uint32(o.n(6)), MTU: 68 * o.n(20),
+			Dst: o.prefix(o.addr()), Gateway: o.addr(), IfIndex: uint32(o.n(6)), MTU: 68 * o.n(20),
 			Reject: o.n(16) == 0, Blackhole: o.n(16) == 1,
 		})
 	case 2:
-		control.DelRoute(st, o.n(3), netip.PrefixFrom(o.addr(), 8*o.n(5)).Masked())
+		control.DelRoute(st, o.n(3), o.prefix(o.addr()).Masked())
 	case 3:
 		control.SetFIBs(st, 1+o.n(3))
 	case 4:
-		names := []string{"net.inet.ip.forwarding", "net.link.ether.inet.maxhold", "net.inet.ip.process_options", "net.inet.ip.maxfragpackets", "net.inet.udp.blackhole"}
+		names := []string{"net.inet.ip.forwarding", "net.link.ether.inet.maxhold", "net.inet.ip.process_options", "net.inet.ip.maxfragpackets", "net.inet.udp.blackhole", "net.inet6.ip6.forwarding", "net.inet6.ip6.dad_count"}
 		st.SetSysctl(names[o.n(len(names))], int64(o.n(3)))
 	case 5:
 		if o.n(2) == 0 {
@@ -325,9 +379,13 @@ func (o *operator) routing(t *testing.T) {
 func (o *operator) sockets(t *testing.T) {
 	if len(o.socks) == 0 || o.n(5) == 0 {
 		st := o.stack(t)
-		s, e := usrreq.ListenUDP(st, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(o.n(3))), uint32(o.n(2)), 3)
+		any := netip.IPv4Unspecified()
+		if o.n(2) == 0 {
+			any = netip.IPv6Unspecified()
+		}
+		s, e := usrreq.ListenUDP(st, netip.AddrPortFrom(any, uint16(o.n(3))), uint32(o.n(2)), 3)
 		if o.n(4) == 0 {
-			s, e = usrreq.ListenRaw(st, uint8(o.n(20)), netip.IPv4Unspecified(), 0)
+			s, e = usrreq.ListenRaw(st, uint8(o.n(60)), any, 0)
 		}
 		if e == 0 {
 			s.SetBroadcast(true)

@@ -39,6 +39,9 @@ type sixRooms struct {
 	icmp *icmp6Room
 	auto *auto.Stats
 	radv *radv.Stats
+
+	conf  *clock.Timer // see Reconfigure; shard 0's
+	asked bool         // for its firing
 }
 
 type icmp6Room struct {

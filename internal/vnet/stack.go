@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -32,23 +31,18 @@ type Stack struct {
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
-	vars   vvar.Set     // of loaded modules
-	socks  *Sock        // all sockets, linked; shard 0's
-	conf   *clock.Timer // see Reconfigure; shard 0's
-	asked  bool         // Reconfigure was called; shard 0's
-	gens   uint32       // generations given out
+	gens   uint32   // generations given out
+	vars   vvar.Set // of loaded modules
+	socks  *Sock    // all sockets, linked; shard 0's
 	random atomic.Uint64
 
 	sh shard // the first shard
 
 	// What nearly every stack needs first, in the same allocation.
 	views        [2]ifnet.View // the first that are published
-	used         int           // of views
 	lo0, if0     ifnet.Iface
 	conf0, confl ifnet.Conf
 	ifs0         [2]*ifnet.Conf
-	addrs0       [1]ifaddr.Addr
-	local0       [2]ifaddr.Local
 }
 
 // StackConfig says how a stack is made.
@@ -75,7 +69,6 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 		st.shardAt(i).init(st, i)
 	}
 	st.views[0] = ifnet.View{Tun: w.ref.Load(), FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
-	st.used = 1
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
@@ -126,8 +119,8 @@ func (st *Stack) Shut() bool {
 // and no module any more.
 func (st *Stack) Free() {
 	st.world.Clock().Disarm(&st.sh.timer)
-	if st.conf != nil {
-		st.world.Clock().Disarm(st.conf)
+	if six := st.sh.rooms.six; six != nil && six.conf != nil {
+		st.world.Clock().Disarm(six.conf)
 	}
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {

@@ -16,24 +16,34 @@ import (
 // What neighbour discovery finds out changes a stack's configuration, which
 // nobody may do who holds a shard's lock: package control does it a little later.
 
-// SetConfigurer makes t the timer that fires when package control has to look
-// what is to be configured. The control lock is held.
-func (st *Stack) SetConfigurer(t *clock.Timer) {
-	st.control(func(*shard, *pass) syscall.Errno {
-		st.conf = t
-		return 0
-	})
+// OnReconfigure says how the timer of a stack is made that fires when package
+// control has to look what is to be configured.
+func (w *World) OnReconfigure(f func(*Stack) *clock.Timer) { w.configurer.CompareAndSwap(nil, &f) }
+
+// configurer returns that timer, made if need be. Shard 0 is locked.
+func (st *Stack) configurer() *clock.Timer {
+	six := st.sh.six()
+	if six.conf == nil {
+		six.conf = (*st.world.configurer.Load())(st)
+	}
+	return six.conf
 }
 
-// Configurer returns what SetConfigurer has set. The control lock is held.
-func (st *Stack) Configurer() *clock.Timer { return st.conf }
+// Configurer returns that timer; nil where there is none yet, unless need asks for
+// one.
+func (st *Stack) Configurer(need bool) *clock.Timer {
+	st.sh.mu.Lock()
+	defer st.sh.release()
+	if !need && (st.sh.rooms.six == nil || st.sh.rooms.six.conf == nil) {
+		return nil
+	}
+	return st.configurer()
+}
 
 // Reconfigure has package control look. Shard 0 is locked.
 func (st *Stack) Reconfigure() {
-	if st.conf != nil {
-		st.asked = true
-		st.world.Clock().Arm(st.conf, 0)
-	}
+	st.sh.six().asked = true
+	st.world.Clock().Arm(st.configurer(), 0)
 }
 
 // Configure runs f, which looks, and has it look again at the moment that it
@@ -41,12 +51,12 @@ func (st *Stack) Reconfigure() {
 // held.
 func (st *Stack) Configure(f func() clock.Time) {
 	st.sh.mu.Lock()
-	st.asked = false
+	st.sh.six().asked = false
 	st.sh.release()
 	next := f()
 	st.sh.mu.Lock()
-	if !st.asked && next != never {
-		st.world.Clock().Arm(st.conf, next)
+	if six := st.sh.six(); !six.asked && next != never {
+		st.world.Clock().Arm(six.conf, next)
 	}
 	st.sh.release()
 }

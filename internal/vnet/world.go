@@ -23,11 +23,12 @@ import (
 // World is what the kernel is to its network stacks: clock, buffers, random
 // numbers, the reference page of tunables, modules, and the list of stacks.
 type World struct {
-	sched *netisr.Sched
-	seed  table.Seed
-	ref   atomic.Pointer[vars.Tunables] // what new stacks start with
-	trace atomic.Pointer[Tracer]
-	opts  socket.Options // every socket's until it changes one
+	sched      *netisr.Sched
+	seed       table.Seed
+	ref        atomic.Pointer[vars.Tunables] // what new stacks start with
+	trace      atomic.Pointer[Tracer]
+	configurer atomic.Pointer[func(*Stack) *clock.Timer]
+	opts       socket.Options // every socket's until it changes one
 
 	mu     sync.Mutex // control: taken before any Stack's
 	random uint64     // state of a SplitMix64 generator

@@ -145,7 +145,7 @@ func candidate(r *rand.Rand, v4 bool) Candidate {
 		a = address(r, v4)
 	}
 	lengths := [...]uint8{0, 64, 48, 128, 126}
-	c := Candidate{Addr: a, IfIndex: uint32(1 + r.IntN(2)), Bits: lengths[r.IntN(len(lengths))], Flags: Flags(r.UintN(32)) & Flags(r.UintN(32))}
+	c := Candidate{Addr: a, IfIndex: uint32(1 + r.IntN(2)), Bits: lengths[r.IntN(len(lengths))], Flags: Flags(r.Uint32() & r.Uint32() & 31)} // each flag in a quarter of them
 	if v4 {
 		c.Bits = c.Bits / 4
 	}

@@ -24,12 +24,11 @@ type network struct {
 
 type station struct {
 	*Table[int]
-	mac     wire.MAC
-	ready   map[netip.Addr]bool
-	lost    map[netip.Addr]bool
-	got     int // packets
-	freed   int
-	started clock.Time
+	mac   wire.MAC
+	ready map[netip.Addr]bool
+	lost  map[netip.Addr]bool
+	got   int // packets
+	freed int
 }
 
 type flight struct {
