@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -35,6 +36,22 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 
 // minMTU6 is the least MTU of a link that carries IPv6 (RFC 8200 §5).
 const minMTU6 = 1280
+
+// bootAddrs gives an interface that is about to be made its addresses, with a
+// link-local one before the first of IPv6 if there is none, and tells whether
+// there is any of these. The lock is held.
+func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) (is6 bool) {
+	c.Addrs = make(ifaddr.List, 0, len(addrs)+1)
+	need := st.View().Tun.Auto.AutoLinkLocal != 0 && !slices.ContainsFunc(addrs, func(a netip.Prefix) bool { return ifaddr.IsLinkLocal(a.Addr()) })
+	for _, a := range addrs {
+		if a.Addr().Is6() && need && !is6 {
+			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
+		}
+		is6 = is6 || a.Addr().Is6()
+		c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})
+	}
+	return is6
+}
 
 // boot has neighbour discovery know the IPv6 addresses that an interface has from the
 // start: nobody is asked. The lock is held.

@@ -49,13 +49,7 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	for _, a := range c.Addrs {
-		i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: a})
-	}
-	is6 := i.Addrs.Has(true)
-	if is6 && !hasLinkLocal(&i) && st.View().Tun.Auto.AutoLinkLocal != 0 {
-		i.Addrs = append(i.Addrs, ifaddr.Addr{Prefix: linkLocal(i.MAC)})
-	}
+	is6 := bootAddrs(st, &i, c.Addrs)
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
