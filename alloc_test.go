@@ -1,6 +1,7 @@
 package vimage_test
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 
@@ -13,24 +14,25 @@ func TestNoAllocs(t *testing.T) {
 	if raceOn {
 		t.Skip("the race detector throws pooled memory away")
 	}
-	a, b := pair(t, world(t, vimage.Config{}))
-	at := netip.MustParseAddrPort("10.0.0.2:7")
-	s := must(b.ListenPacket("udp4", at.String()))(t).(*vimage.UDPConn)
-	c := must(a.ListenUDP("udp4", nil))(t)
+	a, b := pair6(t, world(t, vimage.Config{}))
+	s, c := must(b.ListenUDP("udp", &net.UDPAddr{Port: 7}))(t), must(a.ListenUDP("udp", nil))(t)
 	buf, msg := make([]byte, 2048), make([]byte, 1400)
-	n := testing.AllocsPerRun(1000, func() {
-		if _, err := c.WriteToUDPAddrPort(msg, at); err != nil {
-			t.Fatal(err)
+	for _, to := range []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("2001:db8::2"), linkLocal(t, b).WithZone("e0")} {
+		at := netip.AddrPortFrom(to, 7)
+		n := testing.AllocsPerRun(1000, func() {
+			if _, err := c.WriteToUDPAddrPort(msg, at); err != nil {
+				t.Fatal(err)
+			}
+			_, from, err := s.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.WriteToUDPAddrPort(buf[:9], from)
+			c.ReadFromUDPAddrPort(buf)
+		})
+		if n != 0 {
+			t.Errorf("%v: %v allocations for two datagrams", to, n)
 		}
-		_, from, err := s.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.WriteToUDPAddrPort(buf[:9], from)
-		c.ReadFromUDPAddrPort(buf)
-	})
-	if n != 0 {
-		t.Errorf("%v allocations for two datagrams", n)
 	}
 }
 

@@ -24,6 +24,26 @@ type nets struct {
 	server, client vimage.Network
 	addr           string
 	exact          bool // time passes only where all wait
+	six            bool // over IPv6
+}
+
+// udp is the network's name for datagrams.
+func (n nets) udp() string {
+	if n.six {
+		return "udp6"
+	}
+	return "udp4"
+}
+
+// at is the server's address with a port.
+func (n nets) at(port string) string { return net.JoinHostPort(n.addr, port) }
+
+// of returns an address of the family.
+func (n nets) of(four, six string) string {
+	if n.six {
+		return six
+	}
+	return four
 }
 
 // must returns v.
@@ -54,6 +74,52 @@ func plug(t testing.TB, s *vimage.Stack, name string, p link.Port, addr string) 
 	return i
 }
 
+// pair6 makes two stacks with a cable between them that have addresses of both
+// families from the start: 10.0.0.1 and 10.0.0.2, 2001:db8::1 and 2001:db8::2.
+func pair6(t testing.TB, w *vimage.World) (a, b *vimage.Stack) {
+	t.Helper()
+	wire := link.NewEpair(0)
+	return pair6On(t, w, wire.A(), wire.B())
+}
+
+// pair6On is pair6 with what is between the two.
+func pair6On(t testing.TB, w *vimage.World, pa, pb link.Port) (a, b *vimage.Stack) {
+	t.Helper()
+	var hosts []*vimage.Stack
+	for i, p := range []link.Port{pa, pb} {
+		s := must(w.NewStack(string(rune('a'+i)), vimage.StackConfig{}))(t)
+		addrs := []netip.Prefix{
+			netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1)), netip.MustParsePrefix(fmt.Sprintf("2001:db8::%d/64", i+1)),
+		}
+		must(s.AddInterface("e0", vimage.InterfaceConfig{Port: p, Addrs: addrs}))(t)
+		loopback(t, s)
+		hosts = append(hosts, s)
+	}
+	return hosts[0], hosts[1]
+}
+
+// loopback gives a stack's lo0 its addresses.
+func loopback(t testing.TB, s *vimage.Stack) {
+	t.Helper()
+	for _, a := range []string{"127.0.0.1/8", "::1/128"} {
+		if err := must(s.Interface("lo0"))(t).AddAddr(netip.MustParsePrefix(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// linkLocal returns the link-local address of a stack's e0, without zone.
+func linkLocal(t testing.TB, s *vimage.Stack) netip.Addr {
+	t.Helper()
+	for _, a := range must(s.Interface("e0"))(t).Addrs() {
+		if a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() {
+			return a.Addr()
+		}
+	}
+	t.Fatal("no link-local address")
+	return netip.Addr{}
+}
+
 // pair makes two stacks with a cable between them, 10.0.0.1 and 10.0.0.2.
 func pair(t testing.TB, w *vimage.World) (a, b *vimage.Stack) {
 	t.Helper()
@@ -66,9 +132,7 @@ func world(t testing.TB, c vimage.Config) *vimage.World {
 	w := vimage.NewWorld(c)
 	t.Cleanup(func() {
 		w.Close()
-		if p := w.Pool(); p.Buffers != 0 {
-			t.Errorf("%d buffers outstanding", p.Buffers)
-		}
+		wantNoBuffers(t, w)
 	})
 	return w
 }
@@ -76,34 +140,59 @@ func world(t testing.TB, c vimage.Config) *vimage.World {
 // everywhere runs a test over the kernel's sockets, and over a stack's to
 // itself and to another's, in real time and in a bubble.
 func everywhere(t *testing.T, f func(t *testing.T, n nets)) {
-	t.Run("kernel", func(t *testing.T) { f(t, nets{vimage.OS(), vimage.OS(), "127.0.0.1", false}) })
-	lo := func(t *testing.T, exact bool) {
-		s := must(world(t, vimage.Config{Seed: 1}).NewStack("s", vimage.StackConfig{}))(t)
-		if err := must(s.Interface("lo0"))(t).AddAddr(netip.MustParsePrefix("127.0.0.1/8")); err != nil {
-			t.Fatal(err)
-		}
-		f(t, nets{s, s, "127.0.0.1", exact})
+	t.Run("kernel", func(t *testing.T) { f(t, nets{server: vimage.OS(), client: vimage.OS(), addr: "127.0.0.1"}) })
+	if c, err := net.ListenPacket("udp6", "[::1]:0"); err == nil {
+		c.Close()
+		t.Run("kernel6", func(t *testing.T) { f(t, nets{server: vimage.OS(), client: vimage.OS(), addr: "::1", six: true}) })
 	}
-	two := func(t *testing.T, exact bool) {
-		a, b := pair(t, world(t, vimage.Config{Seed: 1}))
-		f(t, nets{b, a, "10.0.0.2", exact})
+	for _, k := range []struct {
+		name string
+		make func(t *testing.T) nets
+	}{
+		{"loopback", func(t *testing.T) nets {
+			s := must(world(t, vimage.Config{Seed: 1}).NewStack("s", vimage.StackConfig{}))(t)
+			loopback(t, s)
+			return nets{server: s, client: s, addr: "127.0.0.1"}
+		}},
+		{"wire", func(t *testing.T) nets {
+			a, b := pair(t, world(t, vimage.Config{Seed: 1}))
+			return nets{server: b, client: a, addr: "10.0.0.2"}
+		}},
+		{"loopback6", func(t *testing.T) nets {
+			s := must(world(t, vimage.Config{Seed: 1}).NewStack("s", vimage.StackConfig{}))(t)
+			loopback(t, s)
+			return nets{server: s, client: s, addr: "::1", six: true}
+		}},
+		{"wire6", func(t *testing.T) nets {
+			a, b := pair6(t, world(t, vimage.Config{Seed: 1}))
+			return nets{server: b, client: a, addr: "2001:db8::2", six: true}
+		}},
+		{"linklocal", func(t *testing.T) nets {
+			a, b := pair6(t, world(t, vimage.Config{Seed: 1}))
+			return nets{server: b, client: a, addr: linkLocal(t, b).String() + "%e0", six: true}
+		}},
+	} {
+		t.Run(k.name, func(t *testing.T) { f(t, k.make(t)) })
+		t.Run("bubble/"+k.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := k.make(t)
+				n.exact = true
+				f(t, n)
+			})
+		})
 	}
-	t.Run("loopback", func(t *testing.T) { lo(t, false) })
-	t.Run("wire", func(t *testing.T) { two(t, false) })
-	t.Run("bubble/loopback", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lo(t, true) }) })
-	t.Run("bubble/wire", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { two(t, true) }) })
 }
 
 func (n nets) listen(t testing.TB) net.PacketConn {
 	t.Helper()
-	c := must(n.server.ListenPacket("udp4", n.addr+":0"))(t)
+	c := must(n.server.ListenPacket(n.udp(), n.at("0")))(t)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
 func (n nets) dial(t testing.TB, to net.Addr) net.Conn {
 	t.Helper()
-	c := must(n.client.DialContext(context.Background(), "udp4", to.String()))(t)
+	c := must(n.client.DialContext(context.Background(), n.udp(), to.String()))(t)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -237,7 +326,7 @@ func TestFutureDeadline(t *testing.T) {
 func TestDeadlineMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t, world(t, vimage.Config{}))
-		n := nets{b, a, "10.0.0.2", true}
+		n := nets{server: b, client: a, addr: "10.0.0.2", exact: true}
 		s := n.listen(t)
 		c := n.dial(t, s.LocalAddr())
 		for _, to := range []time.Duration{time.Hour, time.Second, 0} {
@@ -360,9 +449,9 @@ func TestRFC1122_4_1_3_3(t *testing.T) {
 func TestBindErrors(t *testing.T) {
 	everywhere(t, func(t *testing.T, n nets) {
 		s := n.listen(t)
-		_, err := n.server.ListenPacket("udp4", s.LocalAddr().String())
+		_, err := n.server.ListenPacket(n.udp(), s.LocalAddr().String())
 		wantErr(t, "second bind", err, syscall.EADDRINUSE)
-		_, err = n.server.ListenPacket("udp4", "203.0.113.7:0")
+		_, err = n.server.ListenPacket(n.udp(), n.of("203.0.113.7:0", "[2001:db8:bad::7]:0"))
 		wantErr(t, "somebody else's address", err, syscall.EADDRNOTAVAIL)
 		_, err = n.server.ListenPacket("nonsense", "127.0.0.1:0")
 		wantErr(t, "network", err, net.UnknownNetworkError("nonsense"))
@@ -370,10 +459,10 @@ func TestBindErrors(t *testing.T) {
 		wantErr(t, "network", err, net.UnknownNetworkError("nonsense"))
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err = n.client.DialContext(ctx, "udp4", s.LocalAddr().String()); err == nil {
+		if _, err = n.client.DialContext(ctx, n.udp(), s.LocalAddr().String()); err == nil {
 			t.Error("dialled after the context ended")
 		}
-		_, err = n.server.ListenPacket("udp4", "no port")
+		_, err = n.server.ListenPacket(n.udp(), "no port")
 		var ae *net.AddrError
 		if !errors.As(err, &ae) {
 			t.Errorf("bad address: %v", err)
@@ -384,7 +473,11 @@ func TestBindErrors(t *testing.T) {
 func TestMessageTooLong(t *testing.T) {
 	everywhere(t, func(t *testing.T, n nets) {
 		c := n.dial(t, n.listen(t).LocalAddr())
-		_, err := c.Write(make([]byte, 65508))
+		tooLong := 65508
+		if n.six {
+			tooLong = 65528 // its length does not count the header
+		}
+		_, err := c.Write(make([]byte, tooLong))
 		wantErr(t, "write", err, syscall.EMSGSIZE)
 	})
 }
@@ -393,18 +486,18 @@ func TestMessageTooLong(t *testing.T) {
 // shared on any address.
 func TestGroupAddressIsShared(t *testing.T) {
 	everywhere(t, func(t *testing.T, n nets) {
-		first := must(n.server.ListenPacket("udp4", "224.0.0.250:0"))(t)
+		first := must(n.server.ListenPacket(n.udp(), n.of("224.0.0.250:0", "[ff05::250]:0")))(t)
 		defer first.Close()
 		at := first.LocalAddr().(*net.UDPAddr)
 		if !at.IP.IsUnspecified() {
 			t.Errorf("bound to %v", at)
 		}
-		second, err := n.server.ListenPacket("udp4", fmt.Sprintf("224.0.0.251:%d", at.Port))
+		second, err := n.server.ListenPacket(n.udp(), fmt.Sprintf("%s:%d", n.of("224.0.0.251", "[ff05::251]"), at.Port))
 		if err != nil {
 			t.Fatal("second:", err)
 		}
 		defer second.Close()
-		if _, err := n.server.ListenPacket("udp4", fmt.Sprintf("0.0.0.0:%d", at.Port)); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := n.server.ListenPacket(n.udp(), fmt.Sprintf("%s:%d", n.of("0.0.0.0", "[::]"), at.Port)); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Error("one that does not share:", err)
 		}
 	})

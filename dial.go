@@ -8,16 +8,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/clock"
 )
 
 // Dialer has the fields of net.Dialer that mean something here, and the Stack
 // to dial from.
 type Dialer struct {
 	Stack     *Stack
-	Timeout   time.Duration
+	Timeout   time.Duration // of the whole, names included
 	Deadline  time.Time
 	LocalAddr net.Addr
+
+	// FallbackDelay is how long a TCP connection to one of the addresses of a name
+	// may take before the next is tried beside it: the Connection Attempt Delay of
+	// RFC 8305 §5. Zero means 250 ms; below zero, each is given up before the next
+	// is tried, as package net has it.
+	FallbackDelay time.Duration
+
+	// Resolver looks up names; nil: as Stack.SetResolver says.
+	Resolver *Resolver
 
 	// KeepAlive and KeepAliveConfig mean what they do in package net: by default
 	// a TCP connection is probed after 15 seconds of silence.
@@ -29,165 +38,171 @@ type Dialer struct {
 	FastOpen   bool   // TCP Fast Open (RFC 7413), where the stack allows it
 }
 
-// Dial connects to an address as net.Dial does. Networks: tcp, tcp4, udp,
-// udp4, ip4:PROTOCOL.
+// Dial connects to an address as net.Dial does. Networks: tcp, udp and
+// ip:PROTOCOL, each also with a 4 or a 6 for one family (tcp6, ip4:icmp).
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address as net.Dialer.DialContext does.
+// DialContext connects to an address as net.Dialer.DialContext does. Where the
+// host is a name, its addresses are tried in the order of RFC 6724 §6 with the
+// families in turn (RFC 8305 §4), TCP's several at once: see FallbackDelay. The
+// first connection that is made counts, the others are given up.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if err := ctx.Err(); err != nil {
+	call, err := d.call(network)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = call.resolve(ctx, address)
+	}
+	if err != nil {
 		return nil, opError("dial", network, d.LocalAddr, nil, err)
 	}
-	switch network {
-	case "udp", "udp4":
-	case "tcp", "tcp4":
-		return d.dialTCP(ctx, network, address)
+	if call.transport == "tcp" {
+		c, err := call.race(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	c, err := call.datagram()
+	if err != nil {
+		return nil, err
+	}
+	return closeOn(ctx, c)
+}
+
+// call is one call of a Dialer's.
+type call struct {
+	*Dialer
+	network   string
+	transport string // "tcp", "udp" or "ip"
+	family    family
+	local     netip.AddrPort // invalid: any
+	by        clock.Time     // when it is too late; clock.Never: it never is
+	to        []netip.AddrPort
+}
+
+// call checks what does not depend on the address.
+func (d *Dialer) call(network string) (*call, error) {
+	c := &call{Dialer: d, network: network, by: d.deadline()}
+	kind, _, raw := strings.Cut(network, ":")
+	for _, c.transport = range []string{"tcp", "udp", "ip", ""} {
+		var ok bool
+		if c.family, ok = familyOf(kind, c.transport); ok && raw == (c.transport == "ip") {
+			break
+		}
+	}
+	if c.transport == "" {
+		return nil, net.UnknownNetworkError(network)
+	}
+	ok := true
+	switch a := d.LocalAddr.(type) {
+	case nil:
+	case *net.TCPAddr:
+		c.local, ok = a.AddrPort(), c.transport == "tcp"
+	case *net.UDPAddr:
+		c.local, ok = a.AddrPort(), c.transport == "udp"
+	case *net.IPAddr:
+		c.local, ok = netip.AddrPortFrom(fromIPAddr(a), 0), c.transport == "ip"
 	default:
-		if strings.HasPrefix(network, "ip") {
-			return d.dialIP(ctx, network, address)
-		}
-		return nil, opError("dial", network, d.LocalAddr, nil, net.UnknownNetworkError(network))
+		ok = false
 	}
-	remote, err := parseAddrPort("udp", address, false)
-	if err != nil {
-		return nil, opError("dial", network, d.LocalAddr, nil, err)
-	}
-	local := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	if d.LocalAddr != nil {
-		a, ok := d.LocalAddr.(*net.UDPAddr)
-		if !ok {
-			return nil, opError("dial", network, d.LocalAddr, nil, errors.New("mismatched local address type"))
-		}
-		local = unmapped(a.AddrPort())
-	}
-	c, err := d.Stack.dialUDP(network, local, remote)
-	if err != nil {
-		return nil, err
-	}
-	return closeOn(ctx, c)
-}
-
-func (d *Dialer) dialIP(ctx context.Context, network, address string) (net.Conn, error) {
-	local := netip.IPv4Unspecified()
-	if d.LocalAddr != nil {
-		a, ok := d.LocalAddr.(*net.IPAddr)
-		if !ok {
-			return nil, opError("dial", network, d.LocalAddr, nil, errors.New("mismatched local address type"))
-		}
-		ip, _ := netip.AddrFromSlice(a.IP)
-		local = ip.Unmap()
-	}
-	remote, err := netip.ParseAddr(address)
-	if err != nil {
-		return nil, opError("dial", network, d.LocalAddr, nil, &net.AddrError{Err: "no IP address (names are not looked up)", Addr: address})
-	}
-	c, err := d.Stack.listenIP(network, local)
-	if err != nil {
-		return nil, err
-	}
-	if e := c.s.Connect(netip.AddrPortFrom(remote.Unmap(), 0)); e != 0 {
-		c.Close()
-		return nil, opError("dial", network, d.LocalAddr, &net.IPAddr{IP: remote.AsSlice()}, e)
-	}
-	return closeOn(ctx, c)
-}
-
-// ListenConfig has the options that package net's Control function is used for
-// most, and the Stack to listen on.
-type ListenConfig struct {
-	Stack     *Stack
-	ReuseAddr bool // SO_REUSEADDR
-	ReusePort bool // SO_REUSEPORT
-
-	// KeepAlive and KeepAliveConfig mean what they do in package net.
-	KeepAlive       time.Duration
-	KeepAliveConfig net.KeepAliveConfig
-
-	// Backlog is how many connections may wait to be accepted; 0: as many as
-	// the sysctl kern.ipc.soacceptqueue allows.
-	Backlog    int
-	Congestion string // as in Dialer, of accepted connections
-	FastOpen   bool   // accept TCP Fast Open (RFC 7413), where the stack allows it
-
-	// BindGroup binds to a multicast address as it is, so that the socket
-	// receives only what is sent to it. Without, as in package net, the
-	// address stands for any address.
-	BindGroup bool
-}
-
-func (lc *ListenConfig) reuse() pcb.Reuse {
-	var r pcb.Reuse
-	if lc.ReuseAddr {
-		r |= pcb.ReuseAddr
-	}
-	if lc.ReusePort {
-		r |= pcb.ReusePort
-	}
-	return r
-}
-
-// ListenPacket opens a socket as net.ListenPacket does. Networks: udp, udp4,
-// ip4:PROTOCOL. The result is a *UDPConn or *IPConn.
-func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, opError("listen", network, nil, nil, err)
-	}
-	if strings.HasPrefix(network, "ip") {
-		return lc.listenIP(network, address)
-	}
-	if network != "udp" && network != "udp4" {
-		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
-	}
-	a, err := parseAddrPort("udp", address, true)
-	if err != nil {
-		return nil, opError("listen", network, nil, nil, err)
-	}
-	c, err := lc.Stack.listenUDP(network, a, lc)
-	if err != nil {
-		return nil, err
+	if !ok {
+		return nil, errors.New("mismatched local address type")
 	}
 	return c, nil
 }
 
-func (lc *ListenConfig) listenIP(network, address string) (net.PacketConn, error) {
-	a := netip.IPv4Unspecified()
-	if address != "" {
-		var err error
-		if a, err = netip.ParseAddr(address); err != nil {
-			return nil, opError("listen", network, nil, nil, &net.AddrError{Err: "no IP address", Addr: address})
-		}
+// deadline returns the earlier of the dialer's Deadline and the moment at which
+// its Timeout is over.
+func (d *Dialer) deadline() clock.Time {
+	c, at := d.Stack.clock(), clock.Never
+	if !d.Deadline.IsZero() {
+		at = c.At(d.Deadline)
 	}
-	c, err := lc.Stack.listenIP(network, a)
-	if err != nil {
-		return nil, err
+	if d.Timeout > 0 {
+		at = min(at, c.Now().Add(d.Timeout))
 	}
-	return c, nil
+	return at
 }
 
-// parseAddrPort reads "host:port" with literal addresses; the host may be
-// missing where any will do.
-func parseAddrPort(proto, s string, passive bool) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return netip.AddrPort{}, err
+// resolve finds the addresses that a text stands for, in the order in which to
+// try them.
+func (c *call) resolve(ctx context.Context, address string) error {
+	host, port, err := address, uint16(0), error(nil)
+	if c.transport != "ip" {
+		if host, port, err = splitAddr(c.transport, address); err != nil {
+			return err
+		}
 	}
+	ips, err := c.literal(host)
+	if err != nil {
+		if ips, err = c.lookup(ctx, host); err != nil {
+			return err
+		}
+	}
+	for _, ip := range ips {
+		if c.suits(ip) {
+			c.to = append(c.to, netip.AddrPortFrom(ip, port))
+		}
+	}
+	if len(c.to) == 0 {
+		return unsuitable(host)
+	}
+	return nil
+}
+
+// literal returns the address that a host is the text of.
+func (c *call) literal(host string) ([]netip.Addr, error) {
 	if host == "" {
-		host = "127.0.0.1"
-		if passive {
-			host = "0.0.0.0"
-		}
+		return []netip.Addr{c.family.loopback()}, nil
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.AddrPort{}, &net.AddrError{Err: "no IP address (names are not looked up)", Addr: host}
+	return []netip.Addr{ip.Unmap()}, err
+}
+
+// suits tells whether the network's name and the local address allow a
+// connection to ip.
+func (c *call) suits(ip netip.Addr) bool {
+	l := c.local.Addr().Unmap()
+	return c.family.allows(ip) && (!l.IsValid() || l.IsUnspecified() || l.Is4() == ip.Is4())
+}
+
+// datagram returns a socket connected to the first address for which there is a
+// way.
+func (c *call) datagram() (net.Conn, error) {
+	var first error
+	for _, to := range c.to {
+		conn, err := c.connect(to)
+		if err == nil {
+			return conn, nil
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	n, err := net.LookupPort(proto, port)
-	if err != nil {
-		return netip.AddrPort{}, err
+	return nil, first
+}
+
+func (c *call) connect(to netip.AddrPort) (net.Conn, error) {
+	if c.transport == "udp" {
+		conn, err := c.Stack.dialUDP(c.network, source(c.local, to), to)
+		if err != nil {
+			return nil, err
+		}
+		return conn, nil
 	}
-	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
+	conn, err := c.Stack.listenIP(c.network, source(c.local, to).Addr())
+	if err != nil {
+		return nil, err
+	}
+	if e := conn.s.Connect(to); e != 0 {
+		conn.Close()
+		return nil, opError("dial", c.network, c.LocalAddr, ipAddr(to.Addr()), e)
+	}
+	return conn, nil
 }
 
 // Dial connects to an address as net.Dial does.
@@ -198,9 +213,4 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 // DialContext connects to an address.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&Dialer{Stack: s}).DialContext(ctx, network, address)
-}
-
-// ListenPacket opens a datagram or raw socket as net.ListenPacket does.
-func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
-	return (&ListenConfig{Stack: s}).ListenPacket(context.Background(), network, address)
 }

@@ -18,7 +18,7 @@ import (
 func TestSimulatedNeverBlocks(t *testing.T) {
 	w := world(t, vimage.Config{Simulated: true})
 	a, b := pair(t, w)
-	n := nets{b, a, "10.0.0.2", true}
+	n := nets{server: b, client: a, addr: "10.0.0.2", exact: true}
 	s := n.listen(t)
 	c := n.dial(t, s.LocalAddr())
 	_, err := c.Read(make([]byte, 9))

@@ -11,6 +11,8 @@ import (
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -20,6 +22,7 @@ import (
 // carries a routing table number and a credential, which the sockets made by it
 // inherit. Handles are cheap and may be used from several goroutines.
 type Stack struct {
+	w    *World
 	st   *vnet.Stack
 	fib  int
 	cred jail.Cred
@@ -37,7 +40,7 @@ func (s *Stack) FIB(n int) (*Stack, error) {
 	if n < 0 || n >= s.st.FIBs() {
 		return nil, &ConfigError{"fib", strconv.Itoa(n), fmt.Errorf("%w: %s has tables 0 to %d", syscall.EINVAL, s.Name(), s.st.FIBs()-1)}
 	}
-	return &Stack{st: s.st, fib: n, cred: s.cred}, nil
+	return &Stack{w: s.w, st: s.st, fib: n, cred: s.cred}, nil
 }
 
 // may returns EPERM where the handle's credential lacks a privilege.
@@ -62,6 +65,7 @@ func (s *Stack) Close() error {
 		return err
 	}
 	control.Close(s.st)
+	s.SetResolver(nil)
 	return nil
 }
 
@@ -73,7 +77,8 @@ type InterfaceConfig struct {
 	FIB  int              // table that routes what it receives, and holds its subnets' routes
 	Down bool             // leave it down
 	// Addrs are addresses, with their subnets, that the interface has when it is
-	// plugged in; nobody hears them announced.
+	// plugged in; nobody hears them announced, nor is asked whether he has them.
+	// The first of IPv6 brings a link-local one with it.
 	Addrs []netip.Prefix
 }
 
@@ -167,33 +172,12 @@ func (i *Interface) Net() *net.Interface {
 	return nil
 }
 
-// Addrs returns the interface's addresses in the order they were added.
-func (i *Interface) Addrs() (all []netip.Prefix) {
-	for o := range i.s.st.Interfaces() {
-		if o.Index == i.index {
-			for _, a := range o.Addrs {
-				all = append(all, a.Prefix)
-			}
-		}
-	}
-	return all
-}
-
-// AddAddr gives the interface an address and its subnet: the subnet's route
-// comes with it.
-func (i *Interface) AddAddr(a netip.Prefix) error {
-	if err := i.s.may(jail.NetConfig, "add address", a.String()); err != nil {
-		return err
-	}
-	return wrapConfig("add address", a.String()+" to "+i.name, control.AddAddr(i.s.st, i.index, a))
-}
-
 // DelAddr takes an address away.
 func (i *Interface) DelAddr(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete address", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a))
+	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a.WithZone("")))
 }
 
 // SetQuerier makes the interface a multicast router's, which asks the hosts of
@@ -214,15 +198,19 @@ func (i *Interface) SetPromiscuous(on bool) error {
 	return wrapConfig("set promiscuous", i.name, control.SetPromiscuous(i.s.st, i.index, on))
 }
 
-// Neighbor is an entry of an interface's ARP table.
+// Neighbor is an entry of an interface's ARP table, or of its table of IPv6
+// neighbours.
 type Neighbor struct {
 	Addr      netip.Addr
 	MAC       net.HardwareAddr // nil while it is not resolved
+	State     string           // as arp or ndp -a name it: "incomplete", "reachable", "stale", …
 	Permanent bool             // set by hand, or the interface's own
 	Published bool             // the stack answers for it
+	Router    bool             // it says that it is one (IPv6)
 }
 
-// Neighbors returns the interface's ARP table, sorted by address.
+// Neighbors returns the interface's ARP table and its IPv6 neighbours, sorted by
+// address.
 func (i *Interface) Neighbors() ([]Neighbor, error) {
 	entries, e := control.Neighbors(i.s.st, i.index)
 	if e != 0 {
@@ -230,16 +218,28 @@ func (i *Interface) Neighbors() ([]Neighbor, error) {
 	}
 	var all []Neighbor
 	for _, n := range entries {
-		o := Neighbor{Addr: n.IP, Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0}
-		if !n.MAC.IsZero() {
-			o.MAC = net.HardwareAddr(n.MAC[:])
-		}
-		all = append(all, o)
+		all = append(all, Neighbor{
+			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
+			Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0,
+		})
+	}
+	for _, n := range control.Neighbors6(i.s.st, i.index) {
+		all = append(all, Neighbor{
+			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
+			Permanent: n.State == nd.Permanent, Published: n.Flags&nd.Published != 0, Router: n.Flags&nd.Router != 0,
+		})
 	}
 	return all, nil
 }
 
-// SetNeighbor adds or replaces an entry of the ARP table by hand: it does not
+func hardware(m wire.MAC) net.HardwareAddr {
+	if m.IsZero() {
+		return nil
+	}
+	return m[:]
+}
+
+// SetNeighbor adds or replaces a neighbour of either family by hand: it does not
 // age. published makes the stack answer for the address.
 func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bool) error {
 	if err := i.s.may(jail.NetConfig, "set neighbor", a.String()); err != nil {
@@ -248,15 +248,15 @@ func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bo
 	if len(mac) != len(wire.MAC{}) {
 		return &ConfigError{"set neighbor", a.String(), fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(mac))}
 	}
-	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a, wire.MAC(mac), published))
+	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a.WithZone(""), wire.MAC(mac), published))
 }
 
-// DelNeighbor removes an entry of the ARP table.
+// DelNeighbor removes a neighbour.
 func (i *Interface) DelNeighbor(a netip.Addr) error {
 	if err := i.s.may(jail.NetConfig, "delete neighbor", a.String()); err != nil {
 		return err
 	}
-	return wrapConfig("delete neighbor", a.String()+" on "+i.name, control.DelNeighbor(i.s.st, i.index, a))
+	return wrapConfig("delete neighbor", a.String()+" on "+i.name, control.DelNeighbor(i.s.st, i.index, a.WithZone("")))
 }
 
 // SetUp brings the interface up or down; its subnets' routes go and come with
@@ -279,8 +279,8 @@ func (i *Interface) Remove() error {
 // Route is a route of one table.
 type Route struct {
 	Dst       netip.Prefix
-	Gateway   netip.Addr // invalid where the destination is on the link
-	Interface string     // may be empty where there is a gateway
+	Gateway   netip.Addr // invalid where the destination is on the link; a link-local one may have a zone
+	Interface string     // may be empty where there is a gateway and its zone, or a route, says which
 	MTU       int        // 0: the interface's
 	Reject    bool       // refuse the packets
 	Blackhole bool       // lose them
@@ -299,7 +299,32 @@ func (s *Stack) AddRoute(r Route) error {
 		}
 		vr.IfIndex = i.index
 	}
-	return wrapConfig("add route", r.Dst.String(), control.AddRoute(s.st, s.fib, vr))
+	e := s.gateway(&vr)
+	if e == 0 {
+		e = control.AddRoute(s.st, s.fib, vr)
+	}
+	return wrapConfig("add route", r.Dst.String(), e)
+}
+
+// gateway takes the zone from a route's gateway; of a link-local one it says by
+// which interface it is reached. EINVAL where the route has another.
+func (s *Stack) gateway(r *control.Route) syscall.Errno {
+	if !r.Gateway.IsValid() || r.Gateway.Is4() {
+		return 0
+	}
+	v := s.st.View()
+	gw, scope, e := usrreq.Scoped(v, r.Gateway)
+	if e != 0 {
+		return e
+	}
+	if scope == 0 && r.IfIndex == 0 && gw.IsLinkLocalUnicast() {
+		scope = v.LinkOf(gw)
+	}
+	if scope != 0 && r.IfIndex != 0 && scope != r.IfIndex {
+		return syscall.EINVAL
+	}
+	r.Gateway, r.IfIndex = gw, max(r.IfIndex, scope)
+	return 0
 }
 
 // DelRoute removes the route to a destination from the handle's table.
@@ -318,19 +343,23 @@ func (s *Stack) Routes() []Route {
 	}
 	var all []Route
 	for _, r := range control.Routes(s.st, s.fib) {
+		r.Gateway = usrreq.Zoned(s.st.View(), r.Gateway, r.IfIndex)
 		all = append(all, Route{r.Dst, r.Gateway, names[r.IfIndex], r.MTU, r.Reject, r.Blackhole})
 	}
 	return all
 }
 
-// SetForwarding makes the stack a router, or a host again: the sysctl
-// net.inet.ip.forwarding.
+// SetForwarding makes the stack a router, or a host again, for both families: the
+// sysctls net.inet.ip.forwarding and net.inet6.ip6.forwarding.
 func (s *Stack) SetForwarding(on bool) error {
 	n := int64(0)
 	if on {
 		n = 1
 	}
-	return s.SetSysctl("net.inet.ip.forwarding", n)
+	if err := s.SetSysctl("net.inet.ip.forwarding", n); err != nil {
+		return err
+	}
+	return s.SetSysctl("net.inet6.ip6.forwarding", n)
 }
 
 // SetSysctl changes a tunable of the stack by its name. No other stack changes.

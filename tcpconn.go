@@ -16,7 +16,7 @@ import (
 // that make sense without a kernel. Several goroutines may use it at once.
 type TCPConn struct {
 	s      usrreq.TCPSock
-	net    string       // "tcp" or "tcp4", for errors
+	net    string       // "tcp", "tcp4" or "tcp6", for errors
 	linger atomic.Int64 // seconds; see SetLinger
 }
 
@@ -60,10 +60,14 @@ func (c *TCPConn) set(e syscall.Errno) error {
 }
 
 // LocalAddr returns the connection's own address, a *net.TCPAddr.
-func (c *TCPConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.s.LocalAddr()) }
+func (c *TCPConn) LocalAddr() net.Addr { return c.addr(c.s.LocalAddr()) }
 
 // RemoteAddr returns the peer's address, a *net.TCPAddr.
-func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.s.RemoteAddr()) }
+func (c *TCPConn) RemoteAddr() net.Addr { return c.addr(c.s.RemoteAddr()) }
+
+func (c *TCPConn) addr(a netip.AddrPort) net.Addr {
+	return net.TCPAddrFromAddrPort(zoned(c.s.Stack().View(), a, c.s.Scope))
+}
 
 // Read reads bytes that have come, and waits for the first. It returns io.EOF
 // once the peer has closed its side and everything has been read; ECONNRESET
@@ -337,5 +341,6 @@ func (c *TCPConn) Connected() (bool, error) {
 
 // AddrPorts returns both ends.
 func (c *TCPConn) AddrPorts() (local, remote netip.AddrPort) {
-	return c.s.LocalAddr(), c.s.RemoteAddr()
+	v := c.s.Stack().View()
+	return zoned(v, c.s.LocalAddr(), c.s.Scope), zoned(v, c.s.RemoteAddr(), c.s.Scope)
 }

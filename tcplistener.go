@@ -31,7 +31,9 @@ func (l *TCPListener) err(op string, err error) error {
 }
 
 // Addr returns the address the listener is bound to, a *net.TCPAddr.
-func (l *TCPListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.l.LocalAddr()) }
+func (l *TCPListener) Addr() net.Addr {
+	return net.TCPAddrFromAddrPort(zoned(l.l.Stack().View(), l.l.LocalAddr(), l.l.Scope))
+}
 
 // Accept waits for a connection; it is a *TCPConn.
 func (l *TCPListener) Accept() (net.Conn, error) {
@@ -128,20 +130,22 @@ func keepAlive(d time.Duration, k net.KeepAliveConfig) socket.TCPOptions {
 	return o
 }
 
-// Listen listens for TCP connections as net.Listen does. Networks: tcp, tcp4. The
-// result is a *TCPListener.
+// Listen listens for TCP connections as net.Listen does. Networks: tcp, tcp4, tcp6.
+// On tcp, a host that is missing, 0.0.0.0 or :: means every address of both
+// families. The result is a *TCPListener.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
-	if network != "tcp" && network != "tcp4" {
+	f, ok := familyOf(network, "tcp")
+	if !ok {
 		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
 	}
-	a, err := parseAddrPort("tcp", address, true)
+	a, err := f.listenAddr("tcp", address)
 	if err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
-	l, err := lc.listenTCP(network, a)
+	l, err := lc.listenTCP(network, f, a)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +154,12 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 
 // listenTCP listens at a. As package net does, it lets the port of connections
 // that are still there be used again.
-func (lc *ListenConfig) listenTCP(network string, a netip.AddrPort) (*TCPListener, error) {
+func (lc *ListenConfig) listenTCP(network string, f family, a netip.AddrPort) (*TCPListener, error) {
 	o := keepAlive(lc.KeepAlive, lc.KeepAliveConfig)
 	o.FIB, o.NoDelay = uint32(lc.Stack.fib), true
 	o.ReuseAddr, o.ReusePort = true, lc.ReusePort
 	o.CC, o.FastOpen = lc.Congestion, lc.FastOpen
+	o.V6Only = f == only6
 	l, e := usrreq.ListenTCP(lc.Stack.st, a, lc.Backlog, &o)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.TCPAddrFromAddrPort(a), sysError("bind", e))
@@ -169,12 +174,17 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 
 // ListenTCP is net.ListenTCP on this stack.
 func (s *Stack) ListenTCP(network string, laddr *net.TCPAddr) (*TCPListener, error) {
-	if network != "tcp" && network != "tcp4" {
+	f, ok := familyOf(network, "tcp")
+	if !ok {
 		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
 	}
-	a := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	var a netip.AddrPort
 	if laddr != nil {
-		a = unmapped(laddr.AddrPort())
+		a = laddr.AddrPort()
 	}
-	return (&ListenConfig{Stack: s}).listenTCP(network, a)
+	a, err := f.bind(a)
+	if err != nil {
+		return nil, opError("listen", network, nil, laddr, err)
+	}
+	return (&ListenConfig{Stack: s}).listenTCP(network, f, a)
 }

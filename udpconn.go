@@ -37,20 +37,37 @@ func (c *packetConn) addr(a netip.AddrPort) net.Addr {
 		return nil
 	}
 	if c.raw {
-		return &net.IPAddr{IP: a.Addr().AsSlice()}
+		return ipAddr(a.Addr())
 	}
 	return net.UDPAddrFromAddrPort(a)
 }
 
+// from returns the sender of a packet; a link-local one with its zone.
+func (c *packetConn) from(info *socket.Recv) netip.AddrPort {
+	if info.From.Addr().Is4() {
+		return info.From
+	}
+	return zoned(c.s.Stack().View(), info.From, info.IfIndex)
+}
+
 func (c *packetConn) err(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.net, Source: c.addr(c.s.LocalAddr()), Addr: c.addr(c.s.RemoteAddr()), Err: err}
+	return &net.OpError{Op: op, Net: c.net, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // LocalAddr returns the socket's own address.
-func (c *packetConn) LocalAddr() net.Addr { return c.addr(c.s.LocalAddr()) }
+func (c *packetConn) LocalAddr() net.Addr {
+	a := c.s.Addrs.Load()
+	return c.addr(zoned(c.s.Stack().View(), a.Local, a.Scope))
+}
 
 // RemoteAddr returns the address the socket is connected to, or nil.
-func (c *packetConn) RemoteAddr() net.Addr { return c.addr(c.s.RemoteAddr()) }
+func (c *packetConn) RemoteAddr() net.Addr {
+	a := c.s.Addrs.Load()
+	if !a.Remote.IsValid() {
+		return nil
+	}
+	return c.addr(zoned(c.s.Stack().View(), a.Remote, a.Scope))
+}
 
 // Close closes the socket; a blocked read fails with net.ErrClosed. Groups it
 // has joined are left.
@@ -111,7 +128,7 @@ func (c *packetConn) TryReadFrom(b []byte) (n int, from netip.AddrPort, ok bool,
 	n, err = c.s.ReadFrom(b, &info, false)
 	switch err {
 	case nil:
-		return n, info.From, true, nil
+		return n, c.from(&info), true, nil
 	case syscall.EAGAIN:
 		return 0, netip.AddrPort{}, false, nil
 	}
@@ -134,7 +151,7 @@ func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	if err != nil {
 		return 0, nil, c.err("read", err)
 	}
-	return n, c.addr(info.From), nil
+	return n, c.addr(c.from(&info)), nil
 }
 
 // Write sends a packet to the address the socket is connected to.
@@ -146,14 +163,15 @@ func (c *packetConn) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFromUDPAddrPort reads a datagram and allocates nothing.
+// ReadFromUDPAddrPort reads a datagram and allocates nothing. An IPv4 sender's
+// address is a plain one on every socket, not IPv6's form of it.
 func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	var info socket.Recv
 	n, err := c.s.ReadFrom(b, &info, true)
 	if err != nil {
 		return 0, netip.AddrPort{}, c.err("read", err)
 	}
-	return n, info.From, nil
+	return n, c.from(&info), nil
 }
 
 // ReadFromUDP reads a datagram.
@@ -200,18 +218,22 @@ func (c *packetConn) sendTo(b []byte, a netip.AddrPort) (int, error) {
 	return 0, opError("write", c.net, c.LocalAddr(), c.addr(a), err)
 }
 
-// listenUDP returns a socket bound to a. As in package net, a group address
-// stands for any address, and a port that others may bind as well: one socket
-// may join several groups, and several sockets one.
+// listenUDP returns a socket bound to a, which family.bind has made. As in
+// package net, a group address stands for any address, and a port that others may
+// bind as well: one socket may join several groups, and several sockets one.
 func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*UDPConn, error) {
 	local, reuse := a, lc.reuse()
 	if a.Addr().IsMulticast() {
 		reuse |= pcb.ReuseAddr | pcb.ReusePort
 		if !lc.BindGroup {
-			local = netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())
+			local = netip.AddrPortFrom(wildcard(a.Addr()), a.Port())
 		}
 	}
-	sock, e := usrreq.ListenUDP(s.st, local, uint32(s.fib), reuse)
+	open := usrreq.ListenUDP
+	if f, _ := familyOf(network, "udp"); f == only6 {
+		open = usrreq.ListenUDP6
+	}
+	sock, e := open(s.st, local, uint32(s.fib), reuse)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
 	}
@@ -236,12 +258,17 @@ func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn,
 
 // ListenUDP is net.ListenUDP on this stack.
 func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
-	a := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	if laddr != nil {
-		a = unmapped(laddr.AddrPort())
+	f, ok := familyOf(network, "udp")
+	if !ok {
+		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
 	}
-	if err := checkUDP("listen", network, a); err != nil {
-		return nil, err
+	var a netip.AddrPort
+	if laddr != nil {
+		a = laddr.AddrPort()
+	}
+	a, err := f.bind(a)
+	if err != nil {
+		return nil, opError("listen", network, nil, laddr, err)
 	}
 	return s.listenUDP(network, a, new(ListenConfig))
 }
@@ -253,11 +280,7 @@ func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *ne
 	if gaddr == nil {
 		return nil, opError("listen", network, nil, nil, syscall.EDESTADDRREQ)
 	}
-	a := unmapped(gaddr.AddrPort())
-	if err := checkUDP("listen", network, a); err != nil {
-		return nil, err
-	}
-	c, err := s.listenUDP(network, a, new(ListenConfig))
+	c, err := s.ListenUDP(network, gaddr)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +292,7 @@ func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *ne
 	}
 	c.s.SetMulticastLoop(false)
 	if e == 0 {
-		e = c.s.Mcast(usrreq.McastJoin, index, a.Addr(), netip.Addr{})
+		e = c.s.Mcast(usrreq.McastJoin, index, gaddr.AddrPort().Addr().Unmap(), netip.Addr{})
 	}
 	if e != 0 {
 		c.Close()
@@ -280,37 +303,22 @@ func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *ne
 
 // DialUDP is net.DialUDP on this stack.
 func (s *Stack) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
-	l := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	if laddr != nil {
-		l = unmapped(laddr.AddrPort())
-	}
-	if raddr == nil {
+	f, ok := familyOf(network, "udp")
+	switch {
+	case !ok:
+		return nil, opError("dial", network, nil, nil, net.UnknownNetworkError(network))
+	case raddr == nil:
 		return nil, opError("dial", network, nil, nil, syscall.EDESTADDRREQ)
 	}
-	if err := checkUDP("dial", network, l); err != nil {
-		return nil, err
+	remote := f.peer(raddr.AddrPort())
+	local := netip.AddrPortFrom(wildcard(remote.Addr()), 0)
+	if laddr != nil {
+		local = source(laddr.AddrPort(), remote)
 	}
-	return s.dialUDP(network, l, unmapped(raddr.AddrPort()))
-}
-
-// unmapped turns what package net gives for "no address" and for IPv4 written
-// as IPv6 into plain IPv4.
-func unmapped(a netip.AddrPort) netip.AddrPort {
-	ip := a.Addr().Unmap()
-	if !ip.IsValid() {
-		ip = netip.IPv4Unspecified()
+	if !f.allows(remote.Addr()) || !f.allows(local.Addr()) || local.Addr().Is4() != remote.Addr().Is4() {
+		return nil, opError("dial", network, nil, raddr, unsuitable(raddr.String()))
 	}
-	return netip.AddrPortFrom(ip, a.Port())
-}
-
-func checkUDP(op, network string, a netip.AddrPort) error {
-	switch {
-	case network != "udp" && network != "udp4":
-		return opError(op, network, nil, nil, net.UnknownNetworkError(network))
-	case !a.Addr().Is4():
-		return opError(op, network, nil, net.UDPAddrFromAddrPort(a), syscall.EAFNOSUPPORT)
-	}
-	return nil
+	return s.dialUDP(network, local, remote)
 }
 
 func opError(op, network string, source, addr net.Addr, err error) error {

@@ -25,6 +25,7 @@ package vimage
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,11 +47,14 @@ type Config struct {
 type World struct {
 	w   *vnet.World
 	sim *clock.Sim // nil unless simulated
+
+	mu        sync.Mutex // a leaf
+	resolvers map[*vnet.Stack]*Resolver
 }
 
 // NewWorld returns a world with one stack, vnet0, which jail 0 owns.
 func NewWorld(c Config) *World {
-	w := new(World)
+	w := &World{resolvers: map[*vnet.Stack]*Resolver{}}
 	var ck clock.Clock
 	if c.Simulated {
 		w.sim = clock.NewSim()
@@ -85,14 +89,14 @@ func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
 			return nil, wrapConfig("new stack", name, e)
 		}
 	}
-	return &Stack{st: st}, nil
+	return &Stack{w: w, st: st}, nil
 }
 
 // Stack returns a handle on the stack of that name, or nil. It uses table 0
 // and has jail 0's credential.
 func (w *World) Stack(name string) *Stack {
 	if st := w.w.Stack(name); st != nil {
-		return &Stack{st: st}
+		return &Stack{w: w, st: st}
 	}
 	return nil
 }
@@ -101,7 +105,7 @@ func (w *World) Stack(name string) *Stack {
 func (w *World) Stacks() []*Stack {
 	var all []*Stack
 	for _, st := range w.w.Stacks() {
-		all = append(all, &Stack{st: st})
+		all = append(all, &Stack{w: w, st: st})
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,11 +12,19 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 func TestTrafficIsTheSameForAll(t *testing.T) {
 	for _, n := range []int{10, 5000} {
-		a, b := newTraffic(n), newTraffic(n)
+		sameTraffic(t, ip4, n)
+		sameTraffic(t, ip6, n)
+	}
+}
+
+func sameTraffic(t *testing.T, family family, n int) {
+	{
+		a, b := newTraffic(family, n), newTraffic(family, n)
 		if len(a.Routes) != n || !slices.Equal(a.Routes, b.Routes) {
 			t.Fatalf("%d routes wanted: %d and %d, or not equal", n, len(a.Routes), len(b.Routes))
 		}
@@ -30,11 +39,12 @@ func TestTrafficIsTheSameForAll(t *testing.T) {
 			if !bytes.Equal(f, b.Frames[i]) || len(f) != frameLen {
 				t.Fatalf("frame %d differs or has %d bytes", i, len(f))
 			}
-			dst, _ := netip.AddrFromSlice(f[30:34])
+			end := ethLen + family.headerLen()
+			dst, _ := netip.AddrFromSlice(f[end-len(a.Routes[0].Addr().AsSlice()) : end])
 			if !slices.ContainsFunc(a.Routes, func(p netip.Prefix) bool { return p.Contains(dst) }) {
 				t.Fatalf("frame %d goes to %v, where no route leads", i, dst)
 			}
-			if sum := headerSum(f[14:34]); sum != 0 {
+			if sum := headerSum(f[14:34]); sum != 0 && !family.is6() {
 				t.Fatalf("frame %d: header checksum is off by %#x", i, sum)
 			}
 		}
@@ -135,11 +145,16 @@ func TestCasesAreChosenByName(t *testing.T) {
 // TestPeersDoWhatTheySay runs each verb once: every datagram, copy and frame
 // must arrive.
 func TestPeersDoWhatTheySay(t *testing.T) {
-	small := []Case{udpCase(), forwardCase("forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(), createCase("create", 10)}
-	small = append(small, tcpCases()...)
-	for _, p := range peers(true) {
+	for _, f := range []family{ip4, ip6} {
+		small := []Case{udpCase(), forwardCase(f, "forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(f), createCase(f, "create", 10)}
+		verbs(t, f, append(small, tcpCases()...))
+	}
+}
+
+func verbs(t *testing.T, f family, small []Case) {
+	for _, p := range peers(true, f) {
 		for _, c := range small {
-			t.Run(p.name+"/"+c.Name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s%d", p.name, c.Name, f), func(t *testing.T) {
 				m, err := c.prepare(p.Peer)
 				if a, ok := isAbsence(err); ok {
 					t.Skip(a)
@@ -185,21 +200,26 @@ func TestRingKeepsBytes(t *testing.T) {
 }
 
 func TestSYNsAreGood(t *testing.T) {
-	to := routerOut().Addr()
-	seen := map[string]bool{}
-	for i, f := range synFlood(routerInMAC(), to) {
-		ip, seg := f[14:34], f[34:]
-		if headerSum(ip) != 0 || tcpSum(ip, seg) != 0 || seg[13] != 2 || len(seg) != 24 {
-			t.Fatalf("frame %d: % x", i, f)
+	for _, family := range []family{ip4, ip6} {
+		to := family.routerOut().Addr()
+		seen := map[netip.Addr]bool{}
+		for i, f := range family.synFlood(routerInMAC(), to) {
+			ip, fault := wire.ParseIP(f[ethLen:])
+			if fault != wire.OK {
+				t.Fatalf("frame %d: %v: % x", i, fault, f)
+			}
+			seg, fault := wire.ParseTCP(ip.Payload())
+			if fault != wire.OK || !seg.ChecksumOK(ip.Src(), ip.Dst()) || seg.Flags() != wire.SYN || len(seg) != 24 {
+				t.Fatalf("frame %d: %v: % x", i, fault, f)
+			}
+			if !family.synSources().Contains(ip.Src()) {
+				t.Fatalf("frame %d is from %v", i, ip.Src())
+			}
+			seen[ip.Src()] = true
 		}
-		src, _ := netip.AddrFromSlice(ip[12:16])
-		if !synSources().Contains(src) {
-			t.Fatalf("frame %d is from %v", i, src)
+		if len(seen) != synFrames {
+			t.Errorf("%d sources of %d", len(seen), synFrames)
 		}
-		seen[string(ip[12:16])] = true
-	}
-	if len(seen) != synFrames {
-		t.Errorf("%d sources of %d", len(seen), synFrames)
 	}
 }
 
@@ -215,7 +235,7 @@ func TestLockProfileIsRead(t *testing.T) {
 
 // TestShardsAreCompared has hosts that have none stand for those that have.
 func TestShardsAreCompared(t *testing.T) {
-	p := newGvisor()
+	p := newGvisor(ip4)
 	var pair [2][][2]Stream
 	for i := range pair {
 		var err error
@@ -237,21 +257,42 @@ func TestShardsAreCompared(t *testing.T) {
 }
 
 func TestFloodReachesVimage(t *testing.T) {
-	w := vimage.NewWorld(vimage.Config{})
-	s, err := w.NewStack("b", vimage.StackConfig{})
-	if err != nil {
-		t.Fatal(err)
+	for f, received := range map[family]string{ip4: "ip.received", ip6: "ip6.received"} {
+		w := vimage.NewWorld(vimage.Config{})
+		s, err := w.NewStack("b", vimage.StackConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flood, err := f.vmFlood(w, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 100
+		if err := flood(n); err != nil {
+			t.Fatal(err)
+		}
+		w.Settle()
+		if got := s.Counters()[received]; got < n { // IPv6's includes an advertisement
+			t.Errorf("%d SYNs of %d came: %v", got, n, s.Counters())
+		}
 	}
-	flood, err := vmFlood(w, s)
-	if err != nil {
-		t.Fatal(err)
+}
+
+func TestQuotientIsOfPairs(t *testing.T) {
+	four := &samples{results: []Result{result("x", 1), result("x", 10), result("x", 100)}}
+	six := &samples{results: []Result{result("ip6.x", 2), result("ip6.x", 11), result("ip6.x", 50)}}
+	if q := quotient(four, six, "x"); q != "1.10" {
+		t.Errorf("the median of 2, 1.1 and 0.5 is %s", q)
 	}
-	const n = 100
-	if err := flood(n); err != nil {
-		t.Fatal(err)
-	}
-	w.Settle()
-	if got := s.Counters()["ip.received"]; got != n {
-		t.Errorf("%d SYNs of %d came: %v", got, n, s.Counters())
+}
+
+func TestCasesOverIPv6AreTheSame(t *testing.T) {
+	all := cases()
+	half := len(all) / 2
+	for i, c := range all[:half] {
+		six := all[half+i]
+		if six.Name != prefix6+c.Name || !six.Family.is6() || len(six.Rows) != len(c.Rows) || six.Rows[0].Name != prefix6+c.Rows[0].Name {
+			t.Errorf("%s has the counterpart %s, %+v", c.Name, six.Name, six.Rows)
+		}
 	}
 }

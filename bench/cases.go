@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Case struct {
 	Name    string
 	Rows    []Row
 	Note    string
+	Family  family
 	Fresh   bool // each round needs a process of its own
 	Rounds  int  // at most; 0 for the usual number
 	prepare func(p Peer) (measure, error)
@@ -45,18 +47,53 @@ const (
 	joinsPerSock = 20 // Linux's default net.ipv4.igmp_max_memberships
 )
 
-// cases returns what is measured, in order.
+// cases returns what is measured, in order: all over IPv4, then all again over
+// IPv6.
 func cases() []Case {
+	all := casesOf(ip4)
+	for _, c := range casesOf(ip6) {
+		all = append(all, c.over6())
+	}
+	return all
+}
+
+func casesOf(f family) []Case {
 	all := []Case{
 		udpCase(),
-		forwardCase("forward10", 10),
-		forwardCase("forward100k", 100_000),
+		forwardCase(f, "forward10", 10),
+		forwardCase(f, "forward100k", 100_000),
 		fanoutCase(1), fanoutCase(100), fanoutCase(1000),
-		joinCase(),
-		createCase("create1k", 1000),
-		createCase("create10k", 10_000),
+		joinCase(f),
+		createCase(f, "create1k", 1000),
+		createCase(f, "create10k", 10_000),
 	}
-	return append(all, tcpCases()...)
+	all = append(all, tcpCases()...)
+	for i := range all {
+		all[i].Family = f
+	}
+	return all
+}
+
+// over6 returns the case with the names it has over IPv6.
+func (c Case) over6() Case {
+	prepare := c.prepare
+	c.Name = prefix6 + c.Name
+	c.Rows = slices.Clone(c.Rows)
+	for i := range c.Rows {
+		c.Rows[i].Name = prefix6 + c.Rows[i].Name
+	}
+	c.prepare = func(p Peer) (measure, error) {
+		m, err := prepare(p)
+		return func(budget time.Duration) (Result, error) {
+			r, err := m(budget)
+			renamed := Result{}
+			for name, f := range r {
+				renamed[prefix6+name] = f
+			}
+			return renamed, err
+		}, err
+	}
+	return c
 }
 
 func udpCase() Case {
@@ -98,13 +135,17 @@ func loop(row string, step func() error) measure {
 	}
 }
 
-func forwardCase(name string, routes int) Case {
+func forwardCase(f family, name string, routes int) Case {
+	lengths := "/16 to /28, 64"
+	if f.is6() {
+		lengths = "/29 to /64, half of them /48, 64"
+	}
 	return Case{
 		Name: name,
 		Rows: []Row{{Name: name, Unit: "µs CPU/packet"}},
-		Note: fmt.Sprintf("%d routes /16 to /28, 64 B frames to %d addresses drawn from them, batches of %d; every frame is seen to leave", routes, frameCount, chunk),
+		Note: fmt.Sprintf("%d routes "+lengths+" B frames to %d addresses drawn from them, batches of %d; every frame is seen to leave", routes, frameCount, chunk),
 		prepare: func(p Peer) (measure, error) {
-			feed, delivered, err := p.Forward(newTraffic(routes))
+			feed, delivered, err := p.Forward(newTraffic(f, routes))
 			if err != nil {
 				return nil, err
 			}
@@ -118,20 +159,25 @@ func forwardCase(name string, routes int) Case {
 				if err != nil {
 					return nil, err
 				}
-				return r, allArrived(uint64(sent), delivered)
+				return r, allArrived(f, uint64(sent), delivered)
 			}, nil
 		},
 	}
 }
 
-// allArrived waits up to a second for the last packets to be counted.
-func allArrived(sent uint64, delivered func() (uint64, error)) error {
+// allArrived waits up to a second for the last packets to be counted. An IPv6
+// router may say something of its own meanwhile (RFC 3810, RFC 4861).
+func allArrived(f family, sent uint64, delivered func() (uint64, error)) error {
+	most := sent
+	if f.is6() {
+		most += 20
+	}
 	for try := 0; ; try++ {
 		got, err := delivered()
-		if err != nil || got == sent {
+		if err != nil || got >= sent && got <= most {
 			return err
 		}
-		if try == 100 || got > sent {
+		if try == 100 || got > most {
 			return fmt.Errorf("%d frames fed, %d left the router", sent, got)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -187,26 +233,25 @@ func fanout(name string, members int, send, drain func(n int) error) measure {
 	}
 }
 
-func joinCase() Case {
+func joinCase(f family) Case {
 	return Case{
 		Name: "joins",
 		Rows: []Row{
 			{Name: "joins", Unit: "joins/s", Higher: true},
 			{Name: "joins.cpu", Unit: "µs CPU/join"},
 		},
-		Note: fmt.Sprintf("%d distinct groups on one interface, IGMP on, %d groups a socket; joins/s by wall time, leaving not timed", joinGroups, joinsPerSock),
+		Note: fmt.Sprintf("%d distinct groups on one interface, IGMP or MLD on, %d groups a socket; joins/s by wall time, leaving not timed", joinGroups, joinsPerSock),
 		prepare: func(p Peer) (measure, error) {
 			join, leave, err := p.Joins(joinGroups / joinsPerSock)
 			if err != nil {
 				return nil, err
 			}
-			return joins(join, leave), nil
+			return joins(f, join, leave), nil
 		},
 	}
 }
 
-func joins(join func(int, netip.Addr) error, leave func() error) measure {
-	first := fromAddr(netip.MustParseAddr(groupTop))
+func joins(f family, join func(int, netip.Addr) error, leave func() error) measure {
 	return func(budget time.Duration) (Result, error) {
 		var w stopwatch
 		var objects uint64
@@ -214,7 +259,7 @@ func joins(join func(int, netip.Addr) error, leave func() error) measure {
 			before := mallocs()
 			err := w.time(func() error {
 				for i := range joinGroups {
-					if err := join(i/joinsPerSock, toAddr(first+uint32(i))); err != nil {
+					if err := join(i/joinsPerSock, plus(f.groups(), i)); err != nil {
 						return fmt.Errorf("join %d: %w", i, err)
 					}
 				}
@@ -237,7 +282,11 @@ func joins(join func(int, netip.Addr) error, leave func() error) measure {
 	}
 }
 
-func createCase(name string, n int) Case {
+func createCase(f family, name string, n int) Case {
+	addresses := "one address"
+	if f.is6() {
+		addresses = "three addresses, of IPv4, link-local and global,"
+	}
 	c := Case{
 		Name: name,
 		Rows: []Row{
@@ -245,9 +294,9 @@ func createCase(name string, n int) Case {
 			{Name: name + ".heap", Unit: "B heap/stack"},
 			{Name: name + ".goroutines", Unit: "goroutines/stack"},
 		},
-		Note:    fmt.Sprintf("%d idle stacks with one interface and one address each, in a process of its own; heap and RSS after garbage collection", n),
+		Note:    fmt.Sprintf("%d idle stacks with one interface and %s each, in a process of its own; heap and RSS after garbage collection", n, addresses),
 		Fresh:   true,
-		prepare: func(p Peer) (measure, error) { return create(p, name, n) },
+		prepare: func(p Peer) (measure, error) { return create(p, f, name, n) },
 	}
 	if hasRSS {
 		c.Rows = append(c.Rows, Row{Name: name + ".rss", Unit: "B RSS/stack"})
@@ -262,7 +311,7 @@ func createCase(name string, n int) Case {
 // time or memory.
 type fewer interface{ MostStacks() int }
 
-func create(p Peer, name string, n int) (measure, error) {
+func create(p Peer, f family, name string, n int) (measure, error) {
 	add, err := p.Create()
 	if err != nil {
 		return nil, err
@@ -279,8 +328,7 @@ func create(p Peer, name string, n int) (measure, error) {
 		var w stopwatch
 		err = w.time(func() error {
 			for i := range n {
-				a := netip.PrefixFrom(toAddr(10<<24|1<<16|uint32(i+1)), 8)
-				if err := add(a); err != nil {
+				if err := add(f.idleHost(i)); err != nil {
 					return fmt.Errorf("stack %d: %w", i, err)
 				}
 			}
@@ -289,16 +337,16 @@ func create(p Peer, name string, n int) (measure, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := w.figure(n, time.Microsecond)
+		took := w.figure(n, time.Microsecond)
 		allocs := float64(mallocs()-objects) / float64(n)
-		f.Allocs = &allocs
+		took.Allocs = &allocs
 		after, err := takeFootprint(p)
 		if err != nil {
 			return nil, err
 		}
 		runtime.KeepAlive(add)
 		r := after.perStack(before, name, n)
-		r[name] = f
+		r[name] = took
 		return r, nil
 	}, nil
 }

@@ -17,13 +17,6 @@ const (
 	frameCount = 4096 // distinct frames
 )
 
-// The router has routerIn() on the interface where frames enter and
-// routerOut() on the other, where gateway() is the next hop of every route.
-func routerIn() netip.Prefix  { return netip.MustParsePrefix("10.1.0.1/24") }
-func routerOut() netip.Prefix { return netip.MustParsePrefix("10.2.0.1/24") }
-func gateway() netip.Addr     { return netip.MustParseAddr("10.2.0.2") }
-func source() netip.Addr      { return netip.MustParseAddr("10.1.0.2") }
-
 func sourceMAC() []byte    { return []byte{2, 0, 0, 0, 0, 1} }
 func routerInMAC() []byte  { return []byte{2, 0, 0, 0, 0, 2} }
 func routerOutMAC() []byte { return []byte{2, 0, 0, 0, 0, 3} }
@@ -31,37 +24,50 @@ func gatewayMAC() []byte   { return []byte{2, 0, 0, 0, 0, 4} }
 
 // newTraffic returns n routes, the same for every peer, and frames whose
 // destinations are drawn evenly from them.
-func newTraffic(n int) Traffic {
+func newTraffic(f family, n int) Traffic {
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	var t Traffic
 	seen := make(map[netip.Prefix]bool, n)
 	for i := range n {
-		// Equal shares of the lengths /16 to /28: gVisor takes a table in time
-		// proportional to the square of the number of routes of one length.
-		bits := 16 + 13*i/n
-		p := randomPrefix(rng, bits)
+		bits := f.bits(i, n)
+		p := f.randomPrefix(rng, bits)
 		for seen[p] {
-			p = randomPrefix(rng, bits)
+			p = f.randomPrefix(rng, bits)
 		}
 		seen[p] = true
 		t.Routes = append(t.Routes, p)
 	}
 	for range frameCount {
-		p := t.Routes[rng.IntN(n)]
-		host := rng.Uint32() &^ mask(p.Bits())
-		t.Frames = append(t.Frames, udpFrame(toAddr(fromAddr(p.Addr())|host)))
+		t.Frames = append(t.Frames, f.udpFrame(randomHost(rng, t.Routes[rng.IntN(n)])))
 	}
 	return t
 }
 
 // randomPrefix returns a unicast prefix outside the networks the router is attached to.
-func randomPrefix(rng *rand.Rand, bits int) netip.Prefix {
+func (f family) randomPrefix(rng *rand.Rand, bits int) netip.Prefix {
 	first := 11 + rng.Uint32N(100) // 11/8 … 110/8: neither 10/8 nor 127/8
-	a := (first<<24 | rng.Uint32N(1<<24)) & mask(bits)
-	return netip.PrefixFrom(toAddr(a), bits)
+	top := first<<24 | rng.Uint32N(1<<24)
+	if !f.is6() {
+		return netip.PrefixFrom(toAddr(top), bits).Masked()
+	}
+	// 2400::/6 without its last quarter, where the registries give out /23 to
+	// /12; what the router is attached to is in 2001:db8::/32.
+	var b [16]byte
+	binary.BigEndian.PutUint32(b[:], 0x2400_0000|rng.Uint32N(3<<24)|rng.Uint32N(1<<24))
+	binary.BigEndian.PutUint32(b[4:], rng.Uint32())
+	return netip.PrefixFrom(netip.AddrFrom16(b), bits).Masked()
 }
 
-func mask(bits int) uint32 { return ^uint32(0) << (32 - bits) }
+// randomHost returns an address that the prefix covers.
+func randomHost(rng *rand.Rand, p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := range b {
+		keep := min(max(p.Bits()-8*i, 0), 8)
+		b[i] |= byte(rng.Uint32()) & (0xff >> keep)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
 
 func toAddr(a uint32) netip.Addr {
 	var b [4]byte
@@ -69,31 +75,25 @@ func toAddr(a uint32) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-func fromAddr(a netip.Addr) uint32 {
-	b := a.As4()
-	return binary.BigEndian.Uint32(b[:])
-}
-
 // udpFrame returns a frame from source() to dst as the router's first
-// interface receives it: 14 bytes Ethernet, 20 IPv4, 8 UDP (no checksum), zeroes.
-func udpFrame(dst netip.Addr) []byte {
-	f := make([]byte, frameLen)
-	copy(f, routerInMAC())
-	copy(f[6:], sourceMAC())
-	binary.BigEndian.PutUint16(f[12:], 0x0800)
-	ip := f[ethLen:]
-	ip[0], ip[8], ip[9] = 0x45, 64, 17
-	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
-	src := source().As4()
-	to := dst.As4()
-	copy(ip[12:], src[:])
-	copy(ip[16:], to[:])
-	binary.BigEndian.PutUint16(ip[10:], headerSum(ip[:20]))
-	udp := ip[20:]
+// interface receives it: Ethernet, IP, UDP (without checksum over IPv4), zeroes.
+// It is as long as an empty payload makes it, and frameLen at least.
+func (f family) udpFrame(dst netip.Addr) []byte {
+	const udpLen, proto = 8, 17
+	b := make([]byte, max(frameLen, ethLen+f.headerLen()+udpLen))
+	copy(b, routerInMAC())
+	copy(b[6:], sourceMAC())
+	binary.BigEndian.PutUint16(b[12:], f.etherType())
+	ip := b[ethLen:]
+	f.putHeader(ip, proto, f.source(), dst)
+	udp := ip[f.headerLen():]
 	binary.BigEndian.PutUint16(udp, udpPort)
 	binary.BigEndian.PutUint16(udp[2:], udpPort)
 	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
-	return f
+	if f.is6() {
+		binary.BigEndian.PutUint16(udp[6:], pseudoSum(f.source(), dst, proto, udp))
+	}
+	return b
 }
 
 // headerSum is the Internet checksum (RFC 1071) of an IPv4 header.
@@ -106,4 +106,13 @@ func headerSum(h []byte) uint16 {
 		sum = sum&0xffff + sum>>16
 	}
 	return ^uint16(sum)
+}
+
+// pseudoSum is the checksum of a transport message of even length with its
+// pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1).
+func pseudoSum(src, dst netip.Addr, proto uint8, m []byte) uint16 {
+	all := append(src.AsSlice(), dst.AsSlice()...)
+	all = binary.BigEndian.AppendUint32(all, uint32(len(m)))
+	all = binary.BigEndian.AppendUint32(all, uint32(proto))
+	return headerSum(append(all, m...))
 }

@@ -1,7 +1,7 @@
 // Command bench measures vimage, gVisor's netstack and Linux's network
 // namespaces side by side, in turn in the same run.
 //
-//	go run . [-quick] [-json] [-case NAME,…]
+//	go run . [-quick] [-json] [-pairs N] [-case NAME,…]
 //
 // Figures are processor time by getrusage, user and system of all threads,
 // and the median of several rounds. Each peer's case runs in a process of its
@@ -21,11 +21,11 @@ import (
 
 // peers returns the columns of the table, in order. quick asks for limits that
 // keep a run short.
-func peers(quick bool) []namedPeer {
+func peers(quick bool, f family) []namedPeer {
 	return []namedPeer{
-		{"vimage", newVimage()},
-		{"gvisor", newGvisor()},
-		{"linux", newLinux(quick)},
+		{"vimage", newVimage(f)},
+		{"gvisor", newGvisor(f)},
+		{"linux", newLinux(quick, f)},
 	}
 }
 
@@ -35,9 +35,10 @@ type namedPeer struct {
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "measure less long; under a minute in total")
+	quick := flag.Bool("quick", false, "measure less long, and over IPv6 vimage only; about a minute in total")
 	asJSON := flag.Bool("json", false, "print one JSON array instead of a table")
 	only := flag.String("case", "", "measure only these cases, separated by commas")
+	pairs := flag.Int("pairs", 0, "compare vimage over IPv6 with itself over IPv4, in that many pairs of rounds")
 	serve := flag.String("serve", "", "measure PEER/CASE for the process that started this one (internal)")
 	flag.Parse()
 
@@ -53,6 +54,14 @@ func main() {
 		os.Exit(2)
 	}
 	if *serve != "" {
+		return
+	}
+
+	if *pairs > 0 {
+		if err := comparePairs(os.Stdout, chosen, *pairs); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
 

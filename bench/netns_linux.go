@@ -20,7 +20,7 @@ import (
 // case: where Linux takes part it gets an anonymous network namespace, in a user
 // namespace if need be.
 func isolations(peer, name string) []func(*exec.Cmd) {
-	if peer != "linux" && name != tapName {
+	if peer != "linux" && !strings.Contains(name, tapName) {
 		return []func(*exec.Cmd){func(*exec.Cmd) {}}
 	}
 	asRoot := func(c *exec.Cmd) {
@@ -104,8 +104,11 @@ func (n *namespace) sysctl(name string, value int) error {
 	})
 }
 
-// withoutIPv6 keeps interfaces made from now on from sending on their own.
-func (n *namespace) withoutIPv6() error {
+// quietIPv6 keeps interfaces made from now on from sending on their own.
+func (n *namespace) quietIPv6(f family) error {
+	if f.is6() {
+		return n.sysctl("ipv6/conf/default/addr_gen_mode", 1) // no link-local address
+	}
 	err := n.sysctl("ipv6/conf/default/disable_ipv6", 1)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // a kernel without IPv6
@@ -147,7 +150,7 @@ func connect(a, b plug) error {
 			return err
 		}
 		if p.addr.IsValid() {
-			if err := p.ns.handle.AddrAdd(l, &netlink.Addr{IPNet: ipNet(p.addr)}); err != nil {
+			if err := p.ns.handle.AddrAdd(l, linuxAddr(p.addr)); err != nil {
 				return fmt.Errorf("address %v: %w", p.addr, err)
 			}
 		}
@@ -167,7 +170,7 @@ func (p plug) neighbor(a netip.Addr, mac []byte) error {
 		return err
 	}
 	return p.ns.handle.NeighSet(&netlink.Neigh{
-		LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT,
+		LinkIndex: l.Attrs().Index, Family: familyOf(a).domain(), State: netlink.NUD_PERMANENT,
 		IP: a.AsSlice(), HardwareAddr: net.HardwareAddr(mac),
 	})
 }
@@ -190,8 +193,17 @@ func (p plug) received() (uint64, error) {
 	return l.Attrs().Statistics.RxPackets, nil
 }
 
+// linuxAddr is an address that may be used at once.
+func linuxAddr(p netip.Prefix) *netlink.Addr {
+	a := &netlink.Addr{IPNet: ipNet(p)}
+	if p.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	return a
+}
+
 func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // kernelMemory returns the bytes of kernel memory in use, of the kinds that a

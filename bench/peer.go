@@ -28,10 +28,10 @@ type Peer interface {
 	Fanout(members int) (send, drain func(n int) error, err error)
 
 	// Create returns add, which makes one more idle stack with one interface,
-	// up, and address, and keeps it.
-	Create() (add func(address netip.Prefix) error, err error)
+	// up, and its addresses, and keeps it.
+	Create() (add func(addresses []netip.Prefix) error, err error)
 
-	// Joins makes one stack with one interface, IGMP on, and that many UDP
+	// Joins makes one stack with one interface, IGMP or MLD on, and that many UDP
 	// sockets. join makes socket i a member of group; leave ends all memberships.
 	Joins(sockets int) (join func(i int, group netip.Addr) error, leave func() error, err error)
 
@@ -61,12 +61,7 @@ const payloadLen = 64
 
 // What the peers' stacks are called, the same for all.
 const (
-	udpPort  = 7777
-	wireMTU  = 1500
-	ethLen   = 14
-	groupTop = "239.1.0.0" // groups are counted from here
+	udpPort = 7777
+	wireMTU = 1500
+	ethLen  = 14
 )
-
-func addrA() netip.Prefix     { return netip.MustParsePrefix("10.1.0.1/24") }
-func addrB() netip.Prefix     { return netip.MustParsePrefix("10.1.0.2/24") }
-func fanoutGroup() netip.Addr { return netip.MustParseAddr("239.2.3.4") }

@@ -9,10 +9,8 @@ import (
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
 	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -20,9 +18,9 @@ import (
 
 // gvisorPeer is gVisor's netstack, used by its own interfaces and not by its
 // net.Conn adapter, which costs more.
-type gvisorPeer struct{}
+type gvisorPeer struct{ family }
 
-func newGvisor() Peer { return gvisorPeer{} }
+func newGvisor(f family) Peer { return gvisorPeer{f} }
 
 // gvErr makes an error of gVisor's own kind of error.
 func gvErr(what string, err tcpip.Error) error {
@@ -32,21 +30,21 @@ func gvErr(what string, err tcpip.Error) error {
 	return fmt.Errorf("%s: %v", what, err)
 }
 
-func gvAddr(a netip.Addr) tcpip.Address { return tcpip.AddrFrom4(a.As4()) }
+func gvAddr(a netip.Addr) tcpip.Address { return tcpip.AddrFromSlice(a.AsSlice()) }
 
 // gvWire returns two hosts on one wire.
-func gvWire() (a, b *stack.Stack, err error) {
+func (p family) gvWire() (a, b *stack.Stack, err error) {
 	left, right := pipe.New(tcpip.LinkAddress(routerInMAC()), tcpip.LinkAddress(sourceMAC()), wireMTU+ethLen)
-	if a, err = gvHost(gvProtocols(), left, addrA()); err != nil {
+	if a, err = gvHost(p.gvProtocols(), left, p.addrA()); err != nil {
 		return nil, nil, err
 	}
-	b, err = gvHost(gvProtocols(), right, addrB())
+	b, err = gvHost(p.gvProtocols(), right, p.addrB())
 	return a, b, err
 }
 
 // gvSocket returns a UDP endpoint bound to udpPort.
-func gvSocket(s *stack.Stack, reuse bool) (tcpip.Endpoint, error) {
-	ep, err := s.NewEndpoint(udp.ProtocolNumber, ipv4.ProtocolNumber, new(waiter.Queue))
+func (p family) gvSocket(s *stack.Stack, reuse bool) (tcpip.Endpoint, error) {
+	ep, err := s.NewEndpoint(udp.ProtocolNumber, p.gvNetwork(), new(waiter.Queue))
 	if err != nil {
 		return nil, gvErr("NewEndpoint", err)
 	}
@@ -54,23 +52,23 @@ func gvSocket(s *stack.Stack, reuse bool) (tcpip.Endpoint, error) {
 	return ep, gvErr("Bind", ep.Bind(tcpip.FullAddress{Port: udpPort}))
 }
 
-func (gvisorPeer) UDP64() (func(int) error, error) {
-	a, b, err := gvWire()
+func (p gvisorPeer) UDP64() (func(int) error, error) {
+	a, b, err := p.gvWire()
 	if err != nil {
 		return nil, err
 	}
-	from, err := gvSocket(a, false)
+	from, err := p.gvSocket(a, false)
 	if err != nil {
 		return nil, err
 	}
-	to, err := gvSocket(b, false)
+	to, err := p.gvSocket(b, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := gvErr("Connect", from.Connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(addrB().Addr()), Port: udpPort})); err != nil {
+	if err := gvErr("Connect", from.Connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(p.addrB().Addr()), Port: udpPort})); err != nil {
 		return nil, err
 	}
-	if err := gvErr("Connect", to.Connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(addrA().Addr()), Port: udpPort})); err != nil {
+	if err := gvErr("Connect", to.Connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(p.addrA().Addr()), Port: udpPort})); err != nil {
 		return nil, err
 	}
 	exchange := func(n int) error {
@@ -156,34 +154,34 @@ func (s *gvSink) WritePackets(p stack.PacketBufferList) (int, tcpip.Error) {
 	return p.Len(), nil
 }
 
-func (gvisorPeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
+func (p gvisorPeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
 	in, out := newGvSink(routerInMAC()), newGvSink(routerOutMAC())
-	s, err := gvHost(gvProtocols(), in, routerIn())
+	s, err := gvHost(p.gvProtocols(), in, p.routerIn())
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := gvInterface(s, 2, out, routerOut()); err != nil {
+	if err := gvInterface(s, 2, out, p.routerOut()); err != nil {
 		return nil, nil, err
 	}
-	via := gvAddr(gateway())
-	if err := s.AddStaticNeighbor(2, ipv4.ProtocolNumber, via, tcpip.LinkAddress(gatewayMAC())); err != nil {
+	via := gvAddr(p.gateway())
+	if err := s.AddStaticNeighbor(2, p.gvNetwork(), via, tcpip.LinkAddress(gatewayMAC())); err != nil {
 		return nil, nil, gvErr("AddStaticNeighbor", err)
 	}
-	if err := s.SetForwardingDefaultAndAllNICs(ipv4.ProtocolNumber, true); err != nil {
+	if err := s.SetForwardingDefaultAndAllNICs(p.gvNetwork(), true); err != nil {
 		return nil, nil, gvErr("SetForwarding", err)
 	}
 	routes := s.GetRouteTable()
-	for _, p := range t.Routes {
-		a := tcpip.AddressWithPrefix{Address: gvAddr(p.Addr()), PrefixLen: p.Bits()}
+	for _, r := range t.Routes {
+		a := tcpip.AddressWithPrefix{Address: gvAddr(r.Addr()), PrefixLen: r.Bits()}
 		routes = append(routes, tcpip.Route{Destination: a.Subnet(), Gateway: via, NIC: 2})
 	}
 	s.SetRouteTable(routes)
 	next := 0
 	feed := func(n int) error {
 		for range n {
-			p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(t.Frames[next%len(t.Frames)])})
-			in.InjectInbound(header.IPv4ProtocolNumber, p)
-			p.DecRef()
+			b := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(t.Frames[next%len(t.Frames)])})
+			in.InjectInbound(p.gvNetwork(), b)
+			b.DecRef()
 			next++
 		}
 		return nil
@@ -191,15 +189,15 @@ func (gvisorPeer) Forward(t Traffic) (func(int) error, func() (uint64, error), e
 	return feed, func() (uint64, error) { return out.frames, nil }, nil
 }
 
-func (gvisorPeer) Fanout(members int) (func(int) error, func(int) error, error) {
-	a, b, err := gvWire()
+func (p gvisorPeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	a, b, err := p.gvWire()
 	if err != nil {
 		return nil, nil, err
 	}
-	group := gvAddr(fanoutGroup())
+	group := gvAddr(p.fanoutGroup())
 	var sockets []tcpip.Endpoint
 	for range members {
-		ep, err := gvSocket(b, true)
+		ep, err := p.gvSocket(b, true)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -208,7 +206,7 @@ func (gvisorPeer) Fanout(members int) (func(int) error, func(int) error, error) 
 		}
 		sockets = append(sockets, ep)
 	}
-	from, err := gvSocket(a, false)
+	from, err := p.gvSocket(a, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,25 +225,25 @@ func (gvisorPeer) Fanout(members int) (func(int) error, func(int) error, error) 
 	return send, drain, nil
 }
 
-func (gvisorPeer) Create() (func(netip.Prefix) error, error) {
+func (p gvisorPeer) Create() (func([]netip.Prefix) error, error) {
 	var keep []*stack.Stack
-	add := func(a netip.Prefix) error {
+	add := func(a []netip.Prefix) error {
 		port, _ := pipe.New(tcpip.LinkAddress(routerInMAC()), tcpip.LinkAddress(sourceMAC()), wireMTU+ethLen)
-		s, err := gvHost(gvProtocols(), port, a)
+		s, err := gvHost(p.gvProtocols(), port, a...)
 		keep = append(keep, s)
 		return err
 	}
 	return add, nil
 }
 
-func (gvisorPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
-	s, err := gvHost(gvProtocols(), newGvSink(routerInMAC()), addrA())
+func (p gvisorPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
+	s, err := gvHost(p.gvProtocols(), newGvSink(routerInMAC()), p.addrA())
 	if err != nil {
 		return nil, nil, err
 	}
 	var eps []tcpip.Endpoint
 	for range sockets {
-		ep, err := gvSocket(s, true)
+		ep, err := p.gvSocket(s, true)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -16,6 +16,7 @@ import (
 
 // linuxPeer is the kernel's stack in network namespaces joined by veth pairs.
 type linuxPeer struct {
+	family
 	quick     bool
 	generator float64    // µs per frame of Forward's generator alone
 	hub       *namespace // where the far ends of Create's interfaces are
@@ -23,7 +24,7 @@ type linuxPeer struct {
 	before    uint64     // bytes of kernel memory when there were none
 }
 
-func newLinux(quick bool) Peer { return &linuxPeer{quick: quick} }
+func newLinux(quick bool, f family) Peer { return &linuxPeer{quick: quick, family: f} }
 
 // Includes implements Peer.
 func (p *linuxPeer) Includes(name string) string {
@@ -48,9 +49,9 @@ func (p *linuxPeer) Includes(name string) string {
 }
 
 // linuxWire returns two namespaces joined by a veth pair.
-func linuxWire() (a, b plug, err error) {
-	a = plug{name: "eth0", mac: routerInMAC(), addr: addrA()}
-	b = plug{name: "eth0", mac: sourceMAC(), addr: addrB()}
+func (p family) linuxWire() (a, b plug, err error) {
+	a = plug{name: "eth0", mac: routerInMAC(), addr: p.addrA()}
+	b = plug{name: "eth0", mac: sourceMAC(), addr: p.addrB()}
 	if a.ns, err = newNamespace(); err != nil {
 		return a, b, err
 	}
@@ -61,8 +62,8 @@ func linuxWire() (a, b plug, err error) {
 }
 
 // udpSocket returns a socket bound to udpPort.
-func (n *namespace) udpSocket() (int, error) {
-	fd, err := n.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+func (p family) udpSocket(n *namespace) (int, error) {
+	fd, err := n.socket(p.domain(), unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -74,30 +75,46 @@ func (n *namespace) udpSocket() (int, error) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		return -1, err
 	}
-	return fd, unix.Bind(fd, &unix.SockaddrInet4{Port: udpPort})
+	return fd, unix.Bind(fd, p.sockaddr(netip.Addr{}, udpPort))
 }
 
-func sockaddr(a netip.Addr) *unix.SockaddrInet4 {
-	return &unix.SockaddrInet4{Port: udpPort, Addr: a.As4()}
+// domain is the family's address family.
+func (f family) domain() int {
+	if f.is6() {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
 }
 
-func (*linuxPeer) UDP64() (func(int) error, error) {
-	a, b, err := linuxWire()
+// sockaddr returns an address of the family; an invalid one is any address.
+func (f family) sockaddr(a netip.Addr, port int) unix.Sockaddr {
+	if f.is6() {
+		to := &unix.SockaddrInet6{Port: port}
+		copy(to.Addr[:], a.AsSlice())
+		return to
+	}
+	to := &unix.SockaddrInet4{Port: port}
+	copy(to.Addr[:], a.AsSlice())
+	return to
+}
+
+func (p *linuxPeer) UDP64() (func(int) error, error) {
+	a, b, err := p.linuxWire()
 	if err != nil {
 		return nil, err
 	}
-	from, err := a.ns.udpSocket()
+	from, err := p.udpSocket(a.ns)
 	if err != nil {
 		return nil, err
 	}
-	to, err := b.ns.udpSocket()
+	to, err := p.udpSocket(b.ns)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Connect(from, sockaddr(addrB().Addr())); err != nil {
+	if err := unix.Connect(from, p.sockaddr(p.addrB().Addr(), udpPort)); err != nil {
 		return nil, err
 	}
-	if err := unix.Connect(to, sockaddr(addrA().Addr())); err != nil {
+	if err := unix.Connect(to, p.sockaddr(p.addrA().Addr(), udpPort)); err != nil {
 		return nil, err
 	}
 	return func(n int) error {
@@ -148,16 +165,16 @@ func linuxRead(fd, n int) error {
 }
 
 func (p *linuxPeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
-	in := plug{name: "in", mac: routerInMAC(), addr: routerIn()}
+	in := plug{name: "in", mac: routerInMAC(), addr: p.routerIn()}
 	gen := plug{name: "gen", mac: sourceMAC()}
-	out := plug{name: "out", mac: routerOutMAC(), addr: routerOut()}
+	out := plug{name: "out", mac: routerOutMAC(), addr: p.routerOut()}
 	sink := plug{name: "sink", mac: sourceMAC()} // not gatewayMAC: what arrives is another host's
 	var err error
 	for _, end := range []*plug{&in, &gen, &sink} {
 		if end.ns, err = newNamespace(); err != nil {
 			return nil, nil, err
 		}
-		if err := end.ns.withoutIPv6(); err != nil {
+		if err := end.ns.quietIPv6(p.family); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -168,7 +185,7 @@ func (p *linuxPeer) Forward(t Traffic) (func(int) error, func() (uint64, error),
 	if err := connect(out, sink); err != nil {
 		return nil, nil, err
 	}
-	if err := in.ns.route(t.Routes, out); err != nil {
+	if err := p.route(in.ns, t.Routes, out); err != nil {
 		return nil, nil, err
 	}
 	if p.generator, err = gen.alone(t.Frames); err != nil {
@@ -190,15 +207,15 @@ func (p *linuxPeer) Forward(t Traffic) (func(int) error, func() (uint64, error),
 }
 
 // route makes the namespace a router with all routes by the gateway behind out.
-func (n *namespace) route(routes []netip.Prefix, out plug) error {
+func (p family) route(n *namespace, routes []netip.Prefix, out plug) error {
 	for name, value := range map[string]int{
-		"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/in/rp_filter": 0,
+		"ipv4/ip_forward": 1, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/in/rp_filter": 0, "ipv6/conf/all/forwarding": int(p) - 4,
 	} {
 		if err := n.sysctl(name, value); err != nil {
 			return err
 		}
 	}
-	if err := out.neighbor(gateway(), gatewayMAC()); err != nil {
+	if err := out.neighbor(p.gateway(), gatewayMAC()); err != nil {
 		return err
 	}
 	l, err := out.link()
@@ -207,7 +224,7 @@ func (n *namespace) route(routes []netip.Prefix, out plug) error {
 	}
 	for _, r := range routes {
 		err := n.handle.RouteAdd(&netlink.Route{
-			LinkIndex: l.Attrs().Index, Dst: ipNet(r), Gw: gateway().AsSlice(),
+			LinkIndex: l.Attrs().Index, Dst: ipNet(r), Gw: p.gateway().AsSlice(),
 		})
 		if err != nil {
 			return fmt.Errorf("route %v: %w", r, err)
@@ -285,31 +302,30 @@ func (p plug) feeder(frames [][]byte) (func(n int) error, error) {
 	}, nil
 }
 
-func (*linuxPeer) Fanout(members int) (func(int) error, func(int) error, error) {
-	a, b, err := linuxWire()
+func (p *linuxPeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	a, b, err := p.linuxWire()
 	if err != nil {
 		return nil, nil, err
 	}
 	var sockets []int
 	for range members {
-		fd, err := b.ns.udpSocket()
+		fd, err := p.udpSocket(b.ns)
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := b.join(fd, fanoutGroup()); err != nil {
+		if err := b.join(fd, p.fanoutGroup()); err != nil {
 			return nil, nil, err
 		}
 		sockets = append(sockets, fd)
 	}
-	from, err := a.ns.udpSocket()
+	from, err := p.udpSocket(a.ns)
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &unix.IPMreqn{Address: addrA().Addr().As4()}
-	if err := unix.SetsockoptIPMreqn(from, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, out); err != nil {
+	if err := p.sendBy(from, a); err != nil {
 		return nil, nil, err
 	}
-	if err := unix.Connect(from, sockaddr(fanoutGroup())); err != nil {
+	if err := unix.Connect(from, p.sockaddr(p.fanoutGroup(), udpPort)); err != nil {
 		return nil, nil, err
 	}
 	send := func(n int) error { return linuxWrite(from, n) }
@@ -326,18 +342,43 @@ func (*linuxPeer) Fanout(members int) (func(int) error, func(int) error, error) 
 
 // join makes the socket a member of group on the interface with the plug's address.
 func (p plug) join(fd int, group netip.Addr) error {
+	return p.member(fd, group, unix.IP_ADD_MEMBERSHIP, unix.IPV6_JOIN_GROUP)
+}
+
+// member makes one of two requests, the family's.
+func (p plug) member(fd int, group netip.Addr, request4, request6 int) error {
+	if group.Is6() {
+		l, err := p.link()
+		if err != nil {
+			return err
+		}
+		m := &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(l.Attrs().Index)}
+		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, request6, m)
+	}
 	m := &unix.IPMreq{Multiaddr: group.As4(), Interface: p.addr.Addr().As4()}
-	return unix.SetsockoptIPMreq(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, m)
+	return unix.SetsockoptIPMreq(fd, unix.IPPROTO_IP, request4, m)
+}
+
+// sendBy has the socket's multicasts leave by the interface.
+func (f family) sendBy(fd int, p plug) error {
+	if f.is6() {
+		l, err := p.link()
+		if err != nil {
+			return err
+		}
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, l.Attrs().Index)
+	}
+	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Address: p.addr.Addr().As4()})
 }
 
 func (p *linuxPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
-	a, _, err := linuxWire()
+	a, _, err := p.linuxWire()
 	if err != nil {
 		return nil, nil, err
 	}
 	var fds []int
 	for range sockets {
-		fd, err := a.ns.udpSocket()
+		fd, err := p.udpSocket(a.ns)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -354,8 +395,7 @@ func (p *linuxPeer) Joins(sockets int) (func(int, netip.Addr) error, func() erro
 	}
 	leave := func() error {
 		for _, j := range joined {
-			m := &unix.IPMreq{Multiaddr: j.group.As4(), Interface: a.addr.Addr().As4()}
-			if err := unix.SetsockoptIPMreq(j.fd, unix.IPPROTO_IP, unix.IP_DROP_MEMBERSHIP, m); err != nil {
+			if err := a.member(j.fd, j.group, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP); err != nil {
 				return err
 			}
 		}
@@ -378,7 +418,7 @@ func (p *linuxPeer) MostStacks() int {
 func (*linuxPeer) Memory() (uint64, error) { return kernelMemory() }
 
 // Create makes namespaces from one thread, which ends up in the last of them.
-func (p *linuxPeer) Create() (func(netip.Prefix) error, error) {
+func (p *linuxPeer) Create() (func([]netip.Prefix) error, error) {
 	hub, err := newNamespace()
 	if err != nil {
 		return nil, err
@@ -391,7 +431,7 @@ func (p *linuxPeer) Create() (func(netip.Prefix) error, error) {
 	return p.add, nil
 }
 
-func (p *linuxPeer) add(a netip.Prefix) error {
+func (p *linuxPeer) add(addrs []netip.Prefix) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return denied("unshare", err)
 	}
@@ -412,7 +452,12 @@ func (p *linuxPeer) add(a netip.Prefix) error {
 	if err := h.LinkAdd(veth); err != nil {
 		return fmt.Errorf("veth: %w", err)
 	}
-	return h.AddrAdd(veth, &netlink.Addr{IPNet: ipNet(a)})
+	for _, a := range addrs {
+		if err := h.AddrAdd(veth, linuxAddr(a)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Clean implements cleaner: the kernel takes namespaces down in the

@@ -12,7 +12,7 @@ import (
 // linuxPeer is absent everywhere else.
 type linuxPeer struct{}
 
-func newLinux(bool) Peer { return linuxPeer{} }
+func newLinux(bool, family) Peer { return linuxPeer{} }
 
 func isolations(string, string) []func(*exec.Cmd) {
 	return []func(*exec.Cmd){func(*exec.Cmd) {}}
@@ -32,7 +32,7 @@ func (p linuxPeer) Fanout(int) (func(int) error, func(int) error, error) {
 	return nil, nil, p.absent()
 }
 
-func (p linuxPeer) Create() (func(netip.Prefix) error, error) { return nil, p.absent() }
+func (p linuxPeer) Create() (func([]netip.Prefix) error, error) { return nil, p.absent() }
 
 func (p linuxPeer) Joins(int) (func(int, netip.Addr) error, func() error, error) {
 	return nil, nil, p.absent()

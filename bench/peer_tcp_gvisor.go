@@ -7,9 +7,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -52,7 +50,7 @@ func gvTune(s *stack.Stack, out, in int) error {
 }
 
 // TCP implements Peer.
-func (gvisorPeer) TCP(l TCPLink) (TCPHosts, error) {
+func (p gvisorPeer) TCP(l TCPLink) (TCPHosts, error) {
 	left, right := pipe.New(tcpip.LinkAddress(routerInMAC()), tcpip.LinkAddress(sourceMAC()), wireMTU+ethLen)
 	var ports [2]stack.LinkEndpoint
 	for i, p := range [2]*pipe.Endpoint{left, right} {
@@ -61,11 +59,11 @@ func (gvisorPeer) TCP(l TCPLink) (TCPHosts, error) {
 			ports[i] = p
 		}
 	}
-	a, err := gvHost(gvProtocols(), ports[0], addrA())
+	a, err := gvHost(p.gvProtocols(), ports[0], p.addrA())
 	if err != nil {
 		return TCPHosts{}, err
 	}
-	b, err := gvHost(gvProtocols(), ports[1], addrB())
+	b, err := gvHost(p.gvProtocols(), ports[1], p.addrB())
 	if err != nil {
 		return TCPHosts{}, err
 	}
@@ -79,35 +77,35 @@ func (gvisorPeer) TCP(l TCPLink) (TCPHosts, error) {
 		}
 	}
 	var h TCPHosts
-	if h.Open, err = gvOpener(a, b); err != nil {
+	if h.Open, err = p.gvOpener(a, b); err != nil {
 		return h, err
 	}
 	if l.Flood {
-		h.Flood, err = gvFlood(b)
+		h.Flood, err = p.gvFlood(b)
 	}
 	return h, err
 }
 
 // gvFlood gives a host a second interface and returns what hands it frames there.
-func gvFlood(s *stack.Stack) (func(n int) error, error) {
+func (p family) gvFlood(s *stack.Stack) (func(n int) error, error) {
 	in := newGvSink(routerInMAC())
-	if err := gvInterface(s, 2, in, routerOut()); err != nil {
+	if err := gvInterface(s, 2, in, p.routerOut()); err != nil {
 		return nil, err
 	}
-	via := gvAddr(gateway())
-	if err := s.AddStaticNeighbor(2, ipv4.ProtocolNumber, via, tcpip.LinkAddress(gatewayMAC())); err != nil {
+	via := gvAddr(p.gateway())
+	if err := s.AddStaticNeighbor(2, p.gvNetwork(), via, tcpip.LinkAddress(gatewayMAC())); err != nil {
 		return nil, gvErr("AddStaticNeighbor", err)
 	}
-	p := synSources()
-	from := tcpip.AddressWithPrefix{Address: gvAddr(p.Addr()), PrefixLen: p.Bits()}
+	syn := p.synSources()
+	from := tcpip.AddressWithPrefix{Address: gvAddr(syn.Addr()), PrefixLen: syn.Bits()}
 	s.AddRoute(tcpip.Route{Destination: from.Subnet(), Gateway: via, NIC: 2})
-	frames := synFlood(routerInMAC(), routerOut().Addr())
+	frames := p.synFlood(routerInMAC(), p.routerOut().Addr())
 	next := 0
 	return func(n int) error {
 		for range n {
-			p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frames[next%len(frames)])})
-			in.InjectInbound(header.IPv4ProtocolNumber, p)
-			p.DecRef()
+			b := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frames[next%len(frames)])})
+			in.InjectInbound(p.gvNetwork(), b)
+			b.DecRef()
 			next++
 		}
 		return nil
@@ -115,10 +113,10 @@ func gvFlood(s *stack.Stack) (func(n int) error, error) {
 }
 
 // gvOpener has one host listen and returns what connects the other to it.
-func gvOpener(a, b *stack.Stack) (func() (Stream, Stream, error), error) {
+func (p family) gvOpener(a, b *stack.Stack) (func() (Stream, Stream, error), error) {
 	var listeners []*gvStream
 	for i := range tcpPorts {
-		l, err := gvNew(b)
+		l, err := p.gvNew(b)
 		if err != nil {
 			return nil, err
 		}
@@ -130,16 +128,16 @@ func gvOpener(a, b *stack.Stack) (func() (Stream, Stream, error), error) {
 		}
 		listeners = append(listeners, l)
 	}
-	return inTurn(func(i int) (Stream, error) { return gvDial(a, i) }, func(i int) (Stream, error) { return listeners[i].accept() }), nil
+	return inTurn(func(i int) (Stream, error) { return p.gvDial(a, i) }, func(i int) (Stream, error) { return listeners[i].accept() }), nil
 }
 
 // gvDial connects to the i-th port of addrB.
-func gvDial(s *stack.Stack, i int) (Stream, error) {
-	c, err := gvNew(s)
+func (p family) gvDial(s *stack.Stack, i int) (Stream, error) {
+	c, err := p.gvNew(s)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(addrB().Addr()), Port: uint16(tcpPort + i)})
+	return c, c.connect(tcpip.FullAddress{NIC: 1, Addr: gvAddr(p.addrB().Addr()), Port: uint16(tcpPort + i)})
 }
 
 // gvStream is a TCP endpoint whose calls wait.
@@ -172,9 +170,9 @@ func (w *gvWaiter) wait(q *waiter.Queue, mask waiter.EventMask, try func() tcpip
 	}
 }
 
-func gvNew(s *stack.Stack) (*gvStream, error) {
+func (p family) gvNew(s *stack.Stack) (*gvStream, error) {
 	c := &gvStream{wq: new(waiter.Queue)}
-	ep, err := s.NewEndpoint(tcp.ProtocolNumber, ipv4.ProtocolNumber, c.wq)
+	ep, err := s.NewEndpoint(tcp.ProtocolNumber, p.gvNetwork(), c.wq)
 	c.ep = ep
 	return c, gvErr("NewEndpoint", err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -39,8 +40,8 @@ func (*linuxPeer) OutsideCPU() time.Duration {
 }
 
 // TCP implements Peer.
-func (*linuxPeer) TCP(l TCPLink) (TCPHosts, error) {
-	a, b, err := linuxWire()
+func (p *linuxPeer) TCP(l TCPLink) (TCPHosts, error) {
+	a, b, err := p.linuxWire()
 	if err != nil {
 		return TCPHosts{}, err
 	}
@@ -58,11 +59,11 @@ func (*linuxPeer) TCP(l TCPLink) (TCPHosts, error) {
 		}
 	}
 	h := TCPHosts{Near: onOneCPU}
-	if h.Open, err = linuxOpener(a.ns, b.ns); err != nil {
+	if h.Open, err = p.linuxOpener(a.ns, b.ns); err != nil {
 		return h, err
 	}
 	if l.Flood {
-		h.Flood, err = linuxFlood(b.ns)
+		h.Flood, err = p.linuxFlood(b.ns)
 	}
 	return h, err
 }
@@ -86,10 +87,14 @@ func (p plug) tuneTCP() error {
 	if err != nil {
 		return err
 	}
-	return p.ns.handle.RouteReplace(&netlink.Route{
+	r := netlink.Route{
 		LinkIndex: l.Attrs().Index, Dst: ipNet(p.addr.Masked()), Scope: netlink.SCOPE_LINK, Protocol: unix.RTPROT_KERNEL,
 		Src: p.addr.Addr().AsSlice(), Congctl: "cubic",
-	})
+	}
+	if p.addr.Addr().Is6() {
+		r.Scope, r.Src, r.Priority = netlink.SCOPE_UNIVERSE, nil, linuxPrefixMetric // else it would be another route, and a worse one
+	}
+	return p.ns.handle.RouteReplace(&r)
 }
 
 // onOneCPU ties the calling goroutine to a thread and that to the first
@@ -113,6 +118,10 @@ func onOneCPU() (leave func()) {
 	}
 }
 
+// linuxPrefixMetric is the metric that Linux gives the routes to the prefixes of
+// its IPv6 addresses.
+const linuxPrefixMetric = 256
+
 // ethtool sets a feature of the interface that has a value of its own.
 func (p plug) ethtool(cmd, value uint32) error {
 	fd, err := p.ns.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
@@ -135,31 +144,31 @@ func (p plug) ethtool(cmd, value uint32) error {
 }
 
 // linuxFlood gives a host a second interface and returns what sends frames there.
-func linuxFlood(n *namespace) (func(n int) error, error) {
-	in := plug{ns: n, name: "in", mac: routerInMAC(), addr: routerOut()}
+func (p family) linuxFlood(n *namespace) (func(n int) error, error) {
+	in := plug{ns: n, name: "in", mac: routerInMAC(), addr: p.routerOut()}
 	gen := plug{name: "gen", mac: routerOutMAC()} // not gatewayMAC: what arrives there is another host's
 	var err error
 	if gen.ns, err = newNamespace(); err != nil {
 		return nil, err
 	}
-	if err := gen.ns.withoutIPv6(); err != nil {
+	if err := gen.ns.quietIPv6(p); err != nil {
 		return nil, err
 	}
 	if err := connect(in, gen); err != nil {
 		return nil, err
 	}
-	if err := in.neighbor(gateway(), gatewayMAC()); err != nil {
+	if err := in.neighbor(p.gateway(), gatewayMAC()); err != nil {
 		return nil, err
 	}
-	if err := in.routeTo(synSources(), gateway()); err != nil {
+	if err := in.routeTo(p.synSources(), p.gateway()); err != nil {
 		return nil, err
 	}
-	return gen.feeder(synFlood(routerInMAC(), routerOut().Addr()))
+	return gen.feeder(p.synFlood(routerInMAC(), p.routerOut().Addr()))
 }
 
 // linuxOpener has one host listen and returns what connects the other to it.
-func linuxOpener(a, b *namespace) (func() (Stream, Stream, error), error) {
-	listeners, err := b.listenTCP()
+func (p family) linuxOpener(a, b *namespace) (func() (Stream, Stream, error), error) {
+	listeners, err := p.listenTCP(b)
 	if err != nil {
 		return nil, err
 	}
@@ -168,23 +177,23 @@ func linuxOpener(a, b *namespace) (func() (Stream, Stream, error), error) {
 	var sockets []int
 	dial := func(i int) (Stream, error) {
 		if len(sockets) == 0 {
-			if sockets, err = a.tcpSockets(256); err != nil {
+			if sockets, err = p.tcpSockets(a, 256); err != nil {
 				return nil, err
 			}
 		}
 		fd := sockets[0]
 		sockets = sockets[1:]
-		to := &unix.SockaddrInet4{Port: tcpPort + i, Addr: addrB().Addr().As4()}
+		to := p.sockaddr(p.addrB().Addr(), tcpPort+i)
 		return linuxStream(fd), again(func() error { return unix.Connect(fd, to) })
 	}
 	return inTurn(dial, func(i int) (Stream, error) { return linuxAccept(listeners[i]) }), nil
 }
 
 // tcpSockets returns n sockets.
-func (n *namespace) tcpSockets(count int) (all []int, err error) {
+func (p family) tcpSockets(n *namespace, count int) (all []int, err error) {
 	err = n.do(func() error {
 		for range count {
-			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			fd, err := unix.Socket(p.domain(), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
 				return err
 			}
@@ -203,13 +212,13 @@ func linuxAccept(listener int) (Stream, error) {
 }
 
 // listenTCP returns a socket for each of tcpPorts.
-func (n *namespace) listenTCP() (all []int, err error) {
+func (p family) listenTCP(n *namespace) (all []int, err error) {
 	for i := range tcpPorts {
-		fd, err := n.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		fd, err := n.socket(p.domain(), unix.SOCK_STREAM, 0)
 		if err != nil {
 			return nil, err
 		}
-		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: tcpPort + i}); err != nil {
+		if err := unix.Bind(fd, p.sockaddr(netip.Addr{}, tcpPort+i)); err != nil {
 			return nil, fmt.Errorf("bind: %w", err)
 		}
 		if err := unix.Listen(fd, tcpBacklog); err != nil {

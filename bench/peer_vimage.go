@@ -13,9 +13,9 @@ import (
 )
 
 // vimagePeer is vimage by its front door, in real time.
-type vimagePeer struct{}
+type vimagePeer struct{ family }
 
-func newVimage() Peer { return vimagePeer{} }
+func newVimage(f family) Peer { return vimagePeer{f} }
 
 // Includes implements Peer.
 func (vimagePeer) Includes(name string) string {
@@ -38,17 +38,17 @@ func (vimagePeer) Includes(name string) string {
 }
 
 // vmHost returns a stack with one interface.
-func vmHost(w *vimage.World, name string, port link.Port, a netip.Prefix) (*vimage.Stack, *vimage.Interface, error) {
+func vmHost(w *vimage.World, name string, port link.Port, a ...netip.Prefix) (*vimage.Stack, *vimage.Interface, error) {
 	s, err := w.NewStack(name, vimage.StackConfig{})
 	if err != nil {
 		return nil, nil, err
 	}
-	i, err := vmInterface(s, "eth0", port, nil, a)
+	i, err := vmInterface(s, "eth0", port, nil, a...)
 	return s, i, err
 }
 
-func vmInterface(s *vimage.Stack, name string, port link.Port, mac []byte, a netip.Prefix) (*vimage.Interface, error) {
-	i, err := s.AddInterface(name, vimage.InterfaceConfig{Port: port, MAC: mac, Addrs: []netip.Prefix{a}})
+func vmInterface(s *vimage.Stack, name string, port link.Port, mac []byte, a ...netip.Prefix) (*vimage.Interface, error) {
+	i, err := s.AddInterface(name, vimage.InterfaceConfig{Port: port, MAC: mac, Addrs: a})
 	if err != nil {
 		return nil, err
 	}
@@ -56,13 +56,13 @@ func vmInterface(s *vimage.Stack, name string, port link.Port, mac []byte, a net
 }
 
 // vmWire returns two hosts on one wire and the second one's interface.
-func vmWire() (a, b *vimage.Stack, ib *vimage.Interface, err error) {
+func (f family) vmWire() (a, b *vimage.Stack, ib *vimage.Interface, err error) {
 	w := vimage.NewWorld(vimage.Config{})
 	wire := link.NewEpair(wireMTU)
-	if a, _, err = vmHost(w, "a", wire.A(), addrA()); err != nil {
+	if a, _, err = vmHost(w, "a", wire.A(), f.addrA()); err != nil {
 		return nil, nil, nil, err
 	}
-	b, ib, err = vmHost(w, "b", wire.B(), addrB())
+	b, ib, err = vmHost(w, "b", wire.B(), f.addrB())
 	return a, b, ib, err
 }
 
@@ -70,16 +70,16 @@ func udpAddr(a netip.Addr) *net.UDPAddr {
 	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, udpPort))
 }
 
-func (vimagePeer) UDP64() (func(int) error, error) {
-	a, b, _, err := vmWire()
+func (p vimagePeer) UDP64() (func(int) error, error) {
+	a, b, _, err := p.vmWire()
 	if err != nil {
 		return nil, err
 	}
-	from, err := a.DialUDP("udp4", udpAddr(addrA().Addr()), udpAddr(addrB().Addr()))
+	from, err := a.DialUDP(p.network("udp"), udpAddr(p.addrA().Addr()), udpAddr(p.addrB().Addr()))
 	if err != nil {
 		return nil, err
 	}
-	to, err := b.DialUDP("udp4", udpAddr(addrB().Addr()), udpAddr(addrA().Addr()))
+	to, err := b.DialUDP(p.network("udp"), udpAddr(p.addrB().Addr()), udpAddr(p.addrA().Addr()))
 	if err != nil {
 		return nil, err
 	}
@@ -122,24 +122,28 @@ func vmRead(c *vimage.UDPConn, n int) error {
 	return nil
 }
 
-func (vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
+func (p vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
 	w := vimage.NewWorld(vimage.Config{})
 	s, err := w.NewStack("router", vimage.StackConfig{})
 	if err != nil {
 		return nil, nil, err
 	}
-	in, out := new(vmPort), new(vmPort)
-	if _, err := vmInterface(s, "in", in, routerInMAC(), routerIn()); err != nil {
+	in, out := &vmPort{family: p.family}, &vmPort{family: p.family}
+	if _, err := vmInterface(s, "in", in, routerInMAC(), p.routerIn()); err != nil {
 		return nil, nil, err
 	}
-	if _, err := vmInterface(s, "out", out, routerOutMAC(), routerOut()); err != nil {
+	if _, err := vmInterface(s, "out", out, routerOutMAC(), p.routerOut()); err != nil {
 		return nil, nil, err
 	}
-	if err := s.SetForwarding(true); err != nil {
+	forwarding := "net.inet.ip.forwarding"
+	if p.is6() {
+		forwarding = "net.inet6.ip6.forwarding"
+	}
+	if err := s.SetSysctl(forwarding, 1); err != nil {
 		return nil, nil, err
 	}
 	for _, r := range t.Routes {
-		if err := s.AddRoute(vimage.Route{Dst: r, Gateway: gateway()}); err != nil {
+		if err := s.AddRoute(vimage.Route{Dst: r, Gateway: p.gateway()}); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -162,24 +166,24 @@ func (vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), e
 	return feed, func() (uint64, error) { return out.frames - before, nil }, nil
 }
 
-func (vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) {
-	a, b, ib, err := vmWire()
+func (p vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	a, b, ib, err := p.vmWire()
 	if err != nil {
 		return nil, nil, err
 	}
-	sockets, err := vmSockets(b, members)
+	sockets, err := p.vmSockets(b, members)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, c := range sockets {
-		if err := vmMember(c, usrreq.McastJoin, ib, fanoutGroup()); err != nil {
+		if err := vmMember(c, usrreq.McastJoin, ib, p.fanoutGroup()); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := a.AddRoute(vimage.Route{Dst: netip.MustParsePrefix("224.0.0.0/4"), Interface: "eth0"}); err != nil {
+	if err := a.AddRoute(vimage.Route{Dst: p.multicast(), Interface: "eth0"}); err != nil {
 		return nil, nil, err
 	}
-	from, err := a.DialUDP("udp4", udpAddr(addrA().Addr()), udpAddr(fanoutGroup()))
+	from, err := a.DialUDP(p.network("udp"), udpAddr(p.addrA().Addr()), udpAddr(p.fanoutGroup()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -196,11 +200,11 @@ func (vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) 
 }
 
 // vmSockets returns n sockets bound to udpPort.
-func vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
+func (f family) vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
 	lc := vimage.ListenConfig{Stack: s, ReusePort: true}
 	var all []*vimage.UDPConn
 	for range n {
-		c, err := lc.ListenPacket(context.Background(), "udp4", ":"+strconv.Itoa(udpPort))
+		c, err := lc.ListenPacket(context.Background(), f.network("udp"), ":"+strconv.Itoa(udpPort))
 		if err != nil {
 			return nil, err
 		}
@@ -217,23 +221,23 @@ func vmMember(c *vimage.UDPConn, op usrreq.McastOp, i *vimage.Interface, group n
 	return nil
 }
 
-func (vimagePeer) Create() (func(netip.Prefix) error, error) {
+func (p vimagePeer) Create() (func([]netip.Prefix) error, error) {
 	w := vimage.NewWorld(vimage.Config{})
 	n := 0
-	add := func(a netip.Prefix) error {
+	add := func(a []netip.Prefix) error {
 		n++
-		_, _, err := vmHost(w, strconv.Itoa(n), link.NewEpair(wireMTU).A(), a)
+		_, _, err := vmHost(w, strconv.Itoa(n), link.NewEpair(wireMTU).A(), a...)
 		return err
 	}
 	return add, nil
 }
 
-func (vimagePeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
-	s, i, err := vmHost(vimage.NewWorld(vimage.Config{}), "a", new(vmPort), addrA())
+func (p vimagePeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
+	s, i, err := vmHost(vimage.NewWorld(vimage.Config{}), "a", &vmPort{family: p.family}, p.addrA())
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := vmSockets(s, sockets)
+	all, err := p.vmSockets(s, sockets)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -135,42 +135,60 @@ func (p *process) stop() {
 // the next measurement.
 type cleaner interface{ Clean() }
 
-// serveCase is the other side: it measures "PEER/CASE" until its input ends.
+// serveCase is the other side: it measures "PEER/CASE", or several cases in turn,
+// until its input ends.
 func serveCase(what string, quick bool) error {
 	// Peers move the thread they run on between namespaces.
 	runtime.LockOSThread()
 	peerName, caseName, _ := strings.Cut(what, "/")
 	out := json.NewEncoder(os.Stdout)
-	for _, p := range peers(quick) {
-		if p.name != peerName {
-			continue
-		}
-		if c, ok := p.Peer.(cleaner); ok {
-			defer c.Clean()
-		}
-		chosen, err := choose(caseName)
+	chosen, err := choose(caseName)
+	if err != nil {
+		return err
+	}
+	var rounds []measure
+	for _, c := range chosen {
+		p, err := c.peer(peerName, quick)
 		if err != nil {
 			return err
 		}
-		m, err := chosen[0].prepare(p.Peer)
+		if c, ok := p.(cleaner); ok {
+			defer c.Clean()
+		}
+		m, err := c.prepare(p)
 		if err != nil {
 			return out.Encode(failure(err))
 		}
-		if err := out.Encode(reply{Note: p.Includes(caseName)}); err != nil {
+		rounds = append(rounds, m)
+		if len(rounds) == len(chosen) {
+			err = out.Encode(reply{Note: p.Includes(strings.TrimPrefix(c.Name, prefix6))})
+		}
+		if err != nil {
 			return err
 		}
-		return serveRounds(m, out)
 	}
-	return fmt.Errorf("-serve %s: no such peer", what)
+	return serveRounds(rounds, out)
 }
 
-func serveRounds(m measure, out *json.Encoder) error {
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+// peer returns the named peer, which speaks the case's family.
+func (c *Case) peer(name string, quick bool) (Peer, error) {
+	for _, p := range peers(quick, c.Family) {
+		if p.name == name {
+			return p.Peer, nil
+		}
+	}
+	return nil, fmt.Errorf("no such peer: %s", name)
+}
+
+// serveRounds does them in turn.
+func serveRounds(rounds []measure, out *json.Encoder) error {
+	in := bufio.NewScanner(os.Stdin)
+	for n := 0; in.Scan(); n++ {
 		budget, err := strconv.ParseInt(in.Text(), 10, 64)
 		if err != nil {
 			return err
 		}
-		r, err := m(time.Duration(budget))
+		r, err := rounds[n%len(rounds)](time.Duration(budget))
 		answer := reply{Result: r}
 		if err != nil {
 			answer = failure(err)

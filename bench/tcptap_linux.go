@@ -74,8 +74,8 @@ func (beside) OutsideCPU() time.Duration { return (*linuxPeer)(nil).OutsideCPU()
 
 // linuxTAP makes a TAP in the namespace and up, with addrB, has open open it,
 // and returns what accepts connections.
-func linuxTAP(n *namespace, open func(name string) error) (accept func(i int) (Stream, error), err error) {
-	p := plug{ns: n, name: "tap0", addr: addrB()}
+func (f family) linuxTAP(n *namespace, open func(name string) error) (accept func(i int) (Stream, error), err error) {
+	p := plug{ns: n, name: "tap0", addr: f.addrB()}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = p.name
 	dev := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP}
@@ -86,7 +86,7 @@ func linuxTAP(n *namespace, open func(name string) error) (accept func(i int) (S
 	if err != nil {
 		return nil, err
 	}
-	if err := n.handle.AddrAdd(l, &netlink.Addr{IPNet: ipNet(p.addr)}); err != nil {
+	if err := n.handle.AddrAdd(l, linuxAddr(p.addr)); err != nil {
 		return nil, fmt.Errorf("address %v: %w", p.addr, err)
 	}
 	if err := n.handle.LinkSetUp(l); err != nil {
@@ -98,14 +98,14 @@ func linuxTAP(n *namespace, open func(name string) error) (accept func(i int) (S
 	if err := n.do(func() error { return open(p.name) }); err != nil {
 		return nil, denied("opening the TAP", err)
 	}
-	listeners, err := n.listenTCP()
+	listeners, err := f.listenTCP(n)
 	return func(i int) (Stream, error) { return linuxAccept(listeners[i]) }, err
 }
 
 // TAP implements tapped.
-func (vimagePeer) TAP(n *namespace) (TCPHosts, error) {
+func (p vimagePeer) TAP(n *namespace) (TCPHosts, error) {
 	var dev *tap.Device
-	accept, err := linuxTAP(n, func(name string) (err error) {
+	accept, err := p.linuxTAP(n, func(name string) (err error) {
 		dev, err = tap.Open(tap.Config{Name: name})
 		return err
 	})
@@ -117,18 +117,18 @@ func (vimagePeer) TAP(n *namespace) (TCPHosts, error) {
 	if err != nil {
 		return TCPHosts{}, err
 	}
-	s, _, err := vmHost(w, "a", wire, addrA())
+	s, _, err := vmHost(w, "a", wire, p.addrA())
 	if err != nil {
 		return TCPHosts{}, err
 	}
-	return TCPHosts{Open: inTurn(func(i int) (Stream, error) { return vmDial(s, i) }, accept)}, nil
+	return TCPHosts{Open: inTurn(func(i int) (Stream, error) { return p.vmDial(s, i) }, accept)}, nil
 }
 
 // TAP implements tapped: the endpoint that gVisor has for descriptors. It does
 // super-segments on sockets only, not on a TAP.
-func (gvisorPeer) TAP(n *namespace) (TCPHosts, error) {
+func (p gvisorPeer) TAP(n *namespace) (TCPHosts, error) {
 	var fd int
-	accept, err := linuxTAP(n, func(name string) (err error) {
+	accept, err := p.linuxTAP(n, func(name string) (err error) {
 		fd, err = openTAP(name)
 		return err
 	})
@@ -142,14 +142,14 @@ func (gvisorPeer) TAP(n *namespace) (TCPHosts, error) {
 	if err != nil {
 		return TCPHosts{}, err
 	}
-	s := stack.New(gvProtocols())
-	if err := gvAddNIC(s, 1, port, addrA()); err != nil {
+	s := stack.New(p.gvProtocols())
+	if err := gvAddNIC(s, 1, port, p.addrA()); err != nil {
 		return TCPHosts{}, err
 	}
 	if err := gvTune(s, gvPlain, gvTAPIn); err != nil {
 		return TCPHosts{}, err
 	}
-	return TCPHosts{Open: inTurn(func(i int) (Stream, error) { return gvDial(s, i) }, accept)}, nil
+	return TCPHosts{Open: inTurn(func(i int) (Stream, error) { return p.gvDial(s, i) }, accept)}, nil
 }
 
 // openTAP opens a TAP whose reads return one frame, and fail where there is none.

@@ -9,8 +9,9 @@ import (
 
 // vmPort is a wire for an interface of vimage at whose far end frames come
 // from nowhere and are swallowed: those for the gateway are counted, and ARP
-// requests for it are answered.
+// requests and neighbour solicitations for it are answered.
 type vmPort struct {
+	family
 	to     netisr.Lender
 	frames uint64
 }
@@ -28,6 +29,8 @@ func (p *vmPort) receive(r *netisr.Runner, frame []byte) {
 func (p *vmPort) Put(r *netisr.Runner, b *pkt.Buf) {
 	if f, fault := wire.ParseEther(b.Bytes()); fault == wire.OK {
 		switch {
+		case f.Type() == wire.EtherTypeIPv6 && f.Payload()[6] == wire.ProtoICMPv6:
+			p.advertise(r, f)
 		case f.Dst() == wire.MAC(gatewayMAC()):
 			p.frames++
 		case f.Type() == wire.EtherTypeARP:
@@ -39,13 +42,33 @@ func (p *vmPort) Put(r *netisr.Runner, b *pkt.Buf) {
 
 func (p *vmPort) answer(r *netisr.Runner, f wire.Ether) {
 	q, fault := wire.ParseARP(f.Payload())
-	if fault != wire.OK || q.Op() != wire.ARPRequest || q.TargetIP() != gateway() {
+	if fault != wire.OK || q.Op() != wire.ARPRequest || q.TargetIP() != p.gateway() {
 		return
 	}
 	var a [wire.EtherLen + wire.ARPLen]byte
 	wire.PutEther(a[:], q.SenderMAC(), wire.MAC(gatewayMAC()), wire.EtherTypeARP)
-	wire.PutARP(a[wire.EtherLen:], wire.ARPReply, wire.MAC(gatewayMAC()), gateway(), q.SenderMAC(), q.SenderIP())
+	wire.PutARP(a[wire.EtherLen:], wire.ARPReply, wire.MAC(gatewayMAC()), p.gateway(), q.SenderMAC(), q.SenderIP())
 	p.receive(r, a[:])
+}
+
+// advertise answers a neighbour solicitation (RFC 4861 §7.2.4).
+func (p *vmPort) advertise(r *netisr.Runner, f wire.Ether) {
+	ip, fault := wire.ParseIPv6(f.Payload())
+	if fault != wire.OK || !p.is6() {
+		return
+	}
+	q, fault := wire.ParseNeighborSolicit(wire.ICMP6(ip.Payload()))
+	if fault != wire.OK || q.Target() != p.gateway() {
+		return
+	}
+	m := wire.AppendNA(nil, wire.NASolicited|wire.NAOverride, p.gateway())
+	m = wire.AppendNDLinkAddr(m, wire.NDTargetLinkAddr, wire.MAC(gatewayMAC()))
+	wire.ICMP6(m).SetChecksum(p.gateway(), ip.Src())
+	a := make([]byte, wire.EtherLen+wire.IPv6Len+len(m))
+	wire.PutEther(a, f.Src(), wire.MAC(gatewayMAC()), wire.EtherTypeIPv6)
+	copy(a[wire.EtherLen+wire.IPv6Len:], m)
+	wire.PutIP(a[wire.EtherLen:], &wire.IPHeader{Src: p.gateway(), Dst: ip.Src(), TTL: 255, Proto: wire.ProtoICMPv6}, len(m))
+	p.receive(r, a)
 }
 
 // Attach implements link.Port.

@@ -52,9 +52,17 @@ func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg
 	k := &kernel{Host: linuxlab.Host{Net: ns.New(t), Addr: p.Addr()}}
 	cfg.Name = linuxlab.NIC
 	k.IP(t, "tuntap", "add", "dev", cfg.Name, "mode", "tap")
-	k.IP(t, "address", "add", addr, "broadcast", "+", "dev", cfg.Name)
+	if p.Addr().Is4() {
+		k.IP(t, "address", "add", addr, "broadcast", "+", "dev", cfg.Name)
+	} else {
+		k.IP(t, "address", "add", addr, "nodad", "dev", cfg.Name)
+		k.sysctl6(t, "accept_dad", 0)
+		k.sysctl6(t, "router_solicitations", 0)
+	}
 	k.IP(t, "link", "set", cfg.Name, "mtu", fmt.Sprint(mtu), "up")
-	k.IP(t, "route", "add", "224.0.0.0/4", "dev", cfg.Name)
+	if p.Addr().Is4() {
+		k.IP(t, "route", "add", "224.0.0.0/4", "dev", cfg.Name)
+	}
 	if err := k.Do(func() (err error) { k.dev, err = tap.Open(cfg); return err }); err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +71,10 @@ func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg
 		state := k.IP(t, "link", "show", "dev", cfg.Name)
 		return strings.Contains(state, " state UP ") && !strings.Contains(state, "noop"), state
 	})
+	if p.Addr().Is6() {
+		k.waitLocal6(t, "fe80:")
+		k.waitLocal6(t, p.Addr().String()+" ")
+	}
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
 		t.Fatal(err)

@@ -59,10 +59,18 @@ func TestKernelCapture(t *testing.T) {
 	})
 }
 
-// tshark returns a line for every packet that matches the filter.
-func tshark(t *testing.T, file, filter string) []string {
+// tshark returns a line for every packet that matches the filter: a summary, or
+// fields with ";" between them.
+func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
-	cmd := exec.Command("tshark", "-n", "-2", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", filter)
+	args := []string{"-n", "-2", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", filter}
+	if len(fields) > 0 {
+		args = append(args, "-T", "fields", "-E", "separator=;")
+	}
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	cmd := exec.Command("tshark", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

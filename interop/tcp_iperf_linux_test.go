@@ -68,7 +68,7 @@ func iperf(t *testing.T, r *tcpRig, args ...string) (iperfReport, int64) {
 	}
 	done := make(chan served, 1)
 	go func() { n, err := serveIperf(l); done <- served{n, err} }()
-	args = append([]string{"-J", "-4", "-c", at.Addr().String(), "-p", strconv.Itoa(int(at.Port()))}, args...)
+	args = append([]string{"-J", "-c", at.Addr().String(), "-p", strconv.Itoa(int(at.Port()))}, args...)
 	var report iperfReport
 	out := r.b.program(t, "iperf3", args...)
 	if err := json.Unmarshal(out, &report); err != nil || report.Error != "" {

@@ -17,6 +17,14 @@ func TestTCPKernel(t *testing.T) {
 	})
 }
 
+// TestTCP6Kernel is the script over IPv6, on a link that loses nothing.
+func TestTCP6Kernel(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		fault := link.FaultConfig{Seed: 1, Delay: time.Millisecond, Rate: 100e6, Queue: 64 << 20, Limit: 1 << 16}
+		wantExpert(t, 0, expert(t, rigConfig{v6: true, fault: fault}))
+	})
+}
+
 // TestTCPKernelBulk sends both ways over links of both usual MTUs, with
 // super-segments and without, as bytes that are compared and as iperf3 counts.
 func TestTCPKernelBulk(t *testing.T) { bulkLinks(t, false) }
@@ -34,8 +42,6 @@ func bulkLinks(t *testing.T, linux bool) {
 		for _, offload := range [...]bool{false, true} {
 			t.Run(fmt.Sprintf("MTU %d offload %v", mtu, offload), func(t *testing.T) {
 				ns.Run(t, func(t *testing.T) {
-					if !linux {
-					}
 					r := newTCPRig(t, rigConfig{linux: linux, mtu: mtu, offload: offload})
 					bulkTCP(t, r.a, r.b, 32<<20)
 					bulkTCP(t, r.b, r.a, 32<<20)

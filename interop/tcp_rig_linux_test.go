@@ -42,6 +42,7 @@ type tcpRig struct {
 // rigConfig says what a tcpRig is like.
 type rigConfig struct {
 	linux   bool // a is Linux
+	v6      bool // over IPv6
 	offload bool // TAPs move super-segments; with faults, one counts as one frame
 	mtu     int  // 0 means 1500
 	fault   link.FaultConfig
@@ -59,21 +60,25 @@ func newTCPRig(t *testing.T, c rigConfig) *tcpRig {
 	if c.record != nil {
 		n.CaptureAll(c.record)
 	}
-	b := addKernel(t, n, "wire", kernelAddr+"/24", c.mtu, dev, false)
+	near, ours := kernelAddr+"/24", ourAddr+"/24"
+	if c.v6 {
+		near, ours = kernelAddr6+"/64", ourAddr6+"/64"
+	}
+	seg := lab.SwitchConfig{BridgeConfig: link.BridgeConfig{NoSnooping: true, MTU: c.mtu}}
+	b := joinKernel(t, n, "wire", near, dev, seg)
 	r := &tcpRig{lab: n, b: linuxEnd{b}}
-	r.b.cubic(t)
+	r.b.cubic(t, near)
 	between := lab.LinkConfig{MTU: c.mtu, FaultConfig: c.fault}
 	if !c.linux {
 		h := n.Host("h")
-		between.A = netip.MustParsePrefix(ourAddr + "/24")
+		between.A = netip.MustParsePrefix(ours)
 		n.Link(h, b.seg, between)
-		r.a, r.ours = ourEnd{h}, h
+		r.a, r.ours = ourEnd{Node: h}, h
 		return r
 	}
-	far := linuxEnd{joinKernel(t, n, "far", ourAddr+"/24", dev, lab.SwitchConfig{
-		Within: b.seg, BridgeConfig: link.BridgeConfig{NoSnooping: true, MTU: c.mtu},
-	})}
-	far.cubic(t)
+	seg.Within = b.seg
+	far := linuxEnd{joinKernel(t, n, "far", ours, dev, seg)}
+	far.cubic(t, ours)
 	n.Link(far.seg, b.seg, between)
 	r.a = far
 	return r
@@ -89,7 +94,7 @@ func (e linuxEnd) At() netip.Addr { return e.Addr }
 func (e linuxEnd) Dial(to netip.AddrPort) (c net.Conn, err error) {
 	d := net.Dialer{Timeout: tcpPatience}
 	d.SetMultipathTCP(false)
-	err = e.Do(func() (err error) { c, err = d.Dial("tcp4", to.String()); return err })
+	err = e.Do(func() (err error) { c, err = d.Dial("tcp", inZone(to, e.At())); return err })
 	return c, err
 }
 
@@ -98,7 +103,7 @@ func (e linuxEnd) Listen(port int) (l net.Listener, err error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	err = e.Do(func() (err error) {
-		l, err = lc.Listen(context.Background(), "tcp4", net.JoinHostPort(e.Addr.String(), strconv.Itoa(port)))
+		l, err = lc.Listen(context.Background(), "tcp", net.JoinHostPort(e.Addr.String(), strconv.Itoa(port)))
 		return err
 	})
 	return l, err
@@ -106,29 +111,52 @@ func (e linuxEnd) Listen(port int) (l net.Listener, err error) {
 
 // cubic has all connections in the subnet use CUBIC, those of programs too: a
 // route may name any congestion control, a namespace only what its maker may.
-func (e linuxEnd) cubic(t *testing.T) {
+func (e linuxEnd) cubic(t *testing.T, addr string) {
 	t.Helper()
-	subnet := netip.PrefixFrom(e.Addr, 24).Masked()
-	e.IP(t, "route", "replace", subnet.String(), "dev", linuxlab.NIC, "proto", "kernel", "scope", "link",
-		"src", e.Addr.String(), "congctl", "cubic")
+	subnet := netip.MustParsePrefix(addr).Masked()
+	route := []string{"route", "replace", subnet.String(), "dev", linuxlab.NIC, "proto", "kernel", "congctl", "cubic"}
+	if subnet.Addr().Is4() {
+		route = append(route, "scope", "link", "src", e.Addr.String())
+	}
+	e.IP(t, route...)
+}
+
+// inZone is where to find the end at to from the address from: in a zone of from's
+// own, if to is link-local.
+func inZone(to netip.AddrPort, from netip.Addr) string {
+	return netip.AddrPortFrom(to.Addr().WithZone("").WithZone(from.Zone()), to.Port()).String()
+}
+
+// unzoned is an address without its zone, which is each host's own.
+func unzoned(a net.Addr) netip.AddrPort {
+	p := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(p.Addr().WithZone(""), p.Port())
 }
 
 // ourEnd is vimage's TCP.
-type ourEnd struct{ *lab.Node }
+type ourEnd struct {
+	*lab.Node
+	at netip.Addr // invalid: the node's address
+}
 
 // At implements tcpEnd.
-func (e ourEnd) At() netip.Addr { return e.Addr() }
+func (e ourEnd) At() netip.Addr {
+	if e.at.IsValid() {
+		return e.at
+	}
+	return e.Addr()
+}
 
 // Dial implements tcpEnd.
 func (e ourEnd) Dial(to netip.AddrPort) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tcpPatience)
 	defer cancel()
-	return e.DialContext(ctx, "tcp4", to.String())
+	return e.DialContext(ctx, "tcp", inZone(to, e.At()))
 }
 
 // Listen implements tcpEnd.
 func (e ourEnd) Listen(port int) (net.Listener, error) {
-	return e.Node.Listen("tcp4", net.JoinHostPort(e.Addr().String(), strconv.Itoa(port)))
+	return e.Node.Listen("tcp", net.JoinHostPort(e.At().String(), strconv.Itoa(port)))
 }
 
 // listen is e.Listen until the test ends.
@@ -170,7 +198,7 @@ func connectTCP(t *testing.T, from, to tcpEnd) (caller, callee net.Conn) {
 	for _, c := range [...]net.Conn{caller, callee} {
 		c.SetDeadline(time.Now().Add(tcpPatience))
 	}
-	if caller.RemoteAddr().String() != callee.LocalAddr().String() || caller.LocalAddr().String() != callee.RemoteAddr().String() {
+	if unzoned(caller.RemoteAddr()) != unzoned(callee.LocalAddr()) || unzoned(caller.LocalAddr()) != unzoned(callee.RemoteAddr()) {
 		t.Errorf("the caller is %v to %v, the callee %v to %v", caller.LocalAddr(), caller.RemoteAddr(), callee.LocalAddr(), callee.RemoteAddr())
 	}
 	return caller, callee

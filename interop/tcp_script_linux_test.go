@@ -251,7 +251,7 @@ func nginxHTTP(t *testing.T, r *tcpRig) {
 		events {}
 		http { access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f;
 		uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-		server { listen %[2]s:%[3]d; root %[1]s; } }`, dir, r.b.Addr, port)
+		server { listen %[2]s; root %[1]s; } }`, dir, netip.AddrPortFrom(r.b.Addr, port))
 	body := httpBody()
 	for name, content := range map[string][]byte{"conf": []byte(conf), "body": body} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/seed88948545/vimage"
@@ -99,4 +100,28 @@ func ExampleLab_RouteAll() {
 	// pc0 to 10.0.1.0/24 via 10.0.0.1
 	// pc1 to 10.0.1.0/24 via 10.0.0.1
 	// pc2 to 10.0.1.0/24 via 10.0.0.1
+}
+
+// A router says which prefix its link has; hosts form addresses of it, and take
+// the router for their way out.
+func ExampleNode_Advertise() {
+	n := lab.Open(lab.Config{Simulated: true, Seed: 1})
+	defer n.Close()
+	lan := n.Switch("lan", lab.SwitchConfig{Subnet6: netip.MustParsePrefix("2001:db8:1::/64")})
+	n.Link(n.Router("r"), lan, lab.LinkConfig{AdvertiseA: &vimage.RouterConfig{MTU: 1400}})
+	pc, err := n.AddNode("pc", lab.NodeConfig{Autoconf: new(vimage.AutoconfConfig)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	n.Link(pc, lan)
+	fmt.Println("at first:", pc.Addr6())
+	n.Run(10 * time.Second)
+	fmt.Println("in ten seconds:", pc.Addr6())
+	for _, r := range pc.DefaultRouters() {
+		fmt.Println("by", r.Addr)
+	}
+	// Output:
+	// at first: invalid IP
+	// in ten seconds: 2001:db8:1:0:67:ecff:fe00:2
+	// by fe80::67:ecff:fe00:1%eth0
 }

@@ -12,8 +12,11 @@
 //
 // Addresses that are not given are assigned: each link, and each switch with
 // all that hangs on it, is a subnet 10.x.y.0/24, counted from 10.0.0.0 in the
-// order of creation; its hosts get .1, .2, … in theirs. RouteAll gives every
-// node routes to all subnets.
+// order of creation; its hosts get .1, .2, … in theirs. With Config.IPv6, or
+// where a Subnet6 is given, they get IPv6 addresses too, to be used at once:
+// ::1, ::2, … of fd00:0:0:n::/64. RouteAll gives every node routes to all
+// subnets of both families. A host that is to find its IPv6 addresses by itself
+// has NodeConfig.Autoconf, and a router to tell it of LinkConfig.AdvertiseA.
 package lab
 
 import (
@@ -38,6 +41,10 @@ type TB interface {
 type Config struct {
 	Seed      uint64 // of everything random
 	Simulated bool   // time moves only by Run
+	// IPv6 gives every link and switch an IPv6 subnet, as it has one of IPv4. It
+	// is not so by default: the packets of a lab that is there already, and what
+	// its seed gives, stay what they are.
+	IPv6 bool
 }
 
 // Lab is a network under construction, or running: there is no difference.
@@ -50,6 +57,7 @@ type Lab struct {
 	byName  map[string]endpoint
 	subnets int
 	seed    uint64
+	ipv6    bool
 	faults  int
 	closers []func()
 
@@ -76,6 +84,7 @@ func Open(c Config) *Lab {
 		World:  vimage.NewWorld(vimage.Config{Seed: c.Seed, Simulated: c.Simulated}),
 		byName: make(map[string]endpoint),
 		seed:   c.Seed,
+		ipv6:   c.IPv6,
 	}
 }
 
@@ -114,42 +123,74 @@ type Endpoint interface{ endpoint }
 // endpoint is what a link may end at.
 type endpoint interface {
 	name() string
-	// plug puts the node's end of a link into it; a host gets the address want,
-	// or the next of the subnet, on an interface of the routing table fib.
-	plug(p link.Port, want netip.Prefix, fib int, subnet *subnet) error
+	// plug puts the node's end of a link into it; a host gets the addresses it
+	// wants, or the next of the subnet.
+	plug(p link.Port, want *plugConfig, subnet *subnet) error
 	// segment returns the subnet the endpoint is part of, nil for a host.
 	segment() *subnet
 }
 
-// subnet is a prefix from which addresses are given out.
-type subnet struct {
-	prefix netip.Prefix
-	last   int
+// plugConfig is what an end of a link is to be like.
+type plugConfig struct {
+	addr   netip.Prefix
+	addrs6 []netip.Prefix
+	fib    int
+	advert *vimage.RouterConfig
 }
 
-func (n *Lab) newSubnet() *subnet {
+// subnet is where addresses are given out: a prefix of IPv4, and one of IPv6 or
+// none.
+type subnet struct{ prefix, prefix6 pool }
+
+// pool is a prefix and how many of its addresses are given out.
+type pool struct {
+	netip.Prefix
+	last int
+}
+
+// newSubnet returns the next subnet; given prefixes take the place of its own.
+func (n *Lab) newSubnet(given, given6 netip.Prefix, mtu int) (*subnet, error) {
 	k := n.subnets
 	n.subnets++
-	return &subnet{prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(k >> 8), byte(k), 0}), 24)}
+	s := new(subnet)
+	if s.prefix.Prefix = given; !given.IsValid() {
+		s.prefix.Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(k >> 8), byte(k), 0}), 24)
+	}
+	narrow := mtu != 0 && mtu < minMTU6
+	switch {
+	case given6.IsValid() && (!given6.Addr().Is6() || given6.Addr().Is4In6() || given6.Addr().IsLinkLocalUnicast() || given6.Addr().IsMulticast()):
+		return nil, fmt.Errorf("Subnet6 %v: must be a prefix of IPv6, and not link-local", given6)
+	case given6.IsValid() && narrow:
+		return nil, fmt.Errorf("MTU %d: IPv6 needs %d (RFC 8200 §5)", mtu, minMTU6)
+	case given6.IsValid():
+		s.prefix6.Prefix = given6.Masked()
+	case n.ipv6 && !narrow:
+		s.prefix6.Prefix = netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 6: byte(k >> 8), 7: byte(k)}), 64)
+	}
+	return s, nil
 }
 
+// minMTU6 is the least that a link of IPv6 may carry.
+const minMTU6 = 1280
+
 // next returns the next free address, with the subnet's length.
-func (s *subnet) next() (netip.Prefix, error) {
+func (s *pool) next() (netip.Prefix, error) {
 	s.last++
-	a := plus(s.prefix.Masked().Addr(), s.last)
-	if !s.prefix.Contains(a) || !s.prefix.Contains(a.Next()) {
-		return netip.Prefix{}, fmt.Errorf("no address is left in %v: give the link a larger Subnet", s.prefix)
+	a := plus(s.Masked().Addr(), s.last)
+	if !s.Contains(a) || a.Is4() && !s.Contains(a.Next()) {
+		return netip.Prefix{}, fmt.Errorf("no address is left in %v: give the link a larger Subnet", s.Prefix)
 	}
-	return netip.PrefixFrom(a, s.prefix.Bits()), nil
+	return netip.PrefixFrom(a, s.Bits()), nil
 }
 
 // plus returns the n-th address after a.
 func plus(a netip.Addr, n int) netip.Addr {
-	b := a.As4()
-	for i := 3; i >= 0 && n > 0; i-- {
+	b := a.AsSlice()
+	for i := len(b) - 1; i >= 0 && n > 0; i-- {
 		n += int(b[i])
 		b[i] = byte(n)
 		n >>= 8
 	}
-	return netip.AddrFrom4(b)
+	a, _ = netip.AddrFromSlice(b)
+	return a
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -16,6 +17,12 @@ type LinkConfig struct {
 	A, B   netip.Prefix // addresses of the ends that are hosts, e.g. 192.0.2.1/24
 	FIBA   int          // routing table of A's interface: see vimage.InterfaceConfig
 	FIBB   int          // of B's
+	// Subnet6 is the link's subnet of IPv6: invalid for none or, with Config.IPv6
+	// and an MTU of 1280 or more, the next fd00:0:0:n::/64.
+	Subnet6 netip.Prefix
+	A6, B6  []netip.Prefix // IPv6 addresses of the ends, used at once; nil: the next of the subnet
+	// AdvertiseA is what A, a router, advertises on the link: see Node.Advertise.
+	AdvertiseA, AdvertiseB *vimage.RouterConfig
 	link.FaultConfig
 }
 
@@ -68,10 +75,10 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	} else {
 		pb = n.tap(l, pb)
 	}
-	if err := a.plug(pa, c.A, c.FIBA, s); err != nil {
+	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := b.plug(pb, c.B, c.FIBB, s); err != nil {
+	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	n.traced(l, a)
@@ -84,17 +91,13 @@ func (n *Lab) shared(a, b endpoint, c LinkConfig) (*subnet, error) {
 	sa, sb := a.segment(), b.segment()
 	switch {
 	case sa != nil && sb != nil && sa != sb:
-		return nil, fmt.Errorf("%s and %s are switches with subnets of their own (%v, %v): make the second Within the first", a.name(), b.name(), sa.prefix, sb.prefix)
+		return nil, fmt.Errorf("%s and %s are switches with subnets of their own (%v, %v): make the second Within the first", a.name(), b.name(), sa.prefix.Prefix, sb.prefix.Prefix)
 	case sa != nil:
 		return sa, nil
 	case sb != nil:
 		return sb, nil
 	}
-	s := n.newSubnet()
-	if c.Subnet.IsValid() {
-		s.prefix = c.Subnet
-	}
-	return s, nil
+	return n.newSubnet(c.Subnet, c.Subnet6, c.MTU)
 }
 
 // cable makes what the two endpoints are plugged into. A perfect cable to a
@@ -129,8 +132,9 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 // SwitchConfig says what a switch is like.
 type SwitchConfig struct {
 	link.BridgeConfig
-	Subnet netip.Prefix // of what hangs on it; invalid: the next 10.x.y.0/24
-	Within *Switch      // part of this one's subnet instead
+	Subnet  netip.Prefix // of what hangs on it; invalid: the next 10.x.y.0/24
+	Subnet6 netip.Prefix // its subnet of IPv6: see LinkConfig
+	Within  *Switch      // part of this one's subnets instead
 }
 
 // Switch is an Ethernet switch, or a hub.
@@ -140,7 +144,7 @@ type Switch struct {
 	subnet *subnet
 }
 
-// Switch adds a switch that snoops IGMP. At most one configuration may be
+// Switch adds a switch that snoops IGMP and MLD. At most one configuration may be
 // given.
 func (n *Lab) Switch(name string, c ...SwitchConfig) *Switch {
 	if n.t != nil {
@@ -164,10 +168,10 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 	if c.Within != nil {
 		s.subnet = c.Within.subnet
 	} else {
-		s.subnet = n.newSubnet()
-	}
-	if c.Subnet.IsValid() {
-		s.subnet.prefix = c.Subnet
+		var err error
+		if s.subnet, err = n.newSubnet(c.Subnet, c.Subnet6, c.MTU); err != nil {
+			return nil, fmt.Errorf("switch %q: %w", name, err)
+		}
 	}
 	s.br = link.NewBridge(n.inner().Sched(), n.inner().Seed(), c.BridgeConfig)
 	n.closers = append(n.closers, s.br.Close)
@@ -184,7 +188,7 @@ func (s *Switch) segment() *subnet { return s.subnet }
 
 // plug implements endpoint. Without a port the other end is plugged into the
 // switch directly.
-func (s *Switch) plug(p link.Port, _ netip.Prefix, _ int, _ *subnet) error {
+func (s *Switch) plug(p link.Port, _ *plugConfig, _ *subnet) error {
 	if p != nil {
 		link.Join(s.br.AddPort(), p)
 	}

@@ -9,8 +9,10 @@ import (
 )
 
 // RouteAll gives every node a route, in table 0, to every subnet of the lab by
-// the shortest way over routers. Call it when the network is complete; routes
-// that are there already stay. Interfaces of other tables take no part.
+// the shortest way over routers, for IPv4 and IPv6 each. Call it when the network
+// is complete; routes that are there already stay. Interfaces of other tables
+// take no part, nor, for IPv6, do those that configure themselves: they have
+// routers that say where they lead.
 func (n *Lab) RouteAll() {
 	if n.t != nil {
 		n.t.Helper()
@@ -20,21 +22,60 @@ func (n *Lab) RouteAll() {
 
 // AddRoutes is RouteAll with an error.
 func (n *Lab) AddRoutes() error {
-	members := make(map[*subnet][]*Node)
+	return errors.Join(n.addRoutes(false), n.addRoutes(true))
+}
+
+// family is one of IPv4 and IPv6 as routes see it.
+type family struct {
+	is6     bool
+	members map[*subnet][]*Node
+}
+
+// addr returns a port's address, invalid where it takes no part.
+func (f *family) addr(p *nodePort) netip.Addr {
+	switch {
+	case p.fib != 0:
+		return netip.Addr{}
+	case f.is6:
+		return p.addr6.Addr()
+	}
+	return p.addr.Addr()
+}
+
+// forwards tells whether a node is a router.
+func (f *family) forwards(h *Node) bool {
+	name := "net.inet.ip.forwarding"
+	if f.is6 {
+		name = "net.inet6.ip6.forwarding"
+	}
+	on, err := h.Sysctl(name)
+	return err == nil && on != 0
+}
+
+func (n *Lab) addRoutes(is6 bool) error {
+	f := family{is6, make(map[*subnet][]*Node)}
 	var all []*subnet
 	for _, h := range n.nodes {
-		for _, p := range h.ports {
-			if p.fib != 0 {
+		for i := range h.ports {
+			p := &h.ports[i]
+			if !f.addr(p).IsValid() {
 				continue
 			}
-			if members[p.subnet] == nil {
+			if f.members[p.subnet] == nil {
 				all = append(all, p.subnet)
 			}
-			members[p.subnet] = append(members[p.subnet], h)
+			f.members[p.subnet] = append(f.members[p.subnet], h)
 		}
 	}
 	for _, s := range all {
-		if err := n.routeTo(s, members); err != nil {
+		dst := s.prefix.Prefix
+		if is6 {
+			dst = s.prefix6.Prefix
+		}
+		if !dst.IsValid() {
+			continue // addresses without a subnet
+		}
+		if err := f.routeTo(s, dst); err != nil {
 			return err
 		}
 	}
@@ -43,29 +84,30 @@ func (n *Lab) AddRoutes() error {
 
 // routeTo floods out from a subnet: who is reached through a router gets a
 // route by it.
-func (n *Lab) routeTo(target *subnet, members map[*subnet][]*Node) error {
+func (f *family) routeTo(target *subnet, dst netip.Prefix) error {
 	reached := make(map[*Node]bool)
-	for _, h := range members[target] {
+	for _, h := range f.members[target] {
 		reached[h] = true
 	}
-	front := append([]*Node(nil), members[target]...)
+	front := append([]*Node(nil), f.members[target]...)
 	for len(front) > 0 {
 		var next []*Node
 		for _, r := range front {
-			if on, err := r.Sysctl("net.inet.ip.forwarding"); err != nil || on == 0 {
+			if !f.forwards(r) {
 				continue
 			}
-			for _, p := range r.ports {
-				if p.fib != 0 {
+			for i := range r.ports {
+				p := &r.ports[i]
+				if !f.addr(p).IsValid() {
 					continue
 				}
-				for _, h := range members[p.subnet] {
+				for _, h := range f.members[p.subnet] {
 					if reached[h] {
 						continue
 					}
 					reached[h] = true
 					next = append(next, h)
-					if err := h.routeVia(target.prefix, p.addr.Addr()); err != nil {
+					if err := h.routeVia(dst, f.addr(p)); err != nil {
 						return err
 					}
 				}

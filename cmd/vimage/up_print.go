@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -52,17 +53,29 @@ func printNodes(w io.Writer, r *topo.Report) {
 				dropped += v
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", n.Name, kind, strings.Join(n.Addresses, " "),
-			n.Counters["ip.received"], n.Counters["ip.sent"], n.Counters["ip.forwarded"], dropped)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", n.Name, kind, strings.Join(withoutLinkLocal(n.Addresses), " "),
+			bothFamilies(n, "received"), bothFamilies(n, "sent"), bothFamilies(n, "forwarded"), dropped)
 	}
 	fmt.Fprintln(w)
+}
+
+// bothFamilies adds up what a node has counted of IPv4 and IPv6.
+func bothFamilies(n topo.NodeReport, what string) uint64 {
+	return n.Counters["ip."+what] + n.Counters["ip6."+what]
+}
+
+// withoutLinkLocal leaves out the addresses that every interface of IPv6 has.
+func withoutLinkLocal(addrs []string) []string {
+	return slices.DeleteFunc(slices.Clone(addrs), func(a string) bool {
+		return strings.Contains(a, "%") && !strings.Contains(a, " ") // but for one in an odd state
+	})
 }
 
 func printLinks(w io.Writer, r *topo.Report) {
 	if len(r.Switches) > 0 {
 		fmt.Fprintln(w, "SWITCH\tSUBNET\tFRAMES\tCOPIES\tKEPT BACK\tDROPPED")
 		for _, s := range r.Switches {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\n", s.Name, s.Subnet, s.Counters["bridge.frames"],
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\n", s.Name, strings.TrimSpace(s.Subnet+" "+s.Subnet6), s.Counters["bridge.frames"],
 				s.Counters["bridge.copies"], s.Counters["keptback"], s.Counters["bridge.dropped"]+s.Counters["queuefull"])
 		}
 		fmt.Fprintln(w)

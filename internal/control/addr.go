@@ -92,6 +92,7 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	} else {
 		st.Forget(c.Index, gone.Prefix)
 	}
+	tell(st)
 }
 
 // prefixRoute is the route an address brings with it.

@@ -21,6 +21,7 @@ type configurer struct {
 	clock.Timer
 	st        *vnet.Stack
 	redirects []expiring
+	changed   chan struct{} // closed at the next change; nil while nobody waits
 }
 
 // expiring is a route that a redirect made.
@@ -44,6 +45,7 @@ func (f *configurer) Fire(clock.Time) {
 		return
 	}
 	f.st.Configure(f.look)
+	f.tell()
 }
 
 // look does what there is to do and returns when it has to be done again.

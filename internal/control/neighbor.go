@@ -16,12 +16,18 @@ import (
 // EINVAL for one that no host can have, as for lo0; ENXIO where there is no such
 // interface.
 func SetNeighbor(st *vnet.Stack, ifIndex uint32, ip netip.Addr, mac wire.MAC, published bool) syscall.Errno {
+	if ip.Is6() {
+		return setNeighbor6(st, ifIndex, ip, mac, published)
+	}
 	return st.ARP(ifIndex, func(t *arp.Table[*pkt.Buf]) syscall.Errno { return t.Set(ip, mac, published, clock.Never) })
 }
 
 // DelNeighbor removes a neighbour. It returns ENOENT where there is none, EPERM
 // for an address of the stack's own.
 func DelNeighbor(st *vnet.Stack, ifIndex uint32, ip netip.Addr) syscall.Errno {
+	if ip.Is6() {
+		return delNeighbor6(st, ifIndex, ip)
+	}
 	return st.ARP(ifIndex, func(t *arp.Table[*pkt.Buf]) syscall.Errno { return t.Delete(ip) })
 }
 

@@ -50,6 +50,7 @@ func Close(st *vnet.Stack) {
 			removeInterface(st, &c)
 		}
 	}
+	tell(st)
 	st.Unlock()
 	mods := st.World().Modules()
 	mods.Lock()

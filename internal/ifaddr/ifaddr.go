@@ -105,7 +105,10 @@ func (l List) Has(is6 bool) bool {
 
 // IsLinkLocal tells whether an address is one of IPv6 that means something on
 // one link only.
-func IsLinkLocal(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
+func IsLinkLocal(a netip.Addr) bool {
+	// Indexed like this As16 costs nothing; to keep what it returns does.
+	return a.As16()[0] == 0xfe && a.As16()[1]&0xc0 == 0x80 && a.Is6()
+}
 
 // Broadcast returns the broadcast address of an IPv4 subnet, invalid where
 // it has none (RFC 3021 for /31).

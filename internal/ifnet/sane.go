@@ -3,6 +3,7 @@ package ifnet
 import (
 	"net/netip"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -50,6 +51,9 @@ func (v *View) Options4(ip wire.IPv4) pkt.Reason {
 // addresses in disguise).
 func (v *View) Sane6(in *Conf, ip wire.IPv6) pkt.Reason {
 	src, dst := ip.Src(), ip.Dst()
+	if !special6(ip[8]) && (!special6(ip[24]) || ip[24] == 0xff && addrsel.Scope(ip[25]&15) > addrsel.ScopeInterface) {
+		return v.sameSource(in, ip, src)
+	}
 	switch {
 	case src.IsMulticast():
 		return pkt.BadSource
@@ -64,6 +68,19 @@ func (v *View) Sane6(in *Conf, ip wire.IPv6) pkt.Reason {
 		return pkt.BadSource
 	case dst.IsLoopback(), dst.Is4In6(), dst.IsMulticast() && addrsel.ScopeOf(dst) <= addrsel.ScopeInterface:
 		return pkt.BadDest
+	}
+	return v.sameSource(in, ip, src)
+}
+
+// special6 tells whether an address with this first byte may be one that means
+// something other than a host: those of groups begin with ones, those in ::/8
+// are unspecified, loopback or IPv4's.
+func special6(first byte) bool { return first-1 >= 0xfe }
+
+// sameSource finds the packets that somebody sends from our address.
+func (v *View) sameSource(in *Conf, ip wire.IPv6, src netip.Addr) pkt.Reason {
+	if in == nil || in.Flags&Loopback != 0 {
+		return pkt.NoReason
 	}
 	// Of who thinks he has our address the neighbour table must hear all the same
 	// (RFC 4862 §5.4.4).
@@ -81,5 +98,5 @@ func Routable(a netip.Addr) bool {
 		b := a.As4()
 		return b[0] < 240 && (b[0] != 169 || b[1] != 254)
 	}
-	return !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsMulticast()
+	return !ifaddr.IsLinkLocal(a) && !a.IsUnspecified() && a.As16()[0] != 0xff
 }

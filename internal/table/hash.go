@@ -52,7 +52,12 @@ func word4(a netip.Addr) uint64 {
 }
 
 func (s Seed) word16(a netip.Addr) uint64 {
-	b := a.As16()
+	var b [16]byte
+	if a.Is4() {
+		b = a.As16()
+	} else { // a copy of what As16 returns costs four times as much
+		a.AppendBinary(b[:0]) // it cannot fail
+	}
 	return mix(binary.BigEndian.Uint64(b[:8])^s.k0, binary.BigEndian.Uint64(b[8:])^s.k1)
 }
 

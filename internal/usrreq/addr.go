@@ -30,6 +30,19 @@ func Scoped(v *ifnet.View, a netip.Addr) (netip.Addr, uint32, syscall.Errno) {
 	return a, 0, syscall.ENXIO
 }
 
+// Zoned is the inverse of Scoped: it adds to an address that means something on
+// one link only the name of the interface with index scope, or the index where
+// that has gone. Other addresses stay as they are, as do all for scope 0.
+func Zoned(v *ifnet.View, a netip.Addr, scope uint32) netip.Addr {
+	if scope == 0 || !a.Is6() || !a.IsLinkLocalUnicast() && !a.IsLinkLocalMulticast() && !a.IsInterfaceLocalMulticast() {
+		return a
+	}
+	if c := v.Conf(scope); c != nil {
+		return a.WithZone(c.Name)
+	}
+	return a.WithZone(strconv.FormatUint(uint64(scope), 10))
+}
+
 // scopedPort is Scoped for an address with a port.
 func scopedPort(v *ifnet.View, a netip.AddrPort) (netip.AddrPort, uint32, syscall.Errno) {
 	ip, scope, e := Scoped(v, a.Addr())

@@ -19,7 +19,19 @@ type Sock struct{ *vnet.Sock }
 // It returns EADDRNOTAVAIL for an address that is not the stack's,
 // EADDRINUSE for a conflict.
 func ListenUDP(st *vnet.Stack, local netip.AddrPort, fib uint32, reuse pcb.Reuse) (Sock, syscall.Errno) {
+	return listenUDP(Sock{st.NewSock(wire.ProtoUDP, false)}, local, fib, reuse)
+}
+
+// ListenUDP6 is ListenUDP for a socket that hears no IPv4, even if it is bound
+// to :: (IPV6_V6ONLY).
+func ListenUDP6(st *vnet.Stack, local netip.AddrPort, fib uint32, reuse pcb.Reuse) (Sock, syscall.Errno) {
 	s := Sock{st.NewSock(wire.ProtoUDP, false)}
+	s.SetV6Only(true)
+	return listenUDP(s, local, fib, reuse)
+}
+
+func listenUDP(s Sock, local netip.AddrPort, fib uint32, reuse pcb.Reuse) (Sock, syscall.Errno) {
+	st := s.Stack()
 	s.Reuse = reuse
 	if fib != 0 {
 		if int(fib) >= st.FIBs() {

@@ -36,9 +36,9 @@ func (sh *shard) deliverHere(p *pass, b *pkt.Buf) {
 // deliver takes a packet that is for this stack.
 func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	is6 := ip.Is6()
-	if is6 {
+	if is6 && !ip.IsPlain6() {
 		var ok bool
-		if ip, ok = sh.walk(p, b, ip); !ok {
+		if ip, ok = sh.walk(p, b, ip, wire.WalkDest); !ok {
 			return
 		}
 	}

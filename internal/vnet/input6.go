@@ -25,12 +25,11 @@ func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
 		sh.drop(p, b, why)
 		return
 	}
-	limits := p.v.Tun.IP6.Limits()
-	x := ip6.Walk(&limits, wire.WalkTransit)
-	ip := wire.Packet6(ip6, &x)
-	if x.Problem != wire.ExtOK {
-		sh.errExt(p, b, ip, &x)
-		return
+	ip, ok := ip6.Plain()
+	if !ok {
+		if ip, ok = sh.walk(p, b, ip, wire.WalkTransit); !ok {
+			return
+		}
 	}
 	if p.v.Filter != nil {
 		if b, ip = sh.filterIn(p, b, ip); b == nil {
@@ -48,7 +47,7 @@ func (sh *shard) dispatch6(p *pass, b *pkt.Buf, ip wire.Packet) {
 		sh.deliver(p, b, ip, destUnicast)
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
-	case dst.IsMulticast():
+	case ip.ToGroup6():
 		sh.deliver(p, b, ip, destMulticast)
 	case p.v.IsOursOn(dst, p.scope()):
 		sh.deliver(p, b, ip, destUnicast)
@@ -66,17 +65,17 @@ func (p *pass) scope() uint32 {
 	return p.in.Index
 }
 
-// walk goes over the extension headers of a packet that is for this stack, up to
-// its transport. It takes b where it returns false.
-func (sh *shard) walk(p *pass, b *pkt.Buf, ip wire.Packet) (wire.Packet, bool) {
+// walk goes over those extension headers that concern us of a packet that has
+// some. It takes b where it returns false.
+func (sh *shard) walk(p *pass, b *pkt.Buf, ip wire.Packet, how wire.WalkHow) (wire.Packet, bool) {
 	limits := p.v.Tun.IP6.Limits()
-	x := ip.V6().Walk(&limits, wire.WalkDest)
+	x := ip.V6().Walk(&limits, how)
 	if x.Problem != wire.ExtOK {
 		sh.errExt(p, b, ip, &x)
 		return ip, false
 	}
 	ip = wire.Packet6(ip.V6(), &x)
-	if ip.HeaderLen() > wire.IPv6Len && sh.st.more != nil && !ip.IsFragment() {
+	if how == wire.WalkDest && ip.HeaderLen() > wire.IPv6Len && sh.st.more != nil && !ip.IsFragment() {
 		return ip, sh.atHome(p, b, ip)
 	}
 	return ip, true

@@ -17,7 +17,7 @@ func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop,
 	if loop && lo {
 		return sh.send(p, b, ip, h)
 	}
-	if loop && sh.listens(p.v, ip.Dst(), h.Out) {
+	if loop && sh.listens(p.v, h.Next, h.Out) {
 		sh.loopCopy(p, b, h)
 	}
 	if lo || ip.TTL() == 0 {

@@ -20,14 +20,33 @@ import (
 // control has to look what is to be configured.
 func (w *World) OnReconfigure(f func(*Stack) *clock.Timer) { w.configurer.CompareAndSwap(nil, &f) }
 
-// Reconfigure has package control look. Shard 0 is locked.
-func (st *Stack) Reconfigure() {
+// Configurer returns that timer, made if there is need of it; nil where there is
+// none. The control lock is held.
+func (st *Stack) Configurer(need bool) *clock.Timer {
+	st.sh.mu.Lock()
+	defer st.sh.release()
+	if need {
+		return st.configurer()
+	}
+	if six := st.sh.rooms.six; six != nil {
+		return six.conf
+	}
+	return nil
+}
+
+func (st *Stack) configurer() *clock.Timer {
 	six := st.sh.six()
 	if six.conf == nil {
 		six.conf = (*st.world.configurer.Load())(st)
 	}
-	six.asked = true
-	st.world.Clock().Arm(six.conf, 0)
+	return six.conf
+}
+
+// Reconfigure has package control look. Shard 0 is locked.
+func (st *Stack) Reconfigure() {
+	t := st.configurer()
+	st.sh.six().asked = true
+	st.world.Clock().Arm(t, 0)
 }
 
 // Configure runs f, which looks, and has it look again at the moment that it

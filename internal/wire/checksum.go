@@ -91,12 +91,13 @@ func PseudoSum(src, dst netip.Addr, proto uint8, n int) uint32 {
 	// The sixteen bytes are added as wide words: 2^16 is 1 to the one's
 	// complement sum, so any multiple of it can be cut into 16-bit words later
 	// (RFC 1071 §2(C)).
-	s, d := src.As16(), dst.As16()
 	var c uint64
-	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(s[:8]), 0)
-	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(s[8:]), c)
-	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(d[:8]), c)
-	acc, c = bits.Add64(acc, binary.BigEndian.Uint64(d[8:]), c)
+	hi, lo := words16(src)
+	acc, c = bits.Add64(acc, hi, 0)
+	acc, c = bits.Add64(acc, lo, c)
+	hi, lo = words16(dst)
+	acc, c = bits.Add64(acc, hi, c)
+	acc, c = bits.Add64(acc, lo, c)
 	acc, c = bits.Add64(acc, 0, c)
 	acc += c
 	return fold32(acc>>32 + acc&0xffffffff)

@@ -19,7 +19,8 @@ func MulticastMAC(group netip.Addr) MAC {
 		a := group.As4()
 		return MAC{0x01, 0x00, 0x5e, a[1] & 0x7f, a[2], a[3]}
 	}
-	a := group.As16()
+	var a [16]byte
+	put16(a[:], group)
 	return MAC{0x33, 0x33, a[12], a[13], a[14], a[15]}
 }
 

@@ -23,8 +23,9 @@ func FlowHashAddr(src, dst netip.Addr, sport, dport uint16, proto uint8) uint32 
 	if src.Is4() && dst.Is4() {
 		return FlowHash(src.As4(), dst.As4(), sport, dport, proto)
 	}
-	s, d := src.As16(), dst.As16()
-	return flowHash16(s[:], d[:], sport, dport, proto)
+	shi, slo := words16(src)
+	dhi, dlo := words16(dst)
+	return flowHash16(shi^dhi, slo^dlo, sport, dport, proto)
 }
 
 // FlowHash4 returns a hash of the flow that an IPv4 packet belongs to, the same
@@ -75,12 +76,13 @@ func FlowHash6(p []byte) uint32 {
 	if len(p) < IPv6Len+4 || p[0]>>4 != 6 || p[6] != ProtoUDP && p[6] != ProtoTCP {
 		return 0
 	}
-	return flowHash16(p[8:24], p[24:40], binary.BigEndian.Uint16(p[IPv6Len:]), binary.BigEndian.Uint16(p[IPv6Len+2:]), p[6])
+	hi := binary.BigEndian.Uint64(p[8:]) ^ binary.BigEndian.Uint64(p[24:])
+	lo := binary.BigEndian.Uint64(p[16:]) ^ binary.BigEndian.Uint64(p[32:])
+	return flowHash16(hi, lo, binary.BigEndian.Uint16(p[IPv6Len:]), binary.BigEndian.Uint16(p[IPv6Len+2:]), p[6])
 }
 
-func flowHash16(src, dst []byte, sport, dport uint16, proto uint8) uint32 {
-	hi := binary.BigEndian.Uint64(src) ^ binary.BigEndian.Uint64(dst)
-	lo := binary.BigEndian.Uint64(src[8:]) ^ binary.BigEndian.Uint64(dst[8:])
+// flowHash16 takes the exclusive or of both addresses.
+func flowHash16(hi, lo uint64, sport, dport uint16, proto uint8) uint32 {
 	h := hi*0x9e3779b97f4a7c15 ^ bits.RotateLeft64(lo, 16) ^ uint64(sport^dport) ^ uint64(proto)<<48
 	h *= 0x9e3779b97f4a7c15
 	return max(uint32(h>>32), 1)

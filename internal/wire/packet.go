@@ -38,6 +38,18 @@ func Packet6(p IPv6, x *Ext) Packet {
 	return k
 }
 
+// Plain returns p as a Packet if no extension header follows its header; else
+// there is a walk to be made.
+func (p IPv6) Plain() (Packet, bool) {
+	return Packet{b: p, upper: IPv6Len, proto: p[6], is: packetIs6}, !isExtension(p[6])
+}
+
+// IsPlain6 reports whether k is an IPv6 packet without extension headers.
+func (k Packet) IsPlain6() bool { return k.is&packetIs6 != 0 && !isExtension(k.b[6]) }
+
+// ToGroup6 reports whether k, an IPv6 packet, is for a multicast group.
+func (k Packet) ToGroup6() bool { return k.b[24] == 0xff }
+
 // IsValid reports whether k is a packet.
 func (k Packet) IsValid() bool { return k.b != nil }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/wire"
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,14 +26,19 @@ const multicastTTL = 8
 func (h *Host) Send(ctx context.Context, to netip.AddrPort, n, rate int) (int, error) {
 	var c *net.UDPConn
 	err := h.Do(func() (err error) {
-		c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: h.Addr.AsSlice()})
+		c, err = net.ListenUDP("udp", &net.UDPAddr{IP: h.Addr.AsSlice()})
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
-	if err := ipv4.NewPacketConn(c).SetMulticastTTL(multicastTTL); err != nil {
+	if h.Addr.Is4() {
+		err = ipv4.NewPacketConn(c).SetMulticastTTL(multicastTTL)
+	} else {
+		err = ipv6.NewPacketConn(c).SetMulticastHopLimit(multicastTTL)
+	}
+	if err != nil {
 		return 0, err
 	}
 	begin := time.Now()
@@ -164,7 +170,7 @@ type Datagram struct {
 	Payload  []byte
 }
 
-// NextUDP waits up to limit for the next UDP datagram over IPv4.
+// NextUDP waits up to limit for the next UDP datagram.
 func (s *Sniffer) NextUDP(limit time.Duration) (Datagram, error) {
 	if err := s.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return Datagram{}, err
@@ -182,10 +188,10 @@ func (s *Sniffer) NextUDP(limit time.Duration) (Datagram, error) {
 
 func parseUDP(b []byte) (Datagram, bool) {
 	e, fault := wire.ParseEther(b)
-	if fault != wire.OK || e.Type() != wire.EtherTypeIPv4 {
+	if fault != wire.OK || e.Type() != wire.EtherTypeIPv4 && e.Type() != wire.EtherTypeIPv6 {
 		return Datagram{}, false
 	}
-	p, fault := wire.ParseIPv4(e.Payload())
+	p, fault := wire.ParseIP(e.Payload())
 	if fault != wire.OK || p.Proto() != wire.ProtoUDP || p.IsFragment() {
 		return Datagram{}, false
 	}

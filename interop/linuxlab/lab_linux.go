@@ -10,7 +10,7 @@ import (
 	"github.com/seed88948545/vimage/interop/ns"
 )
 
-// Names and addresses in a Lab. All hosts are in Subnet.
+// Names and addresses in a Lab. All hosts are in Subnet, or in Subnet6.
 const (
 	Bridge = "br0"
 	TAP    = "vm0"
@@ -21,6 +21,11 @@ const (
 	QuerierAddr  = "10.9.0.1"
 	SourceAddr   = "10.9.0.100"
 	ImpostorAddr = "10.9.0.101"
+
+	Subnet6       = "2001:db8:9::/64"
+	QuerierAddr6  = "fe80::1"
+	SourceAddr6   = "2001:db8:9::100"
+	ImpostorAddr6 = "2001:db8:9::101"
 )
 
 // The querier's periods: the shortest the kernel allows between queries, and
@@ -47,23 +52,48 @@ type Lab struct {
 func NewSSM(t testing.TB) *Lab {
 	t.Helper()
 	ns.NeedTUN(t)
+	addBridge(t, "mcast_igmp_version", "3", "mcast_query_use_ifaddr", "1")
+	ns.IP(t, "address", "add", QuerierAddr+"/24", "dev", Bridge)
+	l := start(t, SourceAddr, ImpostorAddr)
+	l.waitSnooping(t, "232.255.255.254", "10.9.0.255")
+	return l
+}
+
+// NewMLD builds a Lab whose bridge is an MLDv2 querier, snoops that, and whose
+// hosts have IPv6 addresses only. Else it is as one of NewSSM.
+func NewMLD(t testing.TB) *Lab {
+	t.Helper()
+	ns.NeedTUN(t)
+	addBridge(t, "mcast_mld_version", "2")
+	ns.IP(t, "link", "set", Bridge, "addrgenmode", "none")
+	ns.IP(t, "address", "add", QuerierAddr6+"/64", "dev", Bridge, "nodad")
+	l := start(t, SourceAddr6, ImpostorAddr6)
+	l.waitSnooping(t, "ff02::1:fffe:fffe", "ff02::1")
+	return l
+}
+
+// addBridge makes the bridge, which snoops.
+func addBridge(t testing.TB, options ...string) {
+	t.Helper()
 	centi := func(d time.Duration) string { return fmt.Sprint(d.Milliseconds() / 10) }
-	ns.IP(t, "link", "add", Bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0",
-		"mcast_snooping", "1", "mcast_igmp_version", "3", "mcast_query_use_ifaddr", "1",
+	ns.IP(t, append([]string{"link", "add", Bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0",
+		"mcast_snooping", "1",
 		"mcast_query_interval", centi(QueryInterval), "mcast_startup_query_interval", centi(QueryInterval),
 		"mcast_query_response_interval", centi(ResponseInterval),
 		"mcast_last_member_interval", centi(LastMemberInterval), "mcast_last_member_count", "2",
-		"mcast_membership_interval", centi(MembershipInterval))
-	ns.IP(t, "address", "add", QuerierAddr+"/24", "dev", Bridge)
+		"mcast_membership_interval", centi(MembershipInterval)}, options...)...)
+}
+
+// start brings the bridge up, with its ports.
+func start(t testing.TB, source, impostor string) *Lab {
+	t.Helper()
 	ns.IP(t, "link", "set", Bridge, "up")
 	ns.IP(t, "link", "set", Bridge, "type", "bridge", "mcast_querier", "1")
 	ns.IP(t, "tuntap", "add", "dev", TAP, "mode", "tap")
 	ns.IP(t, "link", "set", TAP, "master", Bridge, "up")
-
 	l := &Lab{}
-	l.Source = l.AddHost(t, netip.MustParseAddr(SourceAddr))
-	l.Impostor = l.AddHost(t, netip.MustParseAddr(ImpostorAddr))
-	l.waitSnooping(t)
+	l.Source = l.AddHost(t, netip.MustParseAddr(source))
+	l.Impostor = l.AddHost(t, netip.MustParseAddr(impostor))
 	return l
 }
 
@@ -74,7 +104,7 @@ type Host struct {
 	Port string // its port of the bridge
 }
 
-// AddHost makes a host with an address in Subnet, whose route for multicast is
+// AddHost makes a host with an address in Subnet or Subnet6, whose route for multicast is
 // its one interface.
 func (l *Lab) AddHost(t testing.TB, addr netip.Addr) *Host {
 	t.Helper()
@@ -82,9 +112,16 @@ func (l *Lab) AddHost(t testing.TB, addr netip.Addr) *Host {
 	h := &Host{Net: ns.New(t), Addr: addr, Port: fmt.Sprintf("h%d", l.hosts)}
 	h.Attach(t, h.Port, NIC)
 	ns.IP(t, "link", "set", h.Port, "master", Bridge, "up")
-	h.IP(t, "address", "add", addr.String()+"/24", "broadcast", "+", "dev", NIC)
+	if addr.Is4() {
+		h.IP(t, "address", "add", addr.String()+"/24", "broadcast", "+", "dev", NIC)
+	} else {
+		h.IP(t, "address", "add", addr.String()+"/64", "dev", NIC, "nodad")
+		h.Sysctl(t, "net/ipv6/conf/"+NIC+"/accept_dad", 0)
+	}
 	h.IP(t, "link", "set", NIC, "up")
-	h.IP(t, "route", "add", "224.0.0.0/4", "dev", NIC)
+	if addr.Is4() {
+		h.IP(t, "route", "add", "224.0.0.0/4", "dev", NIC)
+	}
 	ns.Poll(t, 5*time.Second, func() (bool, string) {
 		s := ns.Bridge(t, "link", "show", "dev", h.Port)
 		return strings.Contains(s, "state forwarding"), s
@@ -92,13 +129,13 @@ func (l *Lab) AddHost(t testing.TB, addr netip.Addr) *Host {
 	return h
 }
 
-// waitSnooping sends to a group nobody joined, then to all, until the first of
-// the pair no longer comes out at a port that did not ask for it.
-func (l *Lab) waitSnooping(t testing.TB) {
+// waitSnooping sends to a group nobody joined, then to everybody, until the first
+// of the pair no longer comes out at a port that did not ask for it.
+func (l *Lab) waitSnooping(t testing.TB, nobody, everybody string) {
 	t.Helper()
 	const port = 9 // discard
-	stray := netip.AddrPortFrom(netip.AddrFrom4([4]byte{232, 255, 255, 254}), port)
-	all := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, 255}), port)
+	stray := netip.AddrPortFrom(netip.MustParseAddr(nobody), port)
+	all := netip.AddrPortFrom(netip.MustParseAddr(everybody), port)
 	sniff := l.Impostor.Sniff(t)
 	defer sniff.Close()
 	ns.Poll(t, 10*time.Second, func() (bool, string) {

@@ -130,6 +130,7 @@ func TestParseMDB(t *testing.T) {
 		{Port: "v0", Group: g, Source: source, Mode: "include"},
 		{Port: "v0", Group: g, Mode: "include", Sources: []netip.Addr{source}},
 		{Port: "v1", Group: g, Source: netip.MustParseAddr("10.9.0.7"), Blocked: true},
+		{Port: "br0", Group: netip.MustParseAddr("ff02::6a")},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)

@@ -21,7 +21,7 @@ type Entry struct {
 	Blocked bool // an (S,G) entry that keeps S's packets from the port
 }
 
-// MDB returns the entries of IPv4 groups, in the order the kernel lists them.
+// MDB returns the entries of IP groups, in the order the kernel lists them.
 func MDB(t testing.TB) []Entry {
 	t.Helper()
 	out := ns.Bridge(t, "-j", "-d", "mdb", "show", "dev", Bridge)
@@ -63,7 +63,7 @@ func parseMDB(text []byte) ([]Entry, error) {
 	for _, d := range doc {
 		for _, m := range d.MDB {
 			group, err := netip.ParseAddr(m.Group)
-			if err != nil || !group.Is4() {
+			if err != nil {
 				continue
 			}
 			e := Entry{Port: m.Port, Group: group, Source: m.Source, Mode: m.Mode, Blocked: slices.Contains(m.Flags, "blocked")}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +82,28 @@ func (n *Net) IP(t testing.TB, args ...string) string {
 // other, name, is inside n. Both are down.
 func (n *Net) Attach(t testing.TB, peer, name string) {
 	t.Helper()
-	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd())
-	IP(t, "link", "add", peer, "type", "veth", "peer", "name", name, "netns", path)
+	IP(t, "link", "add", peer, "type", "veth", "peer", "name", name, "netns", n.path())
+}
+
+// Connect makes a veth pair from near, inside n, to name, inside far. Both are
+// down.
+func (n *Net) Connect(t testing.TB, near string, far *Net, name string) {
+	t.Helper()
+	n.IP(t, "link", "add", near, "type", "veth", "peer", "name", name, "netns", far.path())
+}
+
+// path is where other processes find n.
+func (n *Net) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd()) }
+
+// Sysctl writes a variable of n, as "net/ipv6/conf/all/forwarding".
+func (n *Net) Sysctl(t testing.TB, name string, value int) {
+	t.Helper()
+	err := n.Do(func() error {
+		return os.WriteFile("/proc/sys/"+name, []byte(strconv.Itoa(value)), 0)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // IP runs iproute2's ip in the test's own namespace, as Net.IP does.

@@ -8,11 +8,14 @@ import (
 // segment is what shares a subnet: a link between two nodes, or a switch with
 // all that hangs on it and on the switches it is linked to.
 type segment struct {
-	name   string
-	subnet subnet
-	ends   []*end // at nodes
-	taken  map[netip.Addr]*end
-	last   netip.Addr // handed out
+	name    string
+	subnet  subnet
+	subnet6 subnet // invalid: none
+	ends    []*end // at nodes
+	taken   map[netip.Addr]*end
+	last    netip.Addr // handed out
+	last6   netip.Addr
+	narrow  bool // of an MTU that is too small for IPv6
 }
 
 // first returns the switch that stands for all that are linked to s.
@@ -51,6 +54,8 @@ func (c *checker) switchSegment(s *swtch) {
 		first.seg = c.newSegment(first.name.s)
 	}
 	s.seg = first.seg
+	s.seg.narrow = s.seg.narrow || narrow(s.cfg.MTU)
+	c.switchSegment6(s)
 	switch {
 	case s.subnet.line == 0:
 	case s.seg.subnet.line == 0:
@@ -74,12 +79,13 @@ func (c *checker) linkSegment(l *cable) {
 		}
 	}
 	switch {
-	case g != nil && l.subnet.line != 0:
-		c.at(l.subnet.line, "the link %s ends at a switch, and the subnet is the switch's: give it there", l.name.s)
+	case g != nil && (l.subnet.line != 0 || l.subnet6.line != 0):
+		c.at(max(l.subnet.line, l.subnet6.line), "the link %s ends at a switch, and the subnet is the switch's: give it there", l.name.s)
 	case g == nil:
 		g = c.newSegment(l.name.s)
-		g.subnet = l.subnet
+		g.subnet, g.subnet6 = l.subnet, l.subnet6
 	}
+	g.narrow = g.narrow || narrow(l.mtu)
 	for i := range l.ends {
 		if e := &l.ends[i]; e.node != nil {
 			e.seg = g
@@ -93,14 +99,17 @@ func (c *checker) linkSegment(l *cable) {
 func (c *checker) address() {
 	for _, g := range c.segments {
 		c.givenSubnet(g)
+		c.givenSubnet6(g)
 	}
 	c.subnets()
+	c.subnets6()
 	for _, g := range c.segments {
 		for _, e := range g.ends {
 			c.given(g, e)
 		}
 		for _, e := range g.ends {
 			c.assign(g, e)
+			c.assign6(g, e)
 		}
 	}
 }
@@ -113,7 +122,7 @@ func (c *checker) givenSubnet(g *segment) {
 			return
 		}
 		for _, a := range e.link.addrs[e.node.name.s] {
-			if a.bits < 0 {
+			if a.bits < 0 || a.ip.Is6() {
 				continue
 			}
 			if a.bits < 8 || a.bits > 30 {
@@ -164,31 +173,40 @@ func touches(list []netip.Prefix, p netip.Prefix) bool {
 	return false
 }
 
-// given takes the addresses that the file gives an interface. The first must be
-// in the segment's subnet.
+// given takes the addresses that the file gives an interface. The first of each
+// family must be in the segment's subnet.
 func (c *checker) given(g *segment, e *end) {
-	for i, a := range e.link.addrs[e.node.name.s] {
+	for _, a := range e.link.addrs[e.node.name.s] {
+		list, sub, most := &e.addrs, g.subnet.Prefix, 32
+		if a.ip.Is6() {
+			list, sub, most = &e.six, g.subnet6.Prefix, 128
+		}
 		p := netip.PrefixFrom(a.ip, a.bits)
 		if a.bits < 0 {
-			p = netip.PrefixFrom(a.ip, 32)
-			if g.subnet.Contains(a.ip) {
-				p = netip.PrefixFrom(a.ip, g.subnet.Bits())
+			p = netip.PrefixFrom(a.ip, most)
+			if sub.IsValid() && sub.Contains(a.ip) {
+				p = netip.PrefixFrom(a.ip, sub.Bits())
 			}
 		}
+		first := len(*list) == 0
 		switch {
-		case g.subnet.IsValid() && i == 0 && !g.subnet.Contains(a.ip):
-			c.at(a.line, "%v of %s is outside the subnet %v of %s: choose an address in it", a.ip, e.node.name.s, g.subnet.Prefix, g.name)
-		case g.subnet.IsValid() && i == 0 && p.Bits() != g.subnet.Bits():
-			c.at(a.line, "%v of %s: the subnet of %s is %v: write %v/%d", p, e.node.name.s, g.name, g.subnet.Prefix, a.ip, g.subnet.Bits())
+		case sub.IsValid() && first && !sub.Contains(a.ip):
+			c.at(a.line, "%v of %s is outside the subnet %v of %s: choose an address in it", a.ip, e.node.name.s, sub, g.name)
+		case sub.IsValid() && first && p.Bits() != sub.Bits():
+			c.at(a.line, "%v of %s: the subnet of %s is %v: write %v/%d", p, e.node.name.s, g.name, sub, a.ip, sub.Bits())
+		case a.ip.Is6() && !sub.IsValid():
+			c.at(a.line, "%v of %s: %s has no subnet of IPv6: give it a subnet6, or write the address with a length, as %v/64", a.ip, e.node.name.s, g.name, a.ip)
 		case !unicast(a.ip):
-			c.at(a.line, "%v of %s is no host's address: choose one of 1.0.0.0 to 223.255.255.255, but not 127.0.0.0/8", a.ip, e.node.name.s)
-		case p.Bits() < 31 && (a.ip == p.Masked().Addr() || a.ip == broadcast(p)):
+			c.at(a.line, "%v of %s is no host's address: choose one of %s", a.ip, e.node.name.s, hosts(a.ip))
+		case a.ip.Is4() && p.Bits() < 31 && (a.ip == p.Masked().Addr() || a.ip == broadcast(p)):
 			c.at(a.line, "%v of %s is the first or the last address of %v: choose one between them", a.ip, e.node.name.s, p.Masked())
+		case a.ip.Is6() && p.Bits() < 127 && a.ip == p.Masked().Addr():
+			c.at(a.line, "%v of %s is every router's address in %v: choose another", a.ip, e.node.name.s, p.Masked())
 		case g.taken[a.ip] != nil:
 			c.at(a.line, "%v of %s is the address of %s: choose another", a.ip, e.node.name.s, g.taken[a.ip].node.name.s)
 		default:
 			g.taken[a.ip] = e
-			e.addrs = append(e.addrs, p)
+			*list = append(*list, p)
 		}
 	}
 }
@@ -202,9 +220,14 @@ func broadcast(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
+// gives tells whether a link gives a node addresses of a family.
+func (l *cable) gives(n *node, is6 bool) bool {
+	return slices.ContainsFunc(l.addrs[n.name.s], func(a addr) bool { return a.ip.Is6() == is6 })
+}
+
 // assign gives an interface without an address the next free one.
 func (c *checker) assign(g *segment, e *end) {
-	if len(e.link.addrs[e.node.name.s]) > 0 || !g.subnet.IsValid() {
+	if e.link.gives(e.node, false) || !g.subnet.IsValid() {
 		return
 	}
 	if !g.last.IsValid() {
@@ -233,19 +256,38 @@ func (c *checker) overlaps() {
 				if o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix) {
 					c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet.Prefix, e.link.name.s, o.seg.subnet.Prefix, o.link.name.s)
 				}
+				if o.seg != e.seg && o.fib == e.fib && len(o.six) > 0 && len(e.six) > 0 && o.seg.subnet6.Overlaps(e.seg.subnet6.Prefix) {
+					c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet6.Prefix, e.link.name.s, o.seg.subnet6.Prefix, o.link.name.s)
+				}
 			}
 		}
 	}
 }
 
-// addr returns a node's first address, invalid if it has none.
-func (n *node) addr() netip.Addr {
+// addr returns a node's first address of a family, invalid if it has none.
+func (n *node) addr(is6 bool) netip.Addr {
 	for _, e := range n.ports {
-		if len(e.addrs) > 0 {
-			return e.addrs[0].Addr()
+		if a := e.addr(is6); a.IsValid() {
+			return a
 		}
 	}
 	return netip.Addr{}
+}
+
+// addr returns an interface's first address of a family, invalid if it has none.
+func (e *end) addr(is6 bool) netip.Addr {
+	if list := e.all(is6); len(list) > 0 {
+		return list[0].Addr()
+	}
+	return netip.Addr{}
+}
+
+// all returns the addresses of an interface of a family.
+func (e *end) all(is6 bool) []netip.Prefix {
+	if is6 {
+		return e.six
+	}
+	return e.addrs
 }
 
 // owners returns the nodes that have an address.

@@ -47,6 +47,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 			return nil, err
 		}
 	}
+	c.IPv6 = false // the file says
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
@@ -119,7 +120,7 @@ func (n *Network) build() error {
 }
 
 func (n *Network) addNode(s *node) error {
-	h, err := n.Lab.AddNode(s.name.s, lab.NodeConfig{Router: s.router, FIBs: s.fibs, Shards: s.shards})
+	h, err := n.Lab.AddNode(s.name.s, lab.NodeConfig{Router: s.router, FIBs: s.fibs, Shards: s.shards, Autoconf: s.autoconf})
 	if err != nil {
 		return err
 	}
@@ -133,25 +134,35 @@ func (n *Network) addNode(s *node) error {
 }
 
 func (n *Network) addSwitch(s *swtch, within *lab.Switch) error {
-	sw, err := n.Lab.AddSwitch(s.name.s, lab.SwitchConfig{BridgeConfig: s.cfg, Subnet: s.seg.subnet.Prefix, Within: within})
+	sw, err := n.Lab.AddSwitch(s.name.s, lab.SwitchConfig{BridgeConfig: s.cfg, Subnet: s.seg.subnet.Prefix, Subnet6: s.seg.subnet6.Prefix, Within: within})
 	n.switches[s] = sw
 	return err
 }
 
-// endpoint returns what a link's end is plugged into, and its address.
-func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix) {
+// endpoint returns what a link's end is plugged into, its IPv4 address, and what
+// it advertises.
+func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix, *vimage.RouterConfig) {
 	if e.sw != nil {
-		return n.switches[e.sw], netip.Prefix{}
+		return n.switches[e.sw], netip.Prefix{}, nil
 	}
-	return n.nodes[e.node], e.addrs[0]
+	for _, a := range e.link.adverts {
+		if a.end == e {
+			return n.nodes[e.node], e.addrs[0], &a.says
+		}
+	}
+	return n.nodes[e.node], e.addrs[0], nil
 }
 
 func (n *Network) addLink(l *cable) error {
-	a, addrA := n.endpoint(&l.ends[0])
-	b, addrB := n.endpoint(&l.ends[1])
-	cfg := lab.LinkConfig{Name: l.name.s, MTU: l.mtu, A: addrA, B: addrB, FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, FaultConfig: l.fault}
+	cfg := lab.LinkConfig{
+		Name: l.name.s, MTU: l.mtu, FaultConfig: l.fault,
+		FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, A6: l.ends[0].six, B6: l.ends[1].six,
+	}
+	var a, b lab.Endpoint
+	a, cfg.A, cfg.AdvertiseA = n.endpoint(&l.ends[0])
+	b, cfg.B, cfg.AdvertiseB = n.endpoint(&l.ends[1])
 	if l.ends[0].sw == nil && l.ends[1].sw == nil {
-		cfg.Subnet = l.ends[0].seg.subnet.Prefix
+		cfg.Subnet, cfg.Subnet6 = l.ends[0].seg.subnet.Prefix, l.ends[0].seg.subnet6.Prefix
 	}
 	made, err := n.Lab.AddLink(a, b, cfg)
 	if err != nil {

@@ -14,7 +14,10 @@
 //
 // A complete one; all sections may be left out but one of hosts and routers:
 //
-//	hosts: [source, viewer, idle]        # a list of names, or a mapping as below
+//	hosts:                               # a mapping, or a list of names
+//	  source: {}
+//	  viewer: {autoconf: true}           # finds its IPv6 addresses by itself
+//	  idle: {}
 //	routers:
 //	  edge:
 //	    fibs: 2                          # routing tables, 0 and 1
@@ -26,13 +29,13 @@
 //	  core: {}
 //
 //	switches:
-//	  lan: {subnet: 192.0.2.0/24, fast_leave: true}
+//	  lan: {subnet: 192.0.2.0/24, subnet6: "2001:db8:1::/64", fast_leave: true}
 //
 //	links:
 //	  - {between: [source, lan]}
 //	  - {between: [viewer, lan], addrs: {viewer: 192.0.2.77}}
 //	  - {between: [idle, lan]}
-//	  - {between: [edge, lan], querier: edge}
+//	  - {between: [edge, lan], querier: edge, advertise: edge}
 //	  - between: [edge, core]
 //	    name: uplink
 //	    addrs: {edge: 10.9.0.1/30, core: [10.9.0.2, 203.0.113.1/24]}
@@ -49,6 +52,7 @@
 //	flows:
 //	  - {name: show, from: source, to: 232.1.1.1, rate: 50, for: 2s, start: 1s}
 //	  - {name: call, from: source, to: core, port: 5060, count: 20, rate: 20}
+//	  - {name: six, from: source, to: viewer, ipv6: true, count: 10, start: 5s}
 //
 //	expect:
 //	  - delivered: {flow: show, at: viewer, is: 100%}
@@ -60,6 +64,8 @@
 //	  - joined: {on: edge, group: 232.1.1.1, source: source}
 //	  - route: {node: edge, to: 203.0.113.0/24, via: core}
 //	  - path: {from: source, to: core, is: [source, edge, core]}
+//	  - address: {node: viewer, in: "2001:db8:1::/64"}
+//	  - delivered: {flow: six}
 //
 // Nothing is guessed: an unknown field, a name that is not there, an address
 // outside its subnet are mistakes, and a file with a mistake builds nothing.
@@ -74,14 +80,15 @@
 //	sysctl    {NAME: VALUE, …}, of this node only
 //	routes    a list of: to (a prefix, an address, default, or the name of a
 //	          switch or link for its subnet), via (a neighbour, or its address)
-//	          or reject: true or blackhole: true; fib, mtu
+//	          or reject: true or blackhole: true; fib, mtu, ipv6
+//	autoconf  of hosts: see IPv6
 //
 // With routing: auto every node also gets routes in table 0 to every subnet, by
 // the fewest routers. The default is routing: static.
 //
 // # Switches
 //
-// switches have subnet, mtu, snooping (true), flood_unregistered (multicast that
+// switches have subnet, subnet6, mtu, snooping (true), flood_unregistered (multicast that
 // nobody has reported floods), fast_leave (for ports with one host each) and hub
 // (every frame goes everywhere). There is no spanning tree: a loop is a mistake.
 //
@@ -92,10 +99,12 @@
 // order of its links.
 //
 //	subnet    of a link without switch; otherwise the switch has it
-//	addrs     {NODE: ADDRESS, …}, or a list of them of which the first is in the
-//	          subnet; whoever has none gets the next free one
+//	subnet6   of IPv6, likewise
+//	addrs     {NODE: ADDRESS, …}, or a list of them of which the first of each
+//	          family is in the subnet; whoever has none gets the next free one
 //	fibs      {NODE: TABLE, …}: the table that routes what comes in there
 //	querier   the node that asks the link's hosts what they listen to (IGMPv3)
+//	advertise the routers that tell the link's hosts of themselves: see IPv6
 //	mtu       1500
 //
 // and faults, the same both ways, which are those of link.FaultConfig:
@@ -109,9 +118,46 @@
 // Subnets that are not given are the next 10.x.y.0/24, switches first, that
 // overlap none that is.
 //
+// # IPv6
+//
+// A link has IPv6 where it has a subnet6, or an address of IPv6 with a length.
+// With ipv6: true, beside hosts and links, all others have too: the next
+// fd00:0:0:n::/64; but for those with an MTU below 1280. Addresses that are
+// given, or handed out, may be used at once. Every interface of IPv6 also has a
+// link-local address.
+//
+// Names, and default, mean IPv4; of a route, flow, or expectation with ipv6: true
+// they mean IPv6.
+//
+// A host with autoconf: true is handed out none, but forms addresses of what
+// routers advertise, as it takes its routes from them. It takes some 3 s: flows
+// from and to it start later, and the network runs 10 s at least. Instead of true
+// it may have
+//
+//	stable         addresses that do not show the MAC (RFC 7217); false
+//	network        a word that goes into these
+//	optimistic     use addresses before it is known that nobody has them; false
+//	routers        listen to them; true
+//	default_route  take one; true
+//
+// (and temporary addresses by sysctl: {net.inet6.ip6.use_tempaddr: 1}). A link's
+// advertise is a router or several, or {NODE: …, …} with
+//
+//	prefixes       a list, each a prefix or {prefix, valid, preferred, on_link,
+//	               autonomous}; the link's subnet6, for 30 and 7 days
+//	lifetime       as default router, 0s if it is none; 3 times max_interval
+//	preference     low, medium, high; medium
+//	max_interval min_interval     of its advertisements; 600s, a third of it
+//	rdnss dnssl    DNS servers, nodes or addresses, and domains
+//	routes         a list of {to, preference, lifetime}
+//	mtu hop_limit reachable retransmit managed other     as RFC 4861 has them
+//	stop           when it takes its leave; never
+//
+// Lifetimes are times in whole seconds, or forever.
+//
 // # Joins
 //
-// A join is a socket of a host that is a member of a group.
+// A join is a socket of a host that is a member of a group of IPv4.
 //
 //	host group     who, and of what
 //	sources        the only sources it listens to: nodes or addresses
@@ -123,7 +169,7 @@
 //
 // # Flows
 //
-// A flow is UDP datagrams from a node to a node, an address or a group.
+// A flow is UDP datagrams from a node to a node, an address or a group of IPv4.
 //
 //	from to        a group needs link where the node has several
 //	name           FROM-TO
@@ -132,6 +178,7 @@
 //	rate           datagrams per second; 10
 //	start          0s
 //	ttl fib        those of the stack; 0
+//	ipv6           what to means; false
 //
 // # Expectations
 //
@@ -145,8 +192,12 @@
 //	counter        name, and node (with interface: of that), switch, or link (with
 //	               toward: one direction)
 //	joined         on a querier or a switch, group, source; is: true or false
-//	route          node, to, fib, and via: a node, an address, direct, none, refused
-//	path           from, to, fib, is: the nodes packets go by, both ends included
+//	route          node, to, fib, ipv6, and via: a node, an address, direct, none,
+//	               refused
+//	path           from, to, fib, ipv6, is: the nodes packets go by, both ends included
+//	address        in: how many IPv6 addresses in a prefix, or link-local, node has, or
+//	               each host with autoconf; state: preferred (or deprecated,
+//	               tentative, duplicate); 1
 //
 // Where at is left out each receiver must hold. Amounts are given by is, min and
 // max, as numbers or, of delivered and loss, percentages.

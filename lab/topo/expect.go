@@ -21,7 +21,7 @@ type Outcome struct {
 
 // kinds are the expectations there are.
 func (d *decoder) kinds() []string {
-	return []string{"delivered", "not_delivered", "wrong_source", "latency", "loss", "counter", "joined", "route", "path"}
+	return []string{"delivered", "not_delivered", "wrong_source", "latency", "loss", "counter", "joined", "route", "path", "address"}
 }
 
 // expectation reads an item of expect: a mapping with one key, the kind.
@@ -48,6 +48,8 @@ func (d *decoder) expectation(n *yaml.Node) expectation {
 		return d.routeExpectation(k, v)
 	case "path":
 		return d.path(k, v)
+	case "address":
+		return d.addressExpectation(k, v)
 	}
 	d.at(k.Line, "there is no expectation %q: %s", k.Value, oneOf("expectations", d.kinds(), k.Value))
 	return nil

@@ -41,7 +41,7 @@ func (e *delivered) resolve(c *checker) {
 // sinksOf finds the receivers that an expectation of a flow is about.
 func (c *checker) sinksOf(flow, at text, line int) (*flow, []*sink) {
 	f := c.findFlow(flow)
-	if f == nil || !f.dst.IsValid() {
+	if f == nil || !f.dst.IsValid() && f.whose == nil {
 		return nil, nil
 	}
 	var names []string

@@ -16,9 +16,12 @@ type routeExpectation struct {
 	line          int
 	node, to, via text
 	fib           int
+	ipv6          bool // what names mean
 	n             *node
 	dst           netip.Prefix
-	gateways      []netip.Addr // any of them; none for direct and none
+	dstNode       *node      // instead of dst: its address when all has ended
+	gateway       *node      // by which, or nil
+	addr          netip.Addr // or this; invalid for direct, none and refused
 }
 
 func (d *decoder) routeExpectation(k, v *yaml.Node) expectation {
@@ -28,6 +31,7 @@ func (d *decoder) routeExpectation(k, v *yaml.Node) expectation {
 		needed(d.word("to", &e.to)),
 		needed(d.word("via", &e.via)),
 		d.integer("fib", &e.fib, 0, 65535),
+		d.boolean("ipv6", &e.ipv6),
 	)
 	return e
 }
@@ -36,43 +40,46 @@ func (e *routeExpectation) resolve(c *checker) {
 	e.n = c.findNode(e.node)
 	c.hasFIB(e.n, e.fib, e.line)
 	if n := c.node[e.to.s]; n != nil {
-		if a := n.addr(); a.IsValid() {
-			e.dst = netip.PrefixFrom(a, 32)
+		var a netip.Addr
+		if a, e.dstNode, _ = c.destinationOf(e.to, e.ipv6); a.IsValid() {
+			e.dst = netip.PrefixFrom(a, a.BitLen())
 		}
-	} else if p, ok := c.prefix(e.to); ok {
+	} else if p, ok := c.prefix(e.to, e.ipv6); ok {
 		e.dst = p.Masked()
 	}
 	switch n := c.node[e.via.s]; {
 	case e.via.line == 0, e.via.s == "direct", e.via.s == "none", e.via.s == "refused":
 	case n != nil:
-		for _, p := range n.ports {
-			for _, a := range p.addrs {
-				e.gateways = append(e.gateways, a.Addr())
-			}
-		}
+		e.gateway = n
 	default:
 		a, ok := parseAddr(e.via.s)
 		if !ok || a.bits >= 0 {
-			c.at(e.via.line, "via %q is no node and no IPv4 address: write one of them, direct, none or refused", e.via.s)
+			c.at(e.via.line, "via %q is no node and no address: write one of them, direct, none or refused", e.via.s)
 		}
-		e.gateways = append(e.gateways, a.ip)
+		e.addr = a.ip
 	}
 }
 
 func (e *routeExpectation) check(n *Network) []Outcome {
-	r, ok := n.lookup(e.n, e.fib, e.dst)
+	dst := e.dst
+	if e.dstNode != nil {
+		a := n.nodes[e.dstNode].Addr6()
+		dst = netip.PrefixFrom(a, a.BitLen())
+	}
+	r, ok := n.lookup(e.n, e.fib, dst)
+	gateway := r.Gateway.WithZone("")
 	got := "none"
 	switch {
 	case !ok:
 	case r.Reject || r.Blackhole:
 		got = "refused"
 	case r.Gateway.IsValid():
-		got = r.Gateway.String()
+		got = gateway.String()
 	default:
 		got = "direct"
 	}
-	fits := got == e.via.s || ok && r.Gateway.IsValid() && slices.Contains(e.gateways, r.Gateway)
-	of := fmt.Sprintf("%s to %v", e.node.s, e.dst)
+	fits := got == e.via.s || ok && gateway.IsValid() && (gateway == e.addr || e.gateway != nil && n.owns(e.gateway, gateway))
+	of := fmt.Sprintf("%s to %v", e.node.s, dst)
 	if e.fib > 0 {
 		of += fmt.Sprintf(" in FIB %d", e.fib)
 	}
@@ -100,8 +107,10 @@ type path struct {
 	from, to text
 	fib      int
 	is       []text
+	ipv6     bool // what names mean
 	src      *node
 	dst      netip.Addr
+	dstNode  *node // instead of dst: its address when all has ended
 }
 
 func (d *decoder) path(k, v *yaml.Node) expectation {
@@ -111,6 +120,7 @@ func (d *decoder) path(k, v *yaml.Node) expectation {
 		needed(d.word("to", &e.to)),
 		needed(d.words("is", &e.is)),
 		d.integer("fib", &e.fib, 0, 65535),
+		d.boolean("ipv6", &e.ipv6),
 	)
 	return e
 }
@@ -119,7 +129,7 @@ func (e *path) resolve(c *checker) {
 	e.src = c.findNode(e.from)
 	c.hasFIB(e.src, e.fib, e.line)
 	if e.to.line != 0 {
-		e.dst, _ = c.host(e.to)
+		e.dst, e.dstNode, _ = c.destinationOf(e.to, e.ipv6)
 	}
 	for _, t := range e.is {
 		c.findNode(t)
@@ -131,7 +141,11 @@ func (e *path) check(n *Network) []Outcome {
 	for _, t := range e.is {
 		want = append(want, t.s)
 	}
-	got := n.trace(e.src, e.fib, e.dst)
+	dst := e.dst
+	if e.dstNode != nil {
+		dst = n.nodes[e.dstNode].Addr6()
+	}
+	got := n.trace(e.src, e.fib, dst)
 	o := Outcome{e.line, "path", e.from.s + " to " + e.to.s, strings.Join(want, " "), strings.Join(got, " "), slices.Equal(got, want)}
 	return []Outcome{o}
 }
@@ -140,44 +154,68 @@ func (e *path) check(n *Network) []Outcome {
 // names it comes by. Where the way ends early the last word says why.
 func (n *Network) trace(at *node, fib int, dst netip.Addr) []string {
 	names := []string{at.name.s}
+	if !dst.IsValid() {
+		return append(names, "(no address)")
+	}
+	forwarding := "net.inet.ip.forwarding"
+	if dst.Is6() {
+		forwarding = "net.inet6.ip6.forwarding"
+	}
 	for range 256 {
-		if at.has(dst) {
+		if n.owns(at, dst) {
 			return names
 		}
-		r, ok := n.lookup(at, fib, netip.PrefixFrom(dst, 32))
+		r, ok := n.lookup(at, fib, netip.PrefixFrom(dst, dst.BitLen()))
 		if !ok || r.Reject || r.Blackhole {
 			return append(names, "(no route)")
 		}
 		next := dst
 		if r.Gateway.IsValid() {
-			next = r.Gateway
+			next = r.Gateway.WithZone("")
 		}
-		var out *end
-		for _, p := range at.ports {
-			if n.nodes[at].Eth(p.eth).Name() == r.Interface {
-				out = p
-			}
-		}
-		if out == nil || out.seg.taken[next] == nil {
+		in := n.neighbor(at, r.Interface, next)
+		if in == nil {
 			return append(names, "(nobody has "+next.String()+")")
 		}
-		in := out.seg.taken[next]
 		at, fib = in.node, in.fib
 		names = append(names, at.name.s)
-		if on, err := n.nodes[at].Sysctl("net.inet.ip.forwarding"); !at.has(dst) && (err != nil || on == 0) {
+		if on, err := n.nodes[at].Sysctl(forwarding); !n.owns(at, dst) && (err != nil || on == 0) {
 			return append(names, "(does not forward)")
 		}
 	}
 	return append(names, "(goes round)")
 }
 
-func (n *node) has(a netip.Addr) bool {
-	for _, p := range n.ports {
-		for _, o := range p.addrs {
-			if o.Addr() == a {
-				return true
+// neighbor returns who has an address on the link that an interface of a node is
+// on, nil if nobody.
+func (n *Network) neighbor(at *node, iface string, a netip.Addr) *end {
+	for _, p := range at.ports {
+		if n.nodes[at].Eth(p.eth).Name() != iface {
+			continue
+		}
+		for _, o := range p.seg.ends {
+			if n.has(o, a) {
+				return o
 			}
+		}
+	}
+	return nil
+}
+
+// owns tells whether a node has an address, of its file or by itself.
+func (n *Network) owns(h *node, a netip.Addr) bool {
+	return slices.ContainsFunc(h.ports, func(e *end) bool { return n.has(e, a) })
+}
+
+// has tells whether an interface has an address.
+func (n *Network) has(e *end, a netip.Addr) bool {
+	for _, o := range n.addrs(e) {
+		if o.Prefix.Addr() == a && o.Usable() {
+			return true
 		}
 	}
 	return false
 }
+
+// addrs returns the addresses that an interface has now.
+func (n *Network) addrs(e *end) []vimage.Address { return n.nodes[e.node].Eth(e.eth).Addresses() }

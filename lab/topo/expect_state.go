@@ -178,7 +178,7 @@ func (e *joined) resolve(c *checker) {
 		c.at(e.group.line, "%s is no group: write a multicast address, 224.0.0.0 to 239.255.255.255", e.group)
 	}
 	if e.source.line != 0 {
-		e.from, _ = c.host(e.source)
+		e.from, _ = c.host(e.source, false)
 	}
 	e.n, e.s = c.node[e.on.s], c.swtch[e.on.s]
 	switch {

@@ -43,12 +43,73 @@ flows:
 expect:
 `
 
-// judgements are expectations of the scene: what they get, and whether they
-// hold.
-var judgements = []struct {
+// judgement is an expectation, what it gets, and whether it holds.
+type judgement struct {
 	expect, got string
 	ok          bool
-}{
+}
+
+// scene6 is one with IPv6: a host that configures itself, one that has its
+// address given, a router between them that forwards, and a link with no IPv6.
+const scene6 = `
+ipv6: true
+hosts:
+  pc: {autoconf: true}
+  shy: {autoconf: {routers: false}}
+  b: {routes: [{to: lan, via: r, ipv6: true}, {to: "2001:db8:66::/48", blackhole: true}]}
+  c: {}
+routers: [r]
+switches:
+  lan: {subnet6: 2001:db8:1::/64}
+links:
+  - {between: [pc, lan]}
+  - {between: [shy, lan]}
+  - {between: [r, lan], advertise: r, addrs: {r: ["2001:db8:1::ff", "2001:db8:9::1/64"]}}
+  - {between: [r, b], delay: 1ms}
+  - {between: [b, c], mtu: 576}
+flows:
+  - {name: to-b, from: pc, to: b, ipv6: true, count: 5, start: 5s}
+  - {name: to-pc, from: b, to: pc, ipv6: true, count: 5, start: 5s}
+  - {name: soon, from: b, to: pc, ipv6: true, count: 1, port: 5001}
+  - {name: hole, from: b, to: "2001:db8:66::1", count: 5, start: 5s}
+expect:
+`
+
+var judgements6 = []judgement{
+	{"delivered: {flow: to-b}", "5 of 5 (100 %)", true},
+	{"delivered: {flow: to-pc}", "5 of 5 (100 %)", true},
+	{"delivered: {flow: to-pc, at: pc, max: 4}", "5 of 5 (100 %)", false},
+	{"not_delivered: {flow: soon}", "0 of 1 (0 %)", true},
+	{"delivered: {flow: soon}", "0 of 1 (0 %)", false},
+	{"address: {node: pc, in: link-local}", "1", true},
+	{"address: {node: pc, in: 2001:db8:1::/64}", "1", true},
+	{"address: {node: pc, in: 2001:db8:1::/64, is: 0}", "1", false},
+	{"address: {node: pc, in: 2001:db8:9::/64}", "0", false},
+	{"address: {node: pc, in: ::/0, min: 2, max: 2}", "2", true},
+	{"address: {node: shy, in: ::/0}", "1", true},
+	{"address: {node: pc, in: 2001:db8:1::/64, state: deprecated}", "0", false},
+	{"address: {node: r, in: fd00::/16}", "1", true},
+	{"address: {node: c, in: ::/0, is: 0}", "0", true},
+	{"route: {node: pc, to: default, via: r, ipv6: true}", "", true},
+	{"route: {node: pc, to: default, via: b, ipv6: true}", "", false},
+	{"route: {node: pc, to: default, via: none}", "via none", true},
+	{"route: {node: shy, to: \"::/0\", via: none}", "via none", true},
+	{"route: {node: pc, to: lan, via: direct, ipv6: true}", "via direct", true},
+	{"route: {node: b, to: pc, via: r, ipv6: true}", "via fd00::1", true},
+	{"route: {node: b, to: pc, via: \"fd00::1\", ipv6: true}", "via fd00::1", true},
+	{"route: {node: b, to: pc, via: \"fd00::9\", ipv6: true}", "via fd00::1", false},
+	{"route: {node: b, to: \"2001:db8:66::/64\", via: refused}", "via refused", true},
+	{"path: {from: pc, to: b, ipv6: true, is: [pc, r, b]}", "pc r b", true},
+	{"path: {from: b, to: pc, ipv6: true, is: [b, r, pc]}", "b r pc", true},
+	{"path: {from: shy, to: b, ipv6: true, is: [shy, r, b]}", "shy (no route)", false},
+	{"path: {from: b, to: shy, ipv6: true, is: [b]}", "b (no address)", false},
+	{"path: {from: b, to: \"2001:db8:1::77\", is: [b]}", "b r (nobody has 2001:db8:1::77)", false},
+	{"counter: {node: r, name: ip6.forwarded, is: 10}", "10", true},
+	{"counter: {node: r, name: ip.forwarded, is: 0}", "0", true},
+}
+
+// judgements are expectations of the scene.
+var judgements = []judgement{
 	{"delivered: {flow: good}", "10 of 10 (100 %)", true},
 	{"delivered: {flow: good, at: b, is: 10}", "10 of 10 (100 %)", true},
 	{"delivered: {flow: good, is: 9}", "10 of 10 (100 %)", false},
@@ -105,8 +166,25 @@ var judgements = []struct {
 
 // TestExpectations: every kind of expectation can hold and can fail.
 func TestExpectations(t *testing.T) {
+	failed := make(map[string]int)
+	for _, x := range []struct {
+		scene string
+		of    []judgement
+	}{{scene, judgements}, {scene6, judgements6}} {
+		judge(t, x.scene, x.of, failed)
+	}
+	for _, k := range new(decoder).kinds() {
+		if failed[k] == 0 {
+			t.Errorf("no expectation of the kind %s fails here", k)
+		}
+	}
+}
+
+// judge runs a scene and compares what becomes of expectations; failed counts
+// those of each kind that do not hold.
+func judge(t *testing.T, scene string, of []judgement, failed map[string]int) {
 	src := scene
-	for _, j := range judgements {
+	for _, j := range of {
 		src += "  - " + j.expect + "\n"
 	}
 	f, err := Load(strings.NewReader(src), "scene")
@@ -117,12 +195,11 @@ func TestExpectations(t *testing.T) {
 	if r.Verdict != Fail {
 		t.Errorf("verdict %s", r.Verdict)
 	}
-	if len(r.Expectations) != len(judgements) {
-		t.Fatalf("%d outcomes of %d expectations", len(r.Expectations), len(judgements))
+	if len(r.Expectations) != len(of) {
+		t.Fatalf("%d outcomes of %d expectations", len(r.Expectations), len(of))
 	}
-	failed := make(map[string]int)
 	for i, o := range r.Expectations {
-		j := judgements[i]
+		j := of[i]
 		if o.OK != j.ok || j.got != "" && o.Got != j.got {
 			t.Errorf("%s: got %s (%v), want %q (%v)", j.expect, o.Got, o.OK, j.got, j.ok)
 		}
@@ -131,11 +208,6 @@ func TestExpectations(t *testing.T) {
 		}
 		if want := 1 + strings.Count(scene, "\n") + i; o.Line != want {
 			t.Errorf("%s: line %d, want %d", j.expect, o.Line, want)
-		}
-	}
-	for _, k := range new(decoder).kinds() {
-		if failed[k] == 0 {
-			t.Errorf("no expectation of the kind %s fails here", k)
 		}
 	}
 }

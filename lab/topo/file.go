@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -16,6 +17,7 @@ import (
 type File struct {
 	name     string
 	auto     bool // routing: auto
+	ipv6     bool // every segment has a subnet of IPv6
 	nodes    []*node
 	switches []*swtch
 	links    []*cable
@@ -37,6 +39,8 @@ type File struct {
 type node struct {
 	name         text
 	router       bool
+	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
+	autoconfLine int
 	fibs, shards int
 	sysctls      []sysctl
 	routes       []*route
@@ -52,6 +56,7 @@ type sysctl struct {
 type swtch struct {
 	name     text
 	subnet   subnet
+	subnet6  subnet
 	cfg      link.BridgeConfig
 	snooping bool
 	in       *swtch // another one of the segment, nil for its first
@@ -64,9 +69,11 @@ type cable struct {
 	line    int
 	between []text
 	subnet  subnet
+	subnet6 subnet
 	addrs   map[string][]addr
 	fibs    map[string]int
-	named   []text // the keys of addrs and fibs
+	adverts []*advert
+	named   []text // the keys of addrs, fibs and adverts
 	querier text
 	mtu     int
 	fault   link.FaultConfig
@@ -79,7 +86,8 @@ type end struct {
 	sw    *swtch
 	link  *cable
 	seg   *segment
-	addrs []netip.Prefix
+	addrs []netip.Prefix // of IPv4
+	six   []netip.Prefix // of IPv6
 	fib   int
 	eth   int
 }
@@ -101,6 +109,7 @@ type route struct {
 	line              int
 	to, via           text
 	fib, mtu          int
+	ipv6              bool // what names mean
 	reject, blackhole bool
 
 	dst     netip.Prefix
@@ -130,10 +139,12 @@ type flow struct {
 	rate                 float64
 	length, start        time.Duration
 	fib, ttl             int
+	ipv6                 bool // what names mean
 
 	node  *node
 	out   *end // of a flow to a group
 	dst   netip.Addr
+	whose *node // whose address dst is, where that is found out by itself
 	sinks []*sink
 }
 
@@ -204,6 +215,7 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "links", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) { f.links = append(f.links, d.cable(v)) })
 		}},
+		d.boolean("ipv6", &f.ipv6),
 		value(d, "routing", &f.auto, "write static (routes as given) or auto (to every subnet)", func(s string) (bool, bool) {
 			return s == "auto", s == "auto" || s == "static"
 		}),
@@ -269,6 +281,7 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		d.object(v, name.s,
 			d.integer("fibs", &n.fibs, 1, 65536),
 			d.integer("shards", &n.shards, 1, 64),
+			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
 			key{name: "routes", to: func(key string, v *yaml.Node) {
 				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
@@ -300,6 +313,7 @@ func (d *decoder) route(v *yaml.Node) *route {
 		d.word("via", &r.via),
 		d.integer("fib", &r.fib, 0, 65535),
 		d.integer("mtu", &r.mtu, 68, 65535),
+		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
 		d.boolean("blackhole", &r.blackhole),
 	)
@@ -312,6 +326,7 @@ func (d *decoder) switches(section string, v *yaml.Node, f *File) {
 		f.switches = append(f.switches, s)
 		d.object(v, name.s,
 			d.subnet("subnet", &s.subnet),
+			d.subnet6("subnet6", &s.subnet6),
 			d.integer("mtu", &s.cfg.MTU, 68, 65535),
 			d.boolean("snooping", &s.snooping),
 			d.boolean("flood_unregistered", &s.cfg.FloodGroup),
@@ -329,9 +344,11 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 		needed(d.words("between", &l.between)),
 		d.word("name", &l.name),
 		d.subnet("subnet", &l.subnet),
+		d.subnet6("subnet6", &l.subnet6),
 		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
 		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
 		d.word("querier", &l.querier),
+		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
 		d.integer("mtu", &l.mtu, 68, 65535),
 		d.duration("delay", &c.Delay, 24*time.Hour),
 		d.duration("jitter", &c.Jitter, 24*time.Hour),
@@ -358,7 +375,7 @@ func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
 		one := func(v *yaml.Node) {
 			var a addr
 			before := len(d.List)
-			d.address("the address of "+k.Value, &a).to("the address of "+k.Value, v)
+			d.anyAddress("the address of "+k.Value, &a).to("the address of "+k.Value, v)
 			if len(d.List) == before {
 				l.addrs[k.Value] = append(l.addrs[k.Value], a)
 			}
@@ -417,60 +434,8 @@ func (d *decoder) flow(v *yaml.Node) *flow {
 		d.duration("start", &f.start, maxTime),
 		d.integer("fib", &f.fib, 0, 65535),
 		d.integer("ttl", &f.ttl, 1, 255),
+		d.boolean("ipv6", &f.ipv6),
 		d.word("link", &f.link),
 	)
 	return f
-}
-
-const addrHint = "write an IPv4 address, as 192.0.2.1 or 192.0.2.1/24"
-
-func (d *decoder) address(name string, to *addr) key {
-	return key{name: name, to: func(name string, v *yaml.Node) {
-		s, ok := d.scalar(name, v, addrHint)
-		if !ok {
-			return
-		}
-		a, ok := parseAddr(s)
-		if !ok {
-			d.at(v.Line, "%s is %q: %s", name, s, addrHint)
-			return
-		}
-		a.line = v.Line
-		*to = a
-	}}
-}
-
-func parseAddr(s string) (addr, bool) {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return addr{ip: p.Addr(), bits: p.Bits()}, p.Addr().Is4()
-	}
-	ip, err := netip.ParseAddr(s)
-	return addr{ip: ip, bits: -1}, err == nil && ip.Is4()
-}
-
-func (d *decoder) subnet(name string, to *subnet) key {
-	const want = "write a prefix of IPv4 from /8 to /30, as 192.0.2.0/24"
-	return key{name: name, to: func(name string, v *yaml.Node) {
-		s, ok := d.scalar(name, v, want)
-		if !ok {
-			return
-		}
-		p, err := netip.ParsePrefix(s)
-		switch {
-		case err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 30:
-			d.at(v.Line, "%s is %q: %s", name, s, want)
-		case p != p.Masked():
-			d.at(v.Line, "%s is %s, an address in %v: write %v", name, s, p.Masked(), p.Masked())
-		case !unicast(p.Addr()):
-			d.at(v.Line, "%s is %s, where no host can be: choose one of 1.0.0.0 to 223.255.255.255, but not 127.0.0.0/8", name, s)
-		default:
-			*to = subnet{p, v.Line}
-		}
-	}}
-}
-
-// unicast tells whether an address may be a host's on a link.
-func unicast(a netip.Addr) bool {
-	b := a.As4()
-	return b[0] > 0 && b[0] < 224 && b[0] != 127
 }

@@ -3,6 +3,7 @@ package topo
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -34,12 +35,23 @@ type flowRun struct {
 	done    atomic.Bool
 }
 
+// errNoAddress is why nothing is sent to who has not yet found an address.
+var errNoAddress = errors.New("the receiver has no IPv6 address yet: start later")
+
+// network is what the sockets of a flow are of.
+func (f *flow) network() string {
+	if f.whose != nil || f.dst.Is6() {
+		return "udp6"
+	}
+	return "udp4"
+}
+
 func (n *Network) openFlow(f *flow) (*flowRun, error) {
 	st, err := n.nodes[f.node].FIB(f.fib)
 	if err != nil {
 		return nil, err
 	}
-	pc, err := st.ListenPacket("udp4", ":0")
+	pc, err := st.ListenPacket(f.network(), ":0")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +98,15 @@ func (r *flowRun) one(now time.Time) {
 	binary.BigEndian.PutUint64(r.buf[8:], uint64(r.next))
 	binary.BigEndian.PutUint64(r.buf[16:], uint64(now.UnixNano()))
 	r.sent.Add(1)
-	if _, err := r.conn.WriteToUDPAddrPort(r.buf, netip.AddrPortFrom(r.dst, uint16(r.port))); err != nil {
+	dst := r.dst
+	if r.whose != nil {
+		dst = r.net.nodes[r.whose].Addr6()
+	}
+	err := errNoAddress
+	if dst.IsValid() {
+		_, err = r.conn.WriteToUDPAddrPort(r.buf, netip.AddrPortFrom(dst, uint16(r.port)))
+	}
+	if err != nil {
 		r.refused.Add(1)
 		r.reason.Store(&err)
 	}
@@ -127,7 +147,11 @@ func (n *Network) tally(s *sink, f *flow) tally {
 
 func (n *Network) openSink(s *sink) (*sinkRun, error) {
 	lc := vimage.ListenConfig{Stack: n.nodes[s.node].Stack, BindGroup: true, ReuseAddr: s.join != nil, ReusePort: s.join != nil}
-	pc, err := lc.ListenPacket(context.Background(), "udp4", s.addr.String())
+	network := "udp4"
+	if s.addr.Addr().Is6() {
+		network = "udp6"
+	}
+	pc, err := lc.ListenPacket(context.Background(), network, s.addr.String())
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package topo
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/seed88948545/vimage/link"
@@ -35,6 +36,7 @@ type LinkReport struct {
 	Name     string            `json:"name"`
 	Between  []string          `json:"between,omitempty"`
 	Subnet   string            `json:"subnet"`
+	Subnet6  string            `json:"subnet6,omitempty"` // of IPv6
 	Counters map[string]uint64 `json:"counters"`
 }
 
@@ -95,7 +97,8 @@ func (n *Network) Report(seed uint64) *Report {
 		r.Nodes = append(r.Nodes, n.nodeReport(s))
 	}
 	for _, s := range n.file.switches {
-		l := LinkReport{Name: s.name.s, Subnet: s.seg.subnet.String(), Counters: make(map[string]uint64)}
+		l := LinkReport{Name: s.name.s, Counters: make(map[string]uint64)}
+		l.subnets(s.seg)
 		counterNames(n.switches[s].Bridge().Stats(), l.Counters)
 		r.Switches = append(r.Switches, l)
 	}
@@ -119,8 +122,29 @@ func (n *Network) nodeReport(s *node) NodeReport {
 		for _, a := range p.addrs {
 			r.Addresses = append(r.Addresses, a.String())
 		}
+		for _, a := range n.addrs(p) {
+			ip := a.Prefix.Addr()
+			if ip.Is4() {
+				continue
+			}
+			s := a.Prefix.String()
+			if ip.IsLinkLocalUnicast() {
+				s = fmt.Sprintf("%v/%d", ip.WithZone(n.nodes[p.node].Eth(p.eth).Name()), a.Prefix.Bits())
+			}
+			if state := state(&a); state != "preferred" {
+				s += " " + state
+			}
+			r.Addresses = append(r.Addresses, s)
+		}
 	}
 	return r
+}
+
+func (r *LinkReport) subnets(g *segment) {
+	r.Subnet = g.subnet.String()
+	if g.subnet6.IsValid() {
+		r.Subnet6 = g.subnet6.String()
+	}
 }
 
 func (n *Network) linkReport(l *cable) LinkReport {
@@ -129,9 +153,9 @@ func (n *Network) linkReport(l *cable) LinkReport {
 		r.Between = append(r.Between, l.between[i].s)
 		switch {
 		case e.sw != nil:
-			r.Subnet = e.sw.seg.subnet.String()
+			r.subnets(e.sw.seg)
 		case r.Subnet == "":
-			r.Subnet = e.seg.subnet.String()
+			r.subnets(e.seg)
 		}
 	}
 	if f := n.links[l].Fault(); f != nil {
@@ -141,9 +165,21 @@ func (n *Network) linkReport(l *cable) LinkReport {
 	return r
 }
 
+// target is where a flow goes.
+func (n *Network) target(f *flow) string {
+	dst := f.dst
+	if f.whose != nil {
+		dst = n.nodes[f.whose].Addr6()
+	}
+	if !dst.IsValid() {
+		return fmt.Sprintf("%s:%d", f.to.s, f.port)
+	}
+	return netip.AddrPortFrom(dst, uint16(f.port)).String()
+}
+
 func (n *Network) flowReport(f *flowRun) FlowReport {
 	r := FlowReport{
-		Name: f.name.s, From: f.from.s, To: fmt.Sprintf("%v:%d", f.dst, f.port),
+		Name: f.name.s, From: f.from.s, To: n.target(f.flow),
 		Sent: f.sent.Load(), Refused: f.refused.Load(), Receivers: []ReceiverReport{},
 	}
 	if reason := f.reason.Load(); reason != nil {

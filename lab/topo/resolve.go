@@ -28,6 +28,10 @@ func (c *checker) resolve() {
 	c.whole = len(c.List) == before
 	c.overlaps()
 	c.tunables()
+	c.autoconfig()
+	for _, l := range c.links {
+		c.advertised(l)
+	}
 	for _, n := range c.nodes {
 		c.staticRoutes(n)
 	}

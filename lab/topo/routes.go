@@ -42,8 +42,8 @@ func (c *checker) staticRoutes(n *node) {
 		}
 		had[at] = r.line
 		for _, e := range n.ports {
-			for _, a := range e.addrs {
-				if e.fib == r.fib && a.Bits() < 32 && a.Masked() == r.dst {
+			for _, a := range e.all(r.dst.Addr().Is6()) {
+				if e.fib == r.fib && !a.IsSingleIP() && a.Masked() == r.dst {
 					c.at(r.line, "%s is in %v itself, by the link %s: remove the route", n.name.s, r.dst, e.link.name.s)
 				}
 			}
@@ -71,11 +71,16 @@ func (c *checker) route(n *node, r *route) {
 
 // destination reads where a route leads.
 func (c *checker) destination(r *route) {
-	p, ok := c.prefix(r.to)
+	if a, ok := parseAddr(r.via.s); ok && a.ip.Is6() {
+		r.ipv6 = true
+	}
+	p, ok := c.prefix(r.to, r.ipv6)
 	switch {
 	case !ok:
 	case p != p.Masked():
-		c.at(r.to.line, "%v is an address in %v: write %v, or %v/32", p, p.Masked(), p.Masked(), p.Addr())
+		c.at(r.to.line, "%v is an address in %v: write %v, or %v/%d", p, p.Masked(), p.Masked(), p.Addr(), p.Addr().BitLen())
+	case p.Addr().IsLinkLocalUnicast() && p.Addr().Is6() || p.Addr().IsMulticast():
+		c.at(r.to.line, "%v is on every link: a route leads elsewhere", p)
 	case p.Bits() > 0 && p.Addr().IsLoopback():
 		c.at(r.to.line, "%v is the node itself: a route leads elsewhere", p)
 	default:
@@ -84,27 +89,34 @@ func (c *checker) destination(r *route) {
 }
 
 // prefix reads a destination: a prefix, an address, default, or the name of a
-// switch or link for its subnet.
-func (c *checker) prefix(t text) (netip.Prefix, bool) {
+// switch or link for its subnet; is6 says of which family names mean one.
+func (c *checker) prefix(t text, is6 bool) (netip.Prefix, bool) {
 	if t.line == 0 {
 		return netip.Prefix{}, false
+	}
+	if t.s == "default" && is6 {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0), true
 	}
 	if t.s == "default" {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), true
 	}
 	if a, ok := parseAddr(t.s); ok {
 		if a.bits < 0 {
-			a.bits = 32
+			a.bits = a.ip.BitLen()
+		}
+		if is6 && a.ip.Is4() {
+			c.at(t.line, "%s is of IPv4: leave ipv6 out, and give a gateway of IPv4", t.s)
+			return netip.Prefix{}, false
 		}
 		return netip.PrefixFrom(a.ip, a.bits), true
 	}
 	if s := c.swtch[t.s]; s != nil && s.seg != nil {
-		return s.seg.subnet.Prefix, s.seg.subnet.IsValid()
+		return c.subnetOf(s.seg, t, is6)
 	}
 	if l := c.cable[t.s]; l != nil && c.whole {
 		for _, e := range l.ends {
 			if e.seg != nil {
-				return e.seg.subnet.Prefix, true
+				return c.subnetOf(e.seg, t, is6)
 			}
 		}
 	}
@@ -112,21 +124,37 @@ func (c *checker) prefix(t text) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
+// subnetOf returns a segment's subnet of a family, which t has named.
+func (c *checker) subnetOf(g *segment, t text, is6 bool) (netip.Prefix, bool) {
+	if !is6 {
+		return g.subnet.Prefix, g.subnet.IsValid()
+	}
+	if !g.subnet6.IsValid() && c.whole {
+		c.at(t.line, "%s has no subnet of IPv6: give it a subnet6", t.s)
+	}
+	return g.subnet6.Prefix, g.subnet6.IsValid()
+}
+
 // gateway finds the neighbour that a route goes by, and the interface to it.
 func (c *checker) gateway(n *node, r *route) {
+	is6 := r.ipv6 || r.dst.Addr().Is6()
 	if a, ok := parseAddr(r.via.s); ok && a.bits < 0 {
+		if r.dst.IsValid() && a.ip.Is6() != r.dst.Addr().Is6() {
+			c.at(r.via.line, "the gateway %v is not of the family of %v: choose one that is", a.ip, r.dst)
+			return
+		}
 		c.gatewayAddr(n, r, a.ip)
 		return
 	}
 	via := c.node[r.via.s]
 	if via == nil {
-		c.at(r.via.line, "via %q is no node and no IPv4 address: %s", r.via.s, oneOf("hosts and routers", c.nodeNames(), r.via.s))
+		c.at(r.via.line, "via %q is no node and no address: %s", r.via.s, oneOf("hosts and routers", c.nodeNames(), r.via.s))
 		return
 	}
 	var found []*end // at via
 	for _, e := range n.ports {
 		for _, o := range e.seg.ends {
-			if o.node != via || len(o.addrs) == 0 || via == n {
+			if o.node != via || !o.addr(is6).IsValid() || via == n {
 				continue
 			}
 			if r.out != nil && e.fib != r.fib {
@@ -135,10 +163,12 @@ func (c *checker) gateway(n *node, r *route) {
 			if r.out != nil && r.out.fib != r.fib {
 				found = nil
 			}
-			r.out, r.gateway, found = e, o.addrs[0].Addr(), append(found, o)
+			r.out, r.gateway, found = e, o.addr(is6), append(found, o)
 		}
 	}
 	switch {
+	case len(found) == 0 && is6:
+		c.at(r.via.line, "%s shares no link with %s on which that has an IPv6 address: a gateway is a neighbour", n.name.s, r.via.s)
 	case len(found) == 0:
 		c.at(r.via.line, "%s shares no link with %s: a gateway is a neighbour", n.name.s, r.via.s)
 	case len(found) > 1:
@@ -167,7 +197,7 @@ func (c *checker) gatewayAddr(n *node, r *route, ip netip.Addr) {
 
 // reaches tells whether an address is in a subnet of the interface.
 func (e *end) reaches(ip netip.Addr) bool {
-	for _, a := range e.addrs {
+	for _, a := range e.all(ip.Is6()) {
 		if a.Contains(ip) {
 			return true
 		}
@@ -184,7 +214,7 @@ func (n *node) linkSubnets() string {
 		if i > 0 {
 			s += ", "
 		}
-		s += e.link.name.s + " (" + e.seg.subnet.String() + ")"
+		s += e.link.name.s + " (" + e.seg.subnets() + ")"
 	}
 	return s
 }

@@ -125,6 +125,7 @@ func (n *Network) start() error {
 	if err := n.failure(); err != nil {
 		return err
 	}
+	n.leaveLater()
 	for _, f := range n.flows {
 		f.send()
 	}

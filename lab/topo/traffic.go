@@ -17,9 +17,11 @@ func (c *checker) member(j *join) {
 		c.at(j.line, "a join has sources and exclude: it listens to some or to all but some, remove one")
 	}
 	for _, t := range slices.Concat(j.sources, j.exclude) {
-		ip, ok := c.host(t)
+		ip, ok := c.host(t, false)
 		switch {
 		case !ok:
+		case ip.Is6():
+			c.at(t.line, "%s is of IPv6, and the group of IPv4: name a source of IPv4", t.s)
 		case slices.Contains(j.addrs, ip):
 			c.at(t.line, "%s is %v, which is listed already: remove it", t.s, ip)
 		default:
@@ -66,25 +68,43 @@ func (c *checker) nameJoin(j *join) {
 	c.unnamed[at] = j.line
 }
 
-// host reads an address, or a node's name for its first one.
-func (c *checker) host(t text) (netip.Addr, bool) {
+// host reads an address, or a node's name for its first one of a family.
+func (c *checker) host(t text, is6 bool) (netip.Addr, bool) {
 	if a, ok := parseAddr(t.s); ok && a.bits < 0 {
-		if !unicast(a.ip) {
-			c.at(t.line, "%v is no host's address: write one of 1.0.0.0 to 223.255.255.255, but not 127.0.0.0/8", a.ip)
+		switch {
+		case !unicast(a.ip):
+			c.at(t.line, "%v is no host's address: write one of %s", a.ip, hosts(a.ip))
+			return a.ip, false
+		case is6 && a.ip.Is4():
+			c.at(t.line, "%v is of IPv4: leave ipv6 out", a.ip)
 			return a.ip, false
 		}
 		return a.ip, true
 	}
 	n := c.node[t.s]
 	if n == nil {
-		c.at(t.line, "%q is no node and no IPv4 address: %s", t.s, oneOf("hosts and routers", c.nodeNames(), t.s))
+		c.at(t.line, "%q is no node and no address: %s", t.s, oneOf("hosts and routers", c.nodeNames(), t.s))
 		return netip.Addr{}, false
 	}
-	ip := n.addr()
-	if !ip.IsValid() && c.whole {
+	ip := n.addr(is6)
+	switch {
+	case ip.IsValid() || !c.whole:
+	case len(n.ports) == 0:
 		c.at(t.line, "%s has no link and so no address: add a link", t.s)
+	case is6:
+		c.at(t.line, "%s has no IPv6 address: give one of its links a subnet6, or the file ipv6: true", t.s)
 	}
 	return ip, ip.IsValid()
+}
+
+// destinationOf is host for what may also be a node that finds its IPv6 addresses
+// by itself: that is then returned instead.
+func (c *checker) destinationOf(t text, is6 bool) (netip.Addr, *node, bool) {
+	if n := c.node[t.s]; n != nil && is6 && n.autoconf != nil && !n.addr(true).IsValid() && len(n.ports) > 0 {
+		return netip.Addr{}, n, true
+	}
+	a, ok := c.host(t, is6)
+	return a, nil, ok
 }
 
 // traffic finds out what a flow means, and who is to receive it.
@@ -98,6 +118,9 @@ func (c *checker) traffic(f *flow) {
 	}
 	if a, ok := parseAddr(f.to.s); ok && a.bits < 0 && a.ip.IsMulticast() {
 		f.dst = a.ip
+		if a.ip.Is6() || f.ipv6 {
+			c.at(f.to.line, "%s is a group, and those of a flow are of IPv4: write one of 224.0.0.0 to 239.255.255.255", f.to.s)
+		}
 		if f.node != nil {
 			f.out = c.portOf(f.node, f.link, f.line, "send to a group on")
 		}
@@ -105,7 +128,7 @@ func (c *checker) traffic(f *flow) {
 		if f.link.line != 0 {
 			c.at(f.link.line, "a flow to a host goes by its routes: leave link out")
 		}
-		if f.dst, ok = c.host(f.to); !ok {
+		if f.dst, f.whose, ok = c.destinationOf(f.to, f.ipv6); !ok {
 			return
 		}
 	}
@@ -153,6 +176,11 @@ func (f *flow) at(i int) time.Duration {
 
 // receivers finds the sockets that a flow may come to.
 func (c *checker) receivers(f *flow) {
+	if f.whose != nil {
+		to := netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(f.port))
+		f.sinks = append(f.sinks, c.sink(sinkKey{f.whose, nil, to}, f.whose.name.s, f))
+		return
+	}
 	to := netip.AddrPortFrom(f.dst, uint16(f.port))
 	if f.dst.IsMulticast() {
 		for _, j := range c.joins {
@@ -192,6 +220,10 @@ func (c *checker) idleJoins() {
 	}
 }
 
+// autoconf is how long a network runs at least in which hosts configure
+// themselves: they then have.
+const autoconf = 10 * time.Second
+
 // end returns when the last datagram is sent, and the last join is made or
 // left.
 func (f *File) end() time.Duration {
@@ -201,6 +233,16 @@ func (f *File) end() time.Duration {
 	}
 	for _, j := range f.joins {
 		last = max(last, j.start, j.stop)
+	}
+	for _, l := range f.links {
+		for _, a := range l.adverts {
+			last = max(last, a.stop)
+		}
+	}
+	for _, n := range f.nodes {
+		if n.autoconf != nil {
+			last = max(last, autoconf)
+		}
 	}
 	return last
 }

@@ -14,9 +14,12 @@
 //     where no longer prefix does; the default route is a slot of its own that
 //     any word may fall back to, so changing it writes one word. The dearest
 //     change is therefore a /1 over a full table: it reads half of it.
-//   - IPv6: an immutable bart table behind an atomic pointer, each change a new
-//     one that shares with the old what did not change (bart's InsertPersist).
-//     A transaction that changes much copies once and then works in place.
+//   - IPv6: a hash table by the first 32 bits of an address, whose cells hold the
+//     routes of 28 bits and more that are there, up to 32. What they do not know
+//     is asked of an immutable bart table behind an atomic pointer, each change a
+//     new one that shares with the old what did not change (bart's
+//     InsertPersist). A transaction that changes much copies once and then works
+//     in place. A change replaces the cells it covers, at most 16.
 //
 // Nothing that a reader can still reach is ever used again: within one compiled
 // table chunks stay where they are and the slot of a deleted route stays empty.
@@ -32,7 +35,7 @@
 // 90 ns of a million, 6 to 35 ns in a batch; see BenchmarkLookup.
 //
 // A change is seen by each lookup as done or not done. A transaction on a big
-// IPv4 table is seen route by route; in the other forms all at once.
+// table is seen route by route, on a small one all at once.
 //
 // Addresses come without zone (a zone is ignored), and an IPv4-mapped IPv6
 // address is an IPv6 address. The table holds routes and judges none: it finds

@@ -243,6 +243,7 @@ func TestCompaction(t *testing.T) {
 			compactions++
 			last = d
 			checkDir(t, &tab)
+			checkCells(t, &tab)
 			check(t, &tab, g, w, 200)
 		}
 	}

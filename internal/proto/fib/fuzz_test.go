@@ -48,5 +48,6 @@ func FuzzTable(f *testing.F) {
 		}
 		checkAll(t, &tab, g)
 		checkDir(t, &tab)
+		checkCells(t, &tab)
 	})
 }

@@ -78,7 +78,7 @@ func (w world) addr() netip.Addr {
 	if !w.v6 {
 		return netip.AddrFrom4([4]byte{10 + byte(w.Intn(2)), pick() & 3, pick(), pick()})
 	}
-	b := [16]byte{0x20, 1, 0xd, 0xb8, 4: pick() & 3, 7: pick(), 8: pick(), 15: pick()}
+	b := [16]byte{0x20, 1, 0xd, 0xb8 + byte(w.Intn(2))*0x11, 4: pick() & 3, 7: pick(), 8: pick(), 15: pick()}
 	return netip.AddrFrom16(b)
 }
 
@@ -86,7 +86,7 @@ func (w world) prefix() netip.Prefix {
 	a := w.addr()
 	bits := w.Intn(a.BitLen() + 1)
 	if w.Intn(2) == 0 { // where the levels meet, and the host routes
-		bits = []int{0, 1, 8, 15, 16, 17, 23, 24, 25, 31, 32, 64, 127, 128}[w.Intn(14)]
+		bits = []int{0, 1, 8, 15, 16, 17, 23, 24, 25, 27, 28, 29, 31, 32, 33, 48, 64, 127, 128}[w.Intn(19)]
 		bits = min(bits, a.BitLen())
 	}
 	return netip.PrefixFrom(a, bits) // with host bits
@@ -219,6 +219,7 @@ func TestAgainstGolden(t *testing.T) {
 		}
 		checkAll(t, &tab, g)
 		checkDir(t, &tab)
+		checkCells(t, &tab)
 	}
 }
 
@@ -261,6 +262,7 @@ func TestUpdateAgainstGolden(t *testing.T) {
 			check(t, &tab, g, world{both, false}, 60)
 			check(t, &tab, g, world{both, true}, 60)
 			checkDir(t, &tab)
+			checkCells(t, &tab)
 		}
 		checkAll(t, &tab, g)
 	}

@@ -13,10 +13,11 @@ type trie[A any] struct {
 	routes  *bart.Table[*Route[A]]
 	owned   bool // no reader sees routes
 	changes int  // made while not owned
+	cells   *cells[A]
 }
 
 func newTrie[A any]() *trie[A] {
-	return &trie[A]{routes: new(bart.Table[*Route[A]]), owned: true}
+	return &trie[A]{routes: new(bart.Table[*Route[A]]), owned: true, cells: newCells[A]()}
 }
 
 func (t *trie[A]) len() int { return t.routes.Size6() }
@@ -32,6 +33,7 @@ func (t *trie[A]) put(r *Route[A]) many[A] {
 	} else {
 		t.routes = t.routes.InsertPersist(r.Prefix, r)
 	}
+	t.cells.refresh(t.routes, r.Prefix)
 	return t
 }
 
@@ -41,6 +43,7 @@ func (t *trie[A]) remove(p netip.Prefix) many[A] {
 	} else {
 		t.routes = t.routes.DeletePersist(p)
 	}
+	t.cells.refresh(t.routes, p)
 	return t
 }
 

@@ -32,7 +32,7 @@ func (t *Table[A]) begin() Txn[A] {
 	if v := t.v6.Load(); v != nil {
 		tx.v6.few = v.few
 		if v.routes != nil {
-			tx.v6.many = &trie[A]{routes: v.routes}
+			tx.v6.many = &trie[A]{routes: v.routes, cells: v.cells}
 		}
 	}
 	return tx
@@ -133,7 +133,7 @@ func (tx *Txn[A]) publish4() {
 func (tx *Txn[A]) publish6() {
 	v := view6[A]{few: tx.v6.few}
 	if t, ok := tx.v6.many.(*trie[A]); ok {
-		v.routes = t.routes
+		v.routes, v.cells = t.routes, t.cells
 	}
 	if v.routes == nil && len(v.few) == 0 {
 		tx.table.v6.Store(nil)
@@ -141,9 +141,7 @@ func (tx *Txn[A]) publish6() {
 	}
 	v.keys = make([]key6, len(v.few))
 	for i, r := range v.few {
-		k := &v.keys[i]
-		k.netHi, k.netLo = words6(r.Prefix.Addr())
-		k.maskHi, k.maskLo = mask6(r.Prefix.Bits())
+		v.keys[i] = newKey6(r.Prefix)
 	}
 	tx.table.v6.Store(&v)
 }

@@ -144,6 +144,15 @@ func (t *Table[P]) local(ip netip.Addr) *address[P] {
 	return nil
 }
 
+// mine is local without duplicates: theirs is an address like any other on the
+// link, whose owner is a neighbour.
+func (t *Table[P]) mine(ip netip.Addr) *address[P] {
+	if a := t.local(ip); a != nil && a.state != Duplicate {
+		return a
+	}
+	return nil
+}
+
 // claim begins duplicate address detection for a, or does without.
 func (t *Table[P]) claim(now clock.Time, a *address[P], delay bool) {
 	if a.flags&(Anycast|NoDAD) != 0 || t.link.NoDAD || t.tun.DADCount == 0 {

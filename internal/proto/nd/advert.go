@@ -20,7 +20,7 @@ func (t *Table[P]) advert(now clock.Time, r *Received, m wire.NeighborAdvert, a 
 	if !ok {
 		return
 	}
-	if own := t.local(target); own != nil {
+	if own := t.mine(target); own != nil {
 		t.rival(own, r, mac, a)
 		return
 	}
@@ -48,7 +48,7 @@ func (t *Table[P]) rival(own *address[P], r *Received, mac wire.MAC, a *Answer) 
 		}
 		t.duplicate(own, mac)
 		a.Drop, a.Note = DropDuplicate, NoteUsesOurAddress
-	case own.flags&Anycast != 0 || own.state == Duplicate:
+	case own.flags&Anycast != 0:
 		a.Drop = DropUnknown // others have it, rightly
 	case r.SrcMAC == t.link.MAC:
 		a.Drop = DropOwn

@@ -175,7 +175,7 @@ func (t *Table[P]) Lookup(ip netip.Addr) (Entry, bool) {
 	if t == nil {
 		return Entry{}, false
 	}
-	if a := t.local(ip); a != nil {
+	if a := t.mine(ip); a != nil {
 		return t.ownEntry(a), true
 	}
 	if e := t.get(ip); e != nil {

@@ -163,7 +163,7 @@ func (t *Table[P]) redirect(now clock.Time, r *Received, m wire.Redirect, a *Ans
 	switch {
 	case !r.Src.IsLinkLocalUnicast():
 		a.Drop = DropSource
-	case !isHost(dst) || !onLink && !target.IsLinkLocalUnicast() || t.local(target) != nil:
+	case !isHost(dst) || !onLink && !target.IsLinkLocalUnicast() || t.mine(target) != nil:
 		a.Drop = DropTarget
 	case t.link.Router || t.tun.RedirAccept == 0:
 		a.Drop = DropRouter

@@ -122,7 +122,7 @@ func (t *Table[P]) Resolve(now clock.Time, ip, src netip.Addr, p P, gateway bool
 	}
 	e := t.get(ip)
 	switch {
-	case e == nil && t.local(ip) != nil:
+	case e == nil && t.mine(ip) != nil:
 		return Resolution[P]{MAC: t.link.MAC}
 	case e == nil:
 		if !t.mayAsk() {

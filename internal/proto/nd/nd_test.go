@@ -252,3 +252,31 @@ func TestRouterLostBeforeRemoval(t *testing.T) {
 		t.Errorf("%v", kinds)
 	}
 }
+
+// TestRFC4862Section5_4_5: who has an address that turned out to be a duplicate
+// is a neighbour like any other.
+func TestRFC4862Section5_4_5(t *testing.T) {
+	h, owner := host(1, 1), host(2, 2)
+	ours, theirs := addr("fe80::1"), addr("fe80::2")
+	h.AddAddress(0, ours, NoDAD)
+	owner.AddAddress(0, theirs, NoDAD)
+	h.AddAddress(0, theirs, 0)
+	advert := Message{Advert: true, Src: theirs, Dst: netip.IPv6LinkLocalAllNodes(), Target: theirs, LinkAddr: owner.link.MAC, Flags: wire.NAOverride}
+	h.Input(0, received(t, &advert, owner.link.MAC))
+	if s, _ := h.Address(theirs); s != Duplicate {
+		t.Fatalf("the address is %v", s)
+	}
+	settle(h, 0)
+	if r := h.Resolve(0, theirs, ours, 1, false); r.Verdict != Held {
+		t.Errorf("a packet to the owner: %v to %v", r.Verdict, r.MAC)
+	}
+	advert.Dst, advert.Flags = ours, wire.NASolicited|wire.NAOverride
+	h.Input(0, received(t, &advert, owner.link.MAC))
+	if e, _ := h.Lookup(theirs); e.State != Reachable || e.MAC != owner.link.MAC {
+		t.Errorf("what the owner answers makes %+v", e)
+	}
+	ask := Message{Src: theirs, Dst: wire.SolicitedNode(ours), Target: ours, LinkAddr: owner.link.MAC}
+	if a := h.Input(0, received(t, &ask, owner.link.MAC)); !a.Reply {
+		t.Errorf("the owner asks, and gets no answer: %v", a.Drop)
+	}
+}

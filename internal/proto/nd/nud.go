@@ -150,7 +150,7 @@ const (
 // came from, with the address in its source link-layer option or zero
 // (RFC 4861 §6.2.6, §6.3.4). The message was checked by whoever understands it.
 func (t *Table[P]) Heard(now clock.Time, ip netip.Addr, mac wire.MAC, role Role) {
-	if t.link.Disabled || !isHost(ip) || t.local(ip) != nil || mac.IsMulticast() {
+	if t.link.Disabled || !isHost(ip) || t.mine(ip) != nil || mac.IsMulticast() {
 		return
 	}
 	t.heard(now, ip, mac, role)

@@ -31,7 +31,7 @@ func (t *Table[P]) solicit(now clock.Time, r *Received, m wire.NeighborSolicit, 
 		t.contend(own, r, m.Options(), a)
 	case own != nil && own.state == Tentative:
 		a.Drop = DropTentative
-	case t.local(r.Src) != nil:
+	case t.mine(r.Src) != nil:
 		t.conflict(r, a)
 	case !nobody && r.OffLink && !r.Src.IsLinkLocalUnicast() && t.tun.OnLinkNS == 0:
 		a.Drop = DropOffLink
