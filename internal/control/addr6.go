@@ -2,7 +2,6 @@ package control
 
 import (
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
@@ -27,7 +26,7 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.Delayed)
 	}
-	claim(st, c, a, 0)
+	claim(st, c, a, nd.Delayed) // two that boot at once must not ask at once
 	if a.Flags&ifaddr.Auto == 0 {
 		addPrefixRoute(st, c, a.Prefix)
 	}
@@ -37,34 +36,41 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 // minMTU6 is the least MTU of a link that carries IPv6 (RFC 8200 §5).
 const minMTU6 = 1280
 
-// bootAddrs gives an interface that is about to be made its addresses, with a
-// link-local one before the first of IPv6 if there is none, and tells whether
-// there is any of these. The lock is held.
-func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) (is6 bool) {
+// bootAddrs gives an interface that is about to be made the addresses that it has
+// from the start, and the link-local one that IPv6's bring with them. The lock is
+// held.
+func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) {
 	c.Addrs = make(ifaddr.List, 0, len(addrs)+1)
-	need := st.View().Tun.Auto.AutoLinkLocal != 0 && !slices.ContainsFunc(addrs, func(a netip.Prefix) bool { return ifaddr.IsLinkLocal(a.Addr()) })
-	for _, a := range addrs {
-		if a.Addr().Is6() && need && !is6 {
-			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
-		}
-		is6 = is6 || a.Addr().Is6()
-		c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})
-	}
-	return is6
-}
-
-// boot has neighbour discovery know the IPv6 addresses that an interface has from the
-// start: nobody is asked. The lock is held.
-func boot(st *vnet.Stack, c *ifnet.Info) {
-	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
-		for i, a := range c.Addrs {
-			if !a.Addr().Is6() {
+	for _, four := range [...]bool{true, false} {
+		for _, a := range addrs {
+			if a.Addr().Is4() != four {
 				continue
 			}
-			if group := wire.SolicitedNode(a.Addr()); !c.Addrs[:i].Listens(group) {
+			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+				c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
+			}
+			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})
+		}
+	}
+}
+
+// boot6 begins to use the IPv6 addresses that an interface was made with: nobody
+// is asked, and there is nothing that package control has to look at afterwards. The
+// lock is held.
+func boot6(st *vnet.Stack, c *ifnet.Info) {
+	if !c.Addrs.Has(true) {
+		return
+	}
+	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
+		for i := range c.Addrs {
+			a := c.Addrs[i].Addr()
+			if a.Is4() {
+				continue
+			}
+			if group := wire.SolicitedNode(a); !c.Addrs[:i].Listens(group) {
 				v6.Listen(group, true, 0)
 			}
-			v6.ND.AddAddress(v6.Now, a.Addr(), nd.NoDAD)
+			v6.ND.AddAddress(v6.Now, a, nd.NoDAD)
 		}
 		v6.ND.Settle()
 		return 0

@@ -43,13 +43,13 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 			return 0, syscall.EINVAL
 		}
 	}
-	if c.MAC.IsZero() {
-		if c.MAC = c.Port.Props().MAC; c.MAC.IsZero() {
-			c.MAC = st.World().NewMAC()
+	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
+	if i.MAC.IsZero() {
+		if i.MAC = c.Port.Props().MAC; i.MAC.IsZero() {
+			i.MAC = st.World().NewMAC()
 		}
 	}
-	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	is6 := bootAddrs(st, &i, c.Addrs)
+	bootAddrs(st, &i, c.Addrs)
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
@@ -59,9 +59,7 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	for _, a := range i.Addrs {
 		addPrefixRoute(st, &i, a.Prefix)
 	}
-	if is6 {
-		boot(st, &i)
-	}
+	boot6(st, &i)
 	st.Attach(i.Index)
 	return i.Index, 0
 }
@@ -110,6 +108,7 @@ func removeInterface(st *vnet.Stack, c *ifnet.Info) {
 	}
 	dropRoutesVia(st, c.Index)
 	st.Unplug(c.Index)
+	tell(st)
 }
 
 // SetUp brings an interface up or down. Down, it neither sends nor receives,

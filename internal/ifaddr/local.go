@@ -34,13 +34,12 @@ func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
 	return l
 }
 
-// Locals returns how many entries Add appends for the list.
-func (l List) Locals(broadcast bool) (n int) {
-	for i := range l {
-		if l[i].Usable() {
-			if n++; broadcast && Broadcast(l[i].Prefix).IsValid() {
-				n++
-			}
+// MostLocals returns how many entries Add makes of the list at most.
+func (list List) MostLocals(broadcast bool) int {
+	n := len(list)
+	for i := range list {
+		if broadcast && list[i].Addr().Is4() {
+			n++
 		}
 	}
 	return n

@@ -98,7 +98,7 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf) {
 	n = 0
 	for _, c := range v.Ifs {
 		if c != nil {
-			n += c.Addrs.Locals(c.Flags&Broadcast != 0)
+			n += c.Addrs.MostLocals(c.Flags&Broadcast != 0)
 		}
 	}
 	local := make(ifaddr.Locals, 0, n)

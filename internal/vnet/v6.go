@@ -20,7 +20,20 @@ import (
 // control has to look what is to be configured.
 func (w *World) OnReconfigure(f func(*Stack) *clock.Timer) { w.configurer.CompareAndSwap(nil, &f) }
 
-// configurer returns that timer, made if need be. Shard 0 is locked.
+// Configurer returns that timer, made if there is need of it; nil where there is
+// none. The control lock is held.
+func (st *Stack) Configurer(need bool) *clock.Timer {
+	st.sh.mu.Lock()
+	defer st.sh.release()
+	if need {
+		return st.configurer()
+	}
+	if six := st.sh.rooms.six; six != nil {
+		return six.conf
+	}
+	return nil
+}
+
 func (st *Stack) configurer() *clock.Timer {
 	six := st.sh.six()
 	if six.conf == nil {
@@ -29,21 +42,11 @@ func (st *Stack) configurer() *clock.Timer {
 	return six.conf
 }
 
-// Configurer returns that timer; nil where there is none yet, unless need asks for
-// one.
-func (st *Stack) Configurer(need bool) *clock.Timer {
-	st.sh.mu.Lock()
-	defer st.sh.release()
-	if !need && (st.sh.rooms.six == nil || st.sh.rooms.six.conf == nil) {
-		return nil
-	}
-	return st.configurer()
-}
-
 // Reconfigure has package control look. Shard 0 is locked.
 func (st *Stack) Reconfigure() {
+	t := st.configurer()
 	st.sh.six().asked = true
-	st.world.Clock().Arm(st.configurer(), 0)
+	st.world.Clock().Arm(t, 0)
 }
 
 // Configure runs f, which looks, and has it look again at the moment that it
