@@ -16,6 +16,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/proto/nd/radv"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -190,22 +191,30 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 // churnSend opens a socket, sends a few datagrams to hosts that may be there
 // or not, some in fragments, and closes it.
 func churnSend(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
-	s, e := usrreq.ListenUDP(hub, addrPort("0.0.0.0:0"), 0, 0)
+	s, e := usrreq.ListenUDP(hub, addrPort("[::]:0"), 0, 0)
 	if e != 0 {
 		t.Error(e)
 		return
 	}
 	s.Mcast(usrreq.McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
 	for range 10 {
-		to := netip.AddrPortFrom(subnet(rnd.IntN(4), 2+rnd.IntN(2)).Addr(), 7)
-		if rnd.IntN(8) == 0 {
+		i, host := rnd.IntN(4), 2+rnd.IntN(2)
+		to := netip.AddrPortFrom(subnet(i, host).Addr(), 7)
+		switch rnd.IntN(8) {
+		case 0:
 			to = addrPort("232.1.2.3:7")
+		case 1, 2, 3:
+			to = netip.AddrPortFrom(subnet6(i, host).Addr(), 7)
 		}
 		s.WriteTo(make([]byte, 1<<rnd.IntN(14)), to, nil)
 		s.ReadFrom(make([]byte, 100), nil, false)
 	}
 	s.SetReadDeadline(time.Now().Add(time.Hour))
 	s.Close()
+}
+
+func subnet6(i, host int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(i), 15: byte(host)}), 64)
 }
 
 // churnRound plugs four hosts in, lets them talk, and takes everything away
@@ -216,14 +225,25 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		ep := link.NewEpair(0)
-		idx, e := control.AddInterface(hub, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A()})
+		idx, e := control.AddInterface(hub, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A(), Addrs: []netip.Prefix{subnet6(i, 1)}})
 		must(t, e)
 		must(t, control.AddAddr(hub, idx, subnet(i, 1)))
+		cfg := radv.DefaultConfig()
+		cfg.Prefixes = []wire.NDPrefix{{Prefix: subnet6(100+i, 0).Masked(), OnLink: true, Autonomous: true, Valid: 3600, Preferred: 1800}}
+		if err := control.Advertise(hub, idx, &cfg); err != nil {
+			t.Error(err)
+		}
 		control.AddRoute(hub, 0, control.Route{Dst: netip.PrefixFrom(subnet(100+i, 0).Addr(), 24), Gateway: subnet(i, 3).Addr()})
-		st := newHost(t, w, fmt.Sprint("h", i), shards, ep.B(), subnet(i, 2).String())
+		st, e := control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint("h", i), Shards: shards})
+		must(t, e)
+		at, e := control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: ep.B(), Addrs: []netip.Prefix{subnet6(i, 2)}})
+		must(t, e)
+		must(t, control.AddAddr(st, at, subnet(i, 2)))
+		must(t, control.AddAddr(st, at, subnet6(i, 3)))
+		must(t, control.SetAuto(st, at, &control.AutoConfig{Routers: true}))
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
 		hosts, ifs = append(hosts, st), append(ifs, idx)
-		s := listen(t, st, "0.0.0.0:7")
+		s := listen(t, st, "[::]:7")
 		s.Mcast(usrreq.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
 		wg.Go(func() {
 			for b := make([]byte, 20000); ; {
