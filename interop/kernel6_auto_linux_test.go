@@ -113,7 +113,7 @@ func wantRoutes6(t *testing.T, h *lab.Node, want map[string]netip.Addr) {
 	t.Helper()
 	got := map[string]netip.Addr{}
 	for _, r := range h.Routes() {
-		got[r.Dst.String()] = r.Gateway
+		got[r.Dst.String()] = r.Gateway.WithZone("")
 	}
 	for dst, via := range want {
 		if g, ok := got[dst]; !ok || g != via {

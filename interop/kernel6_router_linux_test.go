@@ -272,7 +272,7 @@ func TestKernel6Redirects(t *testing.T) {
 				wantReply6(t, c, netip.MustParseAddr(to), 1, 56)
 				ns.Poll(t, patience, func() (bool, string) {
 					i := slices.IndexFunc(h.Routes(), func(r vimage.Route) bool { return r.Dst.String() == to+"/128" })
-					return i >= 0 && h.Routes()[i].Gateway == via, fmt.Sprintf("no route to %s through %v: %+v", to, via, h.Routes())
+					return i >= 0 && h.Routes()[i].Gateway.WithZone("") == via, fmt.Sprintf("no route to %s through %v: %+v", to, via, h.Routes())
 				})
 				before := first.counter6(t, "Ip6OutForwDatagrams")
 				wantReply6(t, c, netip.MustParseAddr(to), 2, 56)
