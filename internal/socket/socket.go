@@ -30,6 +30,7 @@ type Datagram struct {
 type Addrs struct {
 	Local, Remote netip.AddrPort
 	Scope         uint32 // index of the interface on which link-local ones are meant
+	Label         uint32 // IPv6 flow label of a connected UDP socket's packets
 	Closed        bool
 }
 

@@ -85,9 +85,17 @@ func (s *Sock) Pair(src netip.Addr, remote netip.AddrPort, scope uint32) syscall
 	}
 	e := st.udp.Connect(st.world.seed, s, src, remote, scope)
 	if e == 0 {
-		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote, Scope: s.Scope})
+		s.Addrs.Store(&socket.Addrs{Local: s.Local, Remote: s.Remote, Scope: s.Scope, Label: st.label(src, remote, s.Local.Port())})
 	}
 	return e
+}
+
+// label returns the flow label of packets to remote, 0 for IPv4.
+func (st *Stack) label(src netip.Addr, remote netip.AddrPort, port uint16) uint32 {
+	if src.Is4() {
+		return 0
+	}
+	return st.world.seed.FlowLabel(src, remote.Addr(), port, remote.Port())
 }
 
 // Detach takes the socket away from packets, for good, and out of its groups.

@@ -46,7 +46,11 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		u := wire.UDP(b.Bytes())
 		sh = st.flowShard(hd.Src, hd.Dst, u.SrcPort(), u.DstPort(), wire.ProtoUDP)
 		if hd.Dst.Is6() && v.Tun.IP6.FlowLabel != 0 {
-			hd.FlowLabel = st.world.seed.FlowLabel(hd.Src, hd.Dst, u.SrcPort(), u.DstPort())
+			if a := s.Addrs.Load(); a.Label != 0 {
+				hd.FlowLabel = a.Label
+			} else {
+				hd.FlowLabel = st.world.seed.FlowLabel(hd.Src, hd.Dst, u.SrcPort(), u.DstPort())
+			}
 		}
 	}
 	p := pass{r: r}
