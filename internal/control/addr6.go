@@ -14,7 +14,7 @@ import (
 )
 
 // addAddr6 gives an interface an IPv6 address that it does not have: a tentative
-// one, unless its flags or the interface let it be used at once. Every interface
+// one, unless it is an anycast address or lo0's. Every interface
 // with one also has a link-local one (RFC 4291 §2.1), made here if need be. The
 // lock is held.
 func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
@@ -24,12 +24,10 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 		return 0
 	}
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
-		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)}, nd.Delayed)
+		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 	}
-	claim(st, c, a, nd.Delayed) // two that boot at once must not ask at once
-	if a.Flags&ifaddr.Auto == 0 {
-		addPrefixRoute(st, c, a.Prefix)
-	}
+	claim(st, c, a)
+	addPrefixRoute(st, c, a.Prefix)
 	return 0
 }
 
@@ -102,8 +100,10 @@ func linkLocal(mac wire.MAC) netip.Prefix {
 const joinDelay = time.Second
 
 // claim adds an address to an interface and has neighbour discovery ask whether
-// anybody has it. The lock is held.
-func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr, how nd.AddrFlags) {
+// anybody has it: after a random while, since two that boot at once must not ask at
+// once. The lock is held.
+func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) {
+	how := nd.Delayed
 	group := wire.SolicitedNode(a.Addr())
 	known := c.Addrs.Listens(group)
 	switch {
@@ -112,14 +112,14 @@ func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr, how nd.AddrFlags) {
 	case a.Flags&ifaddr.Optimistic != 0:
 		how |= nd.OptimisticDAD
 	}
-	if how&(nd.Anycast|nd.NoDAD) == 0 {
+	if how&nd.Anycast == 0 {
 		a.Flags = a.Flags&^ifaddr.Optimistic | ifaddr.Tentative
 	}
 	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
 	st.SetInterface(c)
 	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
 		if !known {
-			v6.Listen(group, true, joinDelay*time.Duration(how&nd.Delayed/nd.Delayed))
+			v6.Listen(group, true, joinDelay)
 		}
 		return v6.ND.AddAddress(v6.Now, a.Addr(), how)
 	})

@@ -175,7 +175,7 @@ func (f *configurer) apply(index uint32, o *auto.Out) {
 			flags |= ifaddr.Temporary
 		}
 		if c.Addrs.Find(a.Prefix.Addr()) == nil {
-			claim(f.st, &c, ifaddr.Addr{Prefix: a.Prefix, Flags: flags}, nd.Delayed)
+			claim(f.st, &c, ifaddr.Addr{Prefix: a.Prefix, Flags: flags})
 		}
 	case auto.ChangeAddress:
 		c.Addrs = slices.Clone(c.Addrs)

@@ -83,9 +83,8 @@ func (st *Stack) SetInterface(i *ifnet.Info) {
 }
 
 // Plug makes an interface that leads to a link, and gives it an index. It hears
-// nothing before Attach. It returns
-// EEXIST where the name is taken and ENXIO where the stack is closed. The
-// control lock is held.
+// nothing before Attach. It returns EEXIST where the name is taken and ENXIO where
+// the stack is closed. The control lock is held.
 func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if st.closed.Load() {
 		return syscall.ENXIO
