@@ -24,7 +24,9 @@ type Options struct {
 	ICMPAllow   [8]uint32 // raw ICMP: bit per type to be delivered, if ICMPFilter
 	ICMPFilter  bool
 	RouterAlert bool
-	V6Only      bool // bound to ::, hears no IPv4; counts until the socket is bound
+	SumAt       int32      // raw IPv6: where the checksum is, plus 1; 0: the stack does not care
+	NextHop     netip.Addr // of one packet, a neighbour that the sender named
+	V6Only      bool       // bound to ::, hears no IPv4; counts until the socket is bound
 }
 
 // Defaults returns the options of a new socket.
@@ -57,7 +59,8 @@ type Send struct {
 	Src     netip.Addr
 	IfIndex uint32
 	TTL     int
-	TOS     int // -1 means zero
+	TOS     int        // -1 means zero
+	NextHop netip.Addr // a neighbour
 }
 
 // Over returns the options with what the sender said about one packet.
@@ -74,6 +77,7 @@ func (how *Send) Over(o *Options) *Options {
 	if how.IfIndex != 0 {
 		n.McastIf, n.OutIf = how.IfIndex, how.IfIndex
 	}
+	n.NextHop = how.NextHop
 	return &n
 }
 
