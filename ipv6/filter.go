@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/net/bpf"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/internal/xnet"
@@ -15,12 +16,12 @@ import (
 
 // FilterMode says how the sources of a filter are meant. The values are those
 // of MCAST_INCLUDE and MCAST_EXCLUDE.
-type FilterMode int
+type FilterMode = vimage.FilterMode
 
 // Modes of a source filter.
 const (
-	Include FilterMode = 1 // hear these sources only
-	Exclude FilterMode = 2 // hear all but these
+	Include = vimage.Include // hear these sources only
+	Exclude = vimage.Exclude // hear all but these
 )
 
 // SetSourceFilter replaces the filter of a membership as a whole, mode and
@@ -34,15 +35,11 @@ func (c *dgramOpt) SetSourceFilter(ifi *net.Interface, group net.Addr, mode Filt
 	if c.k != nil {
 		return c.o.Set(errInvalidOption)
 	}
-	m := mcast.Undefined // refused
-	if mode == Include || mode == Exclude {
-		m = mcast.Mode(mode)
-	}
 	list := make([]netip.Addr, len(sources))
 	for i, s := range sources {
 		list[i] = addr6(s)
 	}
-	return c.set(func() syscall.Errno { return c.d.SetSourceFilter(ifi, addr6(group), m, list) })
+	return c.set(func() syscall.Errno { return c.d.SetSourceFilter(ifi, addr6(group), mcast.Mode(mode), list) })
 }
 
 // SourceFilter returns the filter of a membership, its sources in ascending

@@ -45,7 +45,7 @@ func (c *dgramOpt) MulticastHopLimit() (int, error) {
 	if c.k != nil {
 		return c.k.MulticastHopLimit()
 	}
-	return c.getInt(func() (int, syscall.Errno) { return c.d.Sock.MulticastTTL(), 0 })
+	return c.getInt(func() (int, syscall.Errno) { return c.d.Sock.MulticastHops(), 0 })
 }
 
 // SetMulticastHopLimit sets the hop limit of multicast packets sent, 0 to 255, or
@@ -54,10 +54,7 @@ func (c *dgramOpt) SetMulticastHopLimit(hoplim int) error {
 	if c.k != nil {
 		return c.k.SetMulticastHopLimit(hoplim)
 	}
-	if hoplim == -1 {
-		hoplim = 1 // RFC 3493 §5.2
-	}
-	return c.set(func() syscall.Errno { return c.d.Sock.SetMulticastTTL(hoplim) })
+	return c.set(func() syscall.Errno { return c.d.Sock.SetMulticastHops(hoplim) })
 }
 
 // MulticastInterface returns the interface multicast packets leave by, nil if
@@ -67,7 +64,7 @@ func (c *dgramOpt) MulticastInterface() (ifi *net.Interface, err error) {
 		return c.k.MulticastInterface()
 	}
 	err = c.get(func() syscall.Errno {
-		ifi = c.d.Interface(c.d.Sock.MulticastIf())
+		ifi = c.d.Interface(c.d.Sock.MulticastIf6())
 		return 0
 	})
 	return ifi, err
@@ -82,9 +79,9 @@ func (c *dgramOpt) SetMulticastInterface(ifi *net.Interface) error {
 	}
 	return c.set(func() syscall.Errno {
 		if ifi == nil {
-			return c.d.Sock.SetMulticastIf(0)
+			return c.d.Sock.SetMulticastIf6(0)
 		}
-		return c.d.Sock.SetMulticastIf(uint32(ifi.Index))
+		return c.d.Sock.SetMulticastIf6(uint32(ifi.Index))
 	})
 }
 
@@ -94,7 +91,7 @@ func (c *dgramOpt) MulticastLoopback() (on bool, err error) {
 		return c.k.MulticastLoopback()
 	}
 	err = c.get(func() syscall.Errno {
-		on = c.d.Sock.MulticastLoop()
+		on = c.d.Sock.MulticastLoop6()
 		return 0
 	})
 	return on, err
@@ -107,7 +104,7 @@ func (c *dgramOpt) SetMulticastLoopback(on bool) error {
 		return c.k.SetMulticastLoopback(on)
 	}
 	return c.set(func() syscall.Errno {
-		c.d.Sock.SetMulticastLoop(on)
+		c.d.Sock.SetMulticastLoop6(on)
 		return 0
 	})
 }

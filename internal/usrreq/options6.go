@@ -25,7 +25,7 @@ func (s Sock) PathMTU() (int, syscall.Errno) {
 		return 0, syscall.ENOTCONN
 	}
 	if o.OutIf = a.Scope; o.OutIf == 0 && a.Remote.Addr().IsMulticast() {
-		o.OutIf = o.McastIf
+		o.OutIf = o.Multicast(a.Remote.Addr().Is6()).If
 	}
 	return pathMTU(s.Stack(), &o, a.Local.Addr(), a.Remote.Addr())
 }

@@ -39,7 +39,7 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 		if src, e = family(src, dst.Addr(), o.V6Only); e != 0 {
 			return 0, e
 		}
-		if s.Raw && a.Local.Addr().Is6() && dst.Addr().Is4() {
+		if s.Raw && s.Is6 && dst.Addr().Is4() {
 			return 0, syscall.EAFNOSUPPORT // a raw socket is of one family
 		}
 	}

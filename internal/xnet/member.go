@@ -42,16 +42,16 @@ func (d *Dgram) Member(op usrreq.McastOp, ifi *net.Interface, group, source neti
 }
 
 // at returns which interface is meant: ifi, else that of the group's zone, else
-// the one the stack chooses.
-func (d *Dgram) at(ifi *net.Interface, group netip.Addr) (uint32, syscall.Errno) {
+// whichever suits.
+func (d *Dgram) at(ifi *net.Interface, group netip.Addr) (usrreq.McastIf, syscall.Errno) {
 	if ifi != nil {
-		return uint32(ifi.Index), 0
+		return usrreq.McastIf{Index: uint32(ifi.Index)}, 0
 	}
 	_, scope, e := usrreq.Scoped(d.Sock.Stack().View(), group)
 	if e != 0 {
-		return 0, syscall.EADDRNOTAVAIL
+		e = syscall.EADDRNOTAVAIL
 	}
-	return scope, 0
+	return usrreq.McastIf{Index: scope, Any: true}, e
 }
 
 // Interface returns the interface with the index, nil where there is none.
@@ -87,7 +87,7 @@ func (d *Dgram) SourceFilter(ifi *net.Interface, group netip.Addr) (mcast.Mode, 
 	f, e := d.Sock.SourceFilter(at, group.WithZone(""))
 	sources := make([]net.Addr, len(f.Sources))
 	for i, s := range f.Sources {
-		s = usrreq.Zoned(d.Sock.Stack().View(), s, at)
+		s = usrreq.Zoned(d.Sock.Stack().View(), s, at.Index)
 		sources[i] = &net.IPAddr{IP: s.AsSlice(), Zone: s.Zone()}
 	}
 	return f.Mode, sources, e
