@@ -34,8 +34,9 @@ func (c *PacketConn) ReadFrom(b []byte) (n int, cm *ControlMessage, src net.Addr
 // WriteTo sends a payload to dst, or to the connected address if dst is nil. cm
 // may be nil: its TrafficClass and HopLimit, where they are not 0, are those of
 // this packet; Src, an address of the stack, becomes its source; IfIndex is the
-// interface and NextHop the neighbour by which it leaves (RFC 3542 §6). EHOSTUNREACH:
-// NextHop is no neighbour.
+// interface and NextHop the neighbour by which it leaves (RFC 3542 §6). EINVAL: a
+// number above 255. ENXIO: no such interface. EADDRNOTAVAIL: Src is somebody
+// else's. EHOSTUNREACH: NextHop is no neighbour.
 func (c *PacketConn) WriteTo(b []byte, cm *ControlMessage, dst net.Addr) (n int, err error) {
 	switch {
 	case !c.valid():
@@ -145,7 +146,9 @@ func (c *PacketConn) howTo(cm *ControlMessage, to netip.Addr) (*socket.Send, err
 	case cm.TrafficClass > 255 || cm.HopLimit > 255:
 		return nil, syscall.EINVAL // RFC 3542 §6.6
 	case cm.IfIndex > 0:
-		how.IfIndex = uint32(cm.IfIndex)
+		if how.IfIndex = uint32(cm.IfIndex); c.d.Sock.Stack().View().Conf(how.IfIndex) == nil {
+			return nil, syscall.ENXIO // also §6.6
+		}
 	}
 	if to.Is6() || !to.IsValid() && c.o.LocalAddr().Addr().Is6() {
 		how.Src, how.NextHop = ip6(cm.Src), ip6(cm.NextHop)
