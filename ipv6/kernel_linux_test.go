@@ -49,7 +49,7 @@ func kernel(t *testing.T, addrs ...string) (vimage.Network, *net.Interface) {
 		flags             uint32
 		index             int32
 	}
-	r.dst[0], r.dstLen, r.flags, r.metric, r.index = 0xff, 8, unix.RTF_UP, 1, int32(lo.Index)
+	r.dst[0], r.dstLen, r.flags, r.metric, r.index = 0xff, 8, unix.RTF_UP|unix.RTF_LOCAL, 1, int32(lo.Index)
 	ioctl(t, fd, unix.SIOCADDRT, unsafe.Pointer(&r))
 	for _, a := range addrs {
 		usable(t, a)
