@@ -29,7 +29,8 @@ type Host[A Address] struct {
 	v1, v2      clock.Time // when the older querier is forgotten (RFC 3376 §7.2.1)
 	rng         rng
 	groups      int32
-	queryTime   uint16 // the querier's query interval, seconds
+	queryResp   uint32 // the querier's query response interval, milliseconds, 0 as long as none said
+	queryTime   uint16 // the querier's query interval, seconds, 0 as long as none said
 	robustness  uint8  // the querier's, 0 as long as none said
 	base        uint8  // version without older queriers
 	version     uint8  // in which the pending work was scheduled

@@ -10,8 +10,9 @@ import (
 // Versions 1 and 2 know groups, not sources: RFC 1112 appendix I, RFC 2236, RFC
 // 2710.
 const (
-	unsolicitedV2 = 10 * time.Second // RFC 2236 §8.10, RFC 2710 §7.10
-	queryInterval = 125              // seconds, RFC 3376 §8.2
+	unsolicitedV2 = 10 * time.Second  // RFC 2236 §8.10, RFC 2710 §7.10
+	queryInterval = 125 * time.Second // RFC 3376 §8.2
+	queryResponse = 10 * time.Second  // RFC 3376 §8.3
 )
 
 // Adapt notices that the version in force has changed; then all pending answers
@@ -80,11 +81,7 @@ func (h *Host[A]) QueryOlder(now clock.Time, r *HostRules, q *Query[A]) {
 // HeardOlder starts the Older Version Querier Present timer: Robustness times
 // the query interval, and one query response interval (RFC 3376 §8.12).
 func (h *Host[A]) HeardOlder(now clock.Time, r *HostRules, q *Query[A]) {
-	interval := time.Duration(h.queryTime)
-	if interval == 0 {
-		interval = queryInterval
-	}
-	until := now.Add(time.Duration(h.rv(r))*interval*time.Second + q.MaxResp)
+	until := now.Add(time.Duration(h.rv(r))*h.interval() + q.MaxResp)
 	if q.Version == 1 {
 		h.v1 = until
 	} else {
