@@ -53,7 +53,7 @@ func (h *Host[A]) answerGeneral(at clock.Time) {
 	if w.generalAt <= at && w.walk == nil {
 		return
 	}
-	w.generalAt, w.walk, w.walked, w.burst = at, nil, 0, 0
+	w.generalAt, w.walk, w.walked = at, nil, 0
 }
 
 // maxAsked bounds what is recorded of queries, which anybody can send. Who is

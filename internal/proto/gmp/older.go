@@ -45,6 +45,8 @@ func (h *Host[A]) changeOlder(now clock.Time, g *group[A], old mcast.Filter, r *
 	p.reportAt, p.answerAt, p.modeLeft = h.rng.within(now, delay), clock.Never, h.rv(r)
 	if !is && (h.version == 1 || !g.reporter) {
 		p.reportAt = clock.Never
+	} else if delay == 0 {
+		h.work.prompt(now, g)
 	}
 	h.settle(g)
 	h.rest()
@@ -126,11 +128,19 @@ func (h *Host[A]) ReportOlder(now clock.Time, r *HostRules, group A) bool {
 
 // nextOlder tells of the next message of version 1 or 2.
 func (h *Host[A]) nextOlder(now clock.Time, out *Message[A]) bool {
-	g := h.work.heap.top()
+	w := h.work
+	g := w.heap.top()
+	for len(w.fresh) > 0 && (w.fresh[0].todo == nil || w.fresh[0].todo.reportAt > now) {
+		w.fresh = w.fresh[1:]
+	}
+	if len(w.fresh) > 0 {
+		g, w.fresh = w.fresh[0], w.fresh[1:]
+	}
 	if g == nil || g.due() > now {
 		h.rest()
 		return false
 	}
+	w.tokens--
 	out.Kind, out.Group = OlderReport, g.at
 	out.Version = h.version
 	if g.filter().Nothing() { // RFC 2236 §6
