@@ -118,7 +118,7 @@ func (h *Host[A]) ReportOlder(now clock.Time, r *HostRules, group A) bool {
 	if h.version < 3 {
 		g.reporter = false
 		h.drop(g)
-	} else if g.todo != nil && r.Suppress {
+	} else if g.todo != nil && r.Suppress && !IsSSM(group) { // RFC 4604 §2.2
 		g.todo.answerAt, g.todo.asked = clock.Never, nil
 		h.settle(g)
 	}
