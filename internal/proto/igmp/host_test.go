@@ -1,6 +1,7 @@
 package igmp
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -149,4 +150,40 @@ func FuzzHostInput(f *testing.F) {
 			t.Errorf("still busy after an hour, having sent\n%s", sent)
 		}
 	})
+}
+
+// BenchmarkJoinLeave: a join and a leave, both reported in full, among few and
+// among many groups.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, groups := range []int{0, 1000} {
+		for _, filter := range []string{"E{}", "I{10.0.0.1}"} {
+			b.Run(fmt.Sprintf("%s/%d", filter, groups), func(b *testing.B) {
+				s := newHostScript(b)
+				for i := range groups {
+					s.h.Change(0, s.env(), netip.AddrFrom4([4]byte{239, 2, byte(i >> 8), byte(i)}), mcast.Filter{Mode: mcast.Exclude})
+				}
+				s.Run(gmptest.At(time.Hour))
+				joinLeave(b, s, gmptest.IP("232.1.1.1"), gmptest.FilterOf(b, filter))
+			})
+		}
+	}
+}
+
+func joinLeave(b *testing.B, s *hostScript, group netip.Addr, f mcast.Filter) {
+	e, now, sent := s.env(), s.Now, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Microsecond)
+		s.h.Change(now, e, group, f)
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+		s.h.Change(now, e, group, mcast.Filter{})
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+	}
+	if sent < 2*b.N {
+		b.Errorf("%d messages for %d pairs", sent, b.N)
+	}
 }
