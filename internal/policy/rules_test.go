@@ -67,6 +67,8 @@ var rules = []rule{
 
 	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
 		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},
+	{pkg: "internal/proto/gmp/gmptest", may: leaves + " internal/proto/mcast internal/proto/gmp", vars: true,
+		why: "what the tests of IGMP and MLD share: test files alone import it"},
 	{pkg: "internal/proto/gmp", may: leaves + " internal/proto/mcast", ban: pure,
 		why: "a room; speaks for the membership layer: what IGMP and MLD have in common"},
 	{pkg: "internal/proto/igmp", may: leaves + " internal/proto/mcast internal/proto/gmp", ban: pure,
