@@ -303,7 +303,11 @@ func newLink[A Address](t *testing.T, b []byte, hosts, routers int, source func(
 	l.rr = RouterRules{Interval: 125 * time.Second, Response: 10 * time.Second, LastMember: time.Second, Robustness: 2,
 		MaxGroups: 1000, MaxSources: 1000}
 	for i := range hosts {
-		l.hosts = append(l.hosts, NewHost[A](3, uint64(i), false))
+		version := uint8(3)
+		if len(b) > 1 && b[1]>>i&1 != 0 {
+			version = 1 + b[1]>>(4+i)&1
+		}
+		l.hosts = append(l.hosts, NewHost[A](version, uint64(i), false))
 		l.want = append(l.want, map[A]mcast.Filter{})
 	}
 	for i := range routers {
@@ -338,14 +342,21 @@ func (l *link[A]) run(until clock.Time) {
 	}
 }
 
+// asks sends what a router asks. Hosts of older versions read of it what those
+// have.
 func (l *link[A]) asks(i int) {
 	ask := Ask[A]{Buf: l.buf, Head: 28}
 	for l.routers[i].Next(l.now, &l.rr, &ask) {
 		q := Query[A]{Version: 3, Group: ask.Group, MaxResp: ask.MaxResp, Interval: ask.Interval, Robustness: ask.Robustness,
 			Suppress: ask.Suppress, Sources: Sources[A](ask.Buf[ask.Head : ask.Head+ask.N])}
 		for h := range l.hosts {
-			if !l.lost() {
+			older := q
+			switch older.Version = uint8(l.hosts[h].Base()); {
+			case l.lost():
+			case older.Version == 3:
 				l.hosts[h].Query(l.now, &l.hr, &q)
+			default:
+				l.hosts[h].QueryOlder(l.now, &l.hr, &older)
 			}
 		}
 		for r := range l.routers {
@@ -359,7 +370,20 @@ func (l *link[A]) asks(i int) {
 func (l *link[A]) reports(i int) {
 	m := Message[A]{Buf: l.buf}
 	for l.hosts[i].Next(l.now, &l.hr, &m) {
-		list := records(l.t, &m)
+		var list []Record[A]
+		switch m.Kind {
+		case Report:
+			list = records(l.t, &m)
+		case OlderReport:
+			list = []Record[A]{{Group: m.Group, Type: wire.IGMPIsEx, Version: m.Version}}
+			for h := range l.hosts {
+				if h != i && !l.lost() {
+					l.hosts[h].ReportOlder(l.now, &l.hr, m.Group)
+				}
+			}
+		case Leave:
+			list = []Record[A]{{Group: m.Group, Type: wire.IGMPToIn}}
+		}
 		for r := range l.routers {
 			if l.lost() {
 				continue
@@ -371,8 +395,8 @@ func (l *link[A]) reports(i int) {
 	}
 }
 
-// FuzzConverge has hosts change their filters on a wire that loses anything, as
-// the bytes say. Once it loses nothing any more, every router, asking or not,
+// FuzzConverge has hosts of all versions change their filters on a wire that loses
+// anything, as the bytes say. Once it loses nothing any more, every router, asking or not,
 // soon forwards all that is wanted, and when what was lost has timed out it knows
 // exactly that.
 func FuzzConverge(f *testing.F) {
@@ -392,6 +416,9 @@ func converge[A Address](t *testing.T, b []byte, group, source func(byte) A) {
 	for steps := 0; l.f.more() && steps < 200; steps++ {
 		h, g, fl := int(l.f.next())%hosts, group(l.f.next()%3), filter(l.f, source)
 		l.hosts[h].Change(l.now, &l.hr, g, fl, 0)
+		if l.hosts[h].Base() < 3 && !fl.Nothing() {
+			fl = mcast.Filter{Mode: mcast.Exclude} // it cannot say more
+		}
 		l.want[h][g] = fl
 		l.run(l.now.Add(time.Duration(l.f.next()) * 20 * time.Millisecond))
 	}
