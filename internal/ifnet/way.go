@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Way finds the next hop for a packet that a socket sends from src to dst:
@@ -14,6 +15,9 @@ import (
 func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno {
 	if dst.IsMulticast() {
 		return v.wayMulticast(o, dst, h)
+	}
+	if dst.Is6() && o.NextHop.IsValid() {
+		return v.wayNextHop(o, h)
 	}
 	if dst.Is4() && dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return v.wayBroadcast(o, src, dst, h)
@@ -39,6 +43,41 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 			return syscall.EACCES
 		}
 	}
+	return 0
+}
+
+// Plan finds the next hop for what a socket sends behind hd, unless local says that
+// it is for ourselves, and fills in the source, where hd has no address of one host,
+// and the hop limit that suits the way. The errors are Way's, and EADDRNOTAVAIL
+// where there is no address.
+func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) syscall.Errno {
+	if !local {
+		if e := v.Way(o, hd.Src, hd.Dst, h); e != 0 || h.Out == nil {
+			return e
+		}
+	}
+	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
+		if hd.Src = hd.Dst; !local {
+			hd.Src = v.Source(h, hd.Dst)
+		}
+	}
+	if !hd.Src.IsValid() {
+		return syscall.EADDRNOTAVAIL
+	}
+	if o.TTL < 0 && hd.Dst.Is6() && !hd.Dst.IsMulticast() {
+		hd.TTL = v.TTL(h, hd.Dst)
+	}
+	return 0
+}
+
+// wayNextHop finds the neighbour that the sender named as next hop (RFC 3542
+// §6.4).
+func (v *View) wayNextHop(o *socket.Options, h *Hop) syscall.Errno {
+	why := v.Route(o.FIB, o.NextHop, o.OutIf, h)
+	if why != pkt.NoReason || h.Gateway || o.OutIf != 0 && h.Out.Index != o.OutIf {
+		return syscall.EHOSTUNREACH
+	}
+	h.Gateway = true
 	return 0
 }
 
@@ -89,7 +128,7 @@ func (v *View) wayBroadcast(o *socket.Options, src, dst netip.Addr, h *Hop) sysc
 // wayMulticast finds the interface for a multicast packet: the one the socket
 // or the sender named, else that of the route, which never has a gateway.
 func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.Errno {
-	index := o.McastIf
+	index := o.Multicast(dst.Is6()).If
 	if dst.Is6() && o.OutIf != 0 {
 		index = o.OutIf // RFC 3542 §6.2: what one packet says comes first
 	}
@@ -121,40 +160,12 @@ func (v *View) routeGroup(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
 	if why == pkt.NoReason || dst.Is4() {
 		return why
 	}
-	c := v.firstMulticast(true)
+	c := v.firstMulticast(true, true)
 	if c == nil {
 		return why
 	}
 	*h = Hop{Out: c, MTU: c.PacketMTU(true)}
 	return pkt.NoReason
-}
-
-// MemberIf chooses the interface of a join in a table: the one with the index,
-// for 0 that of the route to the group, else the first multicast interface with
-// an address (behaviour 6.4). It returns EADDRNOTAVAIL where there is none.
-func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.Errno) {
-	var h Hop
-	switch {
-	case index != 0:
-		h.Out = v.Conf(index)
-	case v.Route(table, group, 0, &h) != pkt.NoReason:
-		h.Out = v.firstMulticast(group.Is6())
-	}
-	if h.Out == nil || h.Out.Flags&Multicast == 0 {
-		return 0, syscall.EADDRNOTAVAIL
-	}
-	return h.Out.Index, 0
-}
-
-// firstMulticast returns the first multicast interface with an address of the
-// family that is not the loopback interface, or nil.
-func (v *View) firstMulticast(is6 bool) *Conf {
-	for _, c := range v.Ifs {
-		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && c.Carries(is6) && c.Addrs.Has(is6) {
-			return c
-		}
-	}
-	return nil
 }
 
 // SourceTo returns the address that packets with these options to dst come

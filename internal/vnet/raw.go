@@ -15,7 +15,7 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 	found := false
 	var full *pkt.Buf // b with its checksum filled in, for readers of bytes
 	for _, s := range socks {
-		if !s.suitsRaw(p, ip, to) {
+		if !s.suitsRaw(p, ip, to) || b.Sum != pkt.SumPartial && !s.ChecksumOK(ip) {
 			continue
 		}
 		found = true
@@ -52,7 +52,7 @@ func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
 		return false
 	}
 	o := s.Opts.Load()
-	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Mcast || p.in == nil {
+	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Multicast(ip.Is6()).Own || p.in == nil {
 		return true
 	}
 	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.Index))
