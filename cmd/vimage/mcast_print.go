@@ -44,7 +44,7 @@ func printFigures(w io.Writer, r *tester.Result) {
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("joined", "%d of %d memberships", r.Joined, r.Joins)
 	if r.AllJoined > 0 {
-		row("all joined after", "%.3f s from the start, the network's making included", r.AllJoined)
+		row("all joined after", "%.3f s from the start, the network's making included, with %.1f MB", r.AllJoined, float64(r.AllJoinedRSS)/1e6)
 	}
 	row("join delay", "%v", r.JoinDelay)
 	row("leave delay", "%v", r.LeaveDelay)

@@ -13,7 +13,7 @@ func (t *test) result() *Result {
 		Hosts: t.Hosts, Groups: t.Groups.String(), Mode: t.filter.mode.String(),
 		Sources: texts(t.filter.sources), Senders: texts(t.senderAddrs()), Bystanders: len(t.bystanders),
 		Capacity: t.found, Ran: t.ran.Seconds(),
-		Behind: ms(t.driver.behind), AllJoined: time.Duration(t.joinedS.Load()).Seconds(),
+		Behind: ms(t.driver.behind), Held: t.driver.held.Seconds(), AllJoined: time.Duration(t.joinedS.Load()).Seconds(), AllJoinedRSS: t.joinedRSS.Load(),
 	}
 	if t.Open != nil {
 		r.Where = "wire"

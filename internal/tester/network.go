@@ -32,19 +32,19 @@ type test struct {
 	records    *link.Recorder
 	pcap       *pcapng.Writer
 
-	clock   uint32
-	bufs    sync.Pool
-	began   time.Time // by the wall
-	start   time.Time // of the schedule, by the world
-	ran     time.Duration
-	quiet   atomic.Bool // senders have stopped: every number they sent must come
-	driver  driver
-	tally   tally
-	target  int64        // joins that allJoined waits for
-	settled atomic.Int64 // of them, how many have had a datagram
-	joinedS atomic.Int64 // wall time when all had, in ns since began
-	trials  []Trial
-	found   *Capacity
+	clock     uint32
+	bufs      sync.Pool
+	began     time.Time // by the wall
+	start     time.Time // of the schedule, by the world
+	ran       time.Duration
+	quiet     atomic.Bool // senders have stopped: every number they sent must come
+	driver    driver
+	tally     tally
+	target    int64         // joins that allJoined waits for
+	settled   atomic.Int64  // of them, how many have had a datagram
+	joinedS   atomic.Int64  // wall time when all had, in ns since began
+	joinedRSS atomic.Uint64 // the most memory until then
+	found     *Capacity
 }
 
 // station is a host: a stack with one interface to the network.

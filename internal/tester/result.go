@@ -12,25 +12,27 @@ type Result struct {
 	Senders    []string `json:"senders"` // of ours, the impostors not among them
 	Bystanders int      `json:"bystanders"`
 
-	Joins        int     `json:"joins"`            // memberships asked for
-	Joined       int     `json:"joined"`           // of them, how many got a datagram
-	AllJoined    float64 `json:"all_joined_s"`     // wall time from the first wish until all of the hosts' first had one
-	JoinDelay    Delays  `json:"join_delay_ms"`    // RFC 3918 §6.1
-	LeaveDelay   Delays  `json:"leave_delay_ms"`   // RFC 3918 §6.2
-	AfterLeave   uint64  `json:"after_leave"`      // datagrams on links whose host had left
-	Zap          Zaps    `json:"zap"`              //
-	Resolution   float64 `json:"resolution_ms"`    // time between two datagrams of a group: no delay is finer
-	Behind       float64 `json:"behind_ms"`        // how late the tester itself was at worst
-	Numbered     bool    `json:"numbered"`         // the datagrams are a tester's: loss is known
-	Expected     uint64  `json:"expected"`         // numbered datagrams that were to come
-	Delivered    uint64  `json:"delivered"`        // and how many did
-	Lost         uint64  `json:"lost"`             //
-	LossPercent  float64 `json:"loss_percent"`     //
-	Duplicates   uint64  `json:"duplicates"`       //
-	Reordered    uint64  `json:"reordered"`        // RFC 4737 §3
-	Foreign      uint64  `json:"foreign"`          // datagrams of other programs
-	OneWay       Delays  `json:"one_way_delay_ms"` // where sender and receiver have one clock
-	OtherClock   uint64  `json:"other_clock"`      // datagrams where they have not
+	Joins        int     `json:"joins"`                // memberships asked for
+	Joined       int     `json:"joined"`               // of them, how many got a datagram
+	AllJoined    float64 `json:"all_joined_s"`         // wall time from the first wish until all of the hosts' first had one
+	AllJoinedRSS uint64  `json:"all_joined_rss_bytes"` // the most memory until then
+	JoinDelay    Delays  `json:"join_delay_ms"`        // RFC 3918 §6.1
+	LeaveDelay   Delays  `json:"leave_delay_ms"`       // RFC 3918 §6.2
+	AfterLeave   uint64  `json:"after_leave"`          // datagrams on links whose host had left
+	Zap          Zaps    `json:"zap"`                  //
+	Resolution   float64 `json:"resolution_ms"`        // time between two datagrams of a group: no delay is finer
+	Behind       float64 `json:"behind_ms"`            // how late the tester sent a datagram at worst
+	Held         float64 `json:"held_s"`               // how long the schedule stood still because steps of many hosts took their time
+	Numbered     bool    `json:"numbered"`             // the datagrams are a tester's: loss is known
+	Expected     uint64  `json:"expected"`             // numbered datagrams that were to come
+	Delivered    uint64  `json:"delivered"`            // and how many did
+	Lost         uint64  `json:"lost"`                 //
+	LossPercent  float64 `json:"loss_percent"`         //
+	Duplicates   uint64  `json:"duplicates"`           //
+	Reordered    uint64  `json:"reordered"`            // RFC 4737 §3
+	Foreign      uint64  `json:"foreign"`              // datagrams of other programs
+	OneWay       Delays  `json:"one_way_delay_ms"`     // where sender and receiver have one clock
+	OtherClock   uint64  `json:"other_clock"`          // datagrams where they have not
 	WrongSource  uint64  `json:"wrong_source"`
 	Leaked       uint64  `json:"leaked"`
 	Stopped      Stopped `json:"stopped"`

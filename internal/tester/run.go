@@ -44,7 +44,7 @@ func (t *test) run() error {
 	var shown time.Time
 	for {
 		now := t.World.Now().Sub(t.start)
-		if now >= t.For || t.done() {
+		if now-d.held >= t.For || t.done() {
 			break
 		}
 		d.work(now)
@@ -53,9 +53,9 @@ func (t *test) run() error {
 		}
 		if time.Since(shown) > 50*time.Millisecond {
 			shown = time.Now()
-			t.Progress(fmt.Sprintf("joined %d/%d, seconds", t.settled.Load(), t.target), int(now.Seconds()), int(t.For.Seconds()))
+			t.Progress(fmt.Sprintf("joined %d/%d, seconds", t.settled.Load(), t.target), int((now - d.held).Seconds()), int(t.For.Seconds()))
 		}
-		if err := t.sleep(d.next(t.For)); err != nil {
+		if err := t.sleep(d.next(t.For + d.held)); err != nil {
 			return err
 		}
 	}
@@ -99,6 +99,7 @@ func (t *test) firstJoins() (n int64) {
 func (t *test) firstCame() {
 	if t.settled.Add(1) == t.target {
 		t.joinedS.Store(int64(time.Since(t.began)))
+		t.joinedRSS.Store(MaxRSS())
 	}
 }
 
