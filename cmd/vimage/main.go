@@ -89,6 +89,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(newDemo())
 	root.AddCommand(newUp())
+	root.AddCommand(newMcast())
 	return root
 }
 

@@ -26,6 +26,8 @@ type Frame struct {
 	Name      string
 	LinkType  uint16 // of the interface
 	Len       int    // bytes it had, of which Data may be the first part only
+	Dir       Direction
+	Comment   string // as far as it has 256 bytes
 	Data      []byte // valid until the next call of Next
 }
 
@@ -276,7 +278,27 @@ func (r *Reader) packet(typ uint32, b []byte, f *Frame) error {
 		Time: i.time(ticks), Interface: id, Name: i.name, LinkType: i.linkType,
 		Len: int(max(r.order.Uint32(b[16:]), kept)), Data: b[20 : 20+kept],
 	}
+	r.options(b[min(20+padded(int(kept)), len(b)):], f)
 	return nil
+}
+
+// options reads what matters of a packet's options (§4.3.1).
+func (r *Reader) options(b []byte, f *Frame) {
+	for len(b) >= 4 {
+		code, n := r.order.Uint16(b), int(r.order.Uint16(b[2:]))
+		b = b[4:]
+		switch {
+		case code == optEnd || n > len(b):
+			return
+		case code == epbFlags && n == 4:
+			if d := Direction(r.order.Uint32(b) & 3); d <= Out {
+				f.Dir = d
+			}
+		case code == optComment:
+			f.Comment = string(b[:min(n, 256)])
+		}
+		b = b[min(padded(n), len(b)):]
+	}
 }
 
 // simple reads a simple packet block (§4.4), which has no time.

@@ -24,7 +24,8 @@ func readAll(b []byte) (string, error) {
 			}
 			return s.String(), err
 		}
-		fmt.Fprintf(&s, "%d %d %q %d %d %q\n", f.Time, f.Interface, f.Name, f.LinkType, f.Len, f.Data)
+		fmt.Fprintf(&s, "%d %d %q %d %d %q", f.Time, f.Interface, f.Name, f.LinkType, f.Len, f.Data)
+		s.WriteString([...]string{"", " in ", " out "}[f.Dir] + f.Comment + "\n")
 	}
 }
 
@@ -37,7 +38,7 @@ func TestReaderReadsWhatWriterWrites(t *testing.T) {
 	w.WritePacket(b, Packet{Time: 5}, []byte("longer"))
 	w.WritePacket(a, Packet{Time: 1<<40 + 1, Dir: In, Comment: "no"}, []byte("x"))
 	w.Close()
-	const want = "5 1 \"b\" 101 6 \"lon\"\n1099511627777 0 \"a\" 1 1 \"x\"\n"
+	const want = "5 1 \"b\" 101 6 \"lon\"\n1099511627777 0 \"a\" 1 1 \"x\" in no\n"
 	whole := buf.Bytes()
 	if got, err := readAll(whole); got != want || err != nil {
 		t.Errorf("%v, read\n%s, want\n%s", err, got, want)
