@@ -9,6 +9,6 @@ func newMcast() *cobra.Command {
 		Args:  noArgs,
 		RunE:  help,
 	}
-	c.AddCommand(newMcastWatch())
+	c.AddCommand(newMcastWatch(), newMcastQuery())
 	return c
 }

@@ -153,6 +153,7 @@ func TestRecordsRFC3376Section51(t *testing.T) {
 		{isEx + "10.9.0.3", ""},
 		{toIn + "10.9.0.3", "1 now INCLUDE{10.9.0.3}"},
 		{"7 232.1.1.1", "1 record"},
+		{"0 232.1.1.1", ""}, // nor this; but an anomaly is told of once
 		{toIn, "1 left"},
 		{toIn, ""},
 		{isEx, "1 is a member EXCLUDE{}"},

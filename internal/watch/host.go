@@ -116,12 +116,23 @@ func (w *Watcher) report(p *packet, m *message) {
 	h.version = m.version
 	for i := range m.records {
 		r := &m.records[i]
-		if r.typ > wire.IGMPBlock {
+		if r.typ > wire.IGMPBlock || r.typ == 0 && !m.older() {
 			w.strange(p.vlan, h.ip, h.mac, r.group, UnknownRecord, "a record of type "+decimal(int(r.typ))+" (RFC 3376 §4.2.12: to be ignored)")
 			continue
 		}
+		if w.cfg.Records {
+			w.tellRecord(h, m, r)
+		}
 		w.record(h, m, r)
 	}
+}
+
+func (w *Watcher) tellRecord(h *host, m *message, r *record) {
+	e := Event{Kind: Recorded, VLAN: h.vlan, Host: h.ip, MAC: macText(h.mac), Protocol: protocol(h.six, m.version), Group: r.group, Sources: r.sources, What: recordNames[r.typ]}
+	if m.kind == leave {
+		e.What = "LEAVE"
+	}
+	w.tell(e)
 }
 
 // record applies one record.

@@ -50,6 +50,8 @@ func (e *Event) String() string {
 	switch e.Kind {
 	case Asked:
 		s.WriteString(e.asked())
+	case Recorded:
+		s.WriteString(e.Group.String() + "  reports " + e.What + addrs(e.Sources) + "  " + e.Protocol)
 	case Malformed:
 		s.WriteString(e.Protocol + " malformed: " + e.Reason)
 	case Strange:

@@ -15,6 +15,8 @@ type Config struct {
 	MaxChannels    int // pairs of source and group that data was seen of: 100,000
 	MaxAnomalies   int // kinds of them per host and group: 10,000
 	MaxEvents      int // that wait for Next: 100,000
+
+	Records bool // tell of every record, whether it changes anything or not
 }
 
 func (c *Config) fill() {
@@ -196,6 +198,7 @@ const (
 	Changed   = "changed"   // a member's filter is another
 	Left      = "left"      // a host is a member no longer
 	Expired   = "expired"   // a host has not answered for a membership interval
+	Recorded  = "record"    // a host has reported: with Config.Records only
 	Asked     = "query"     // a query was sent
 	Malformed = "malformed" // a message that cannot be read
 	Strange   = "anomaly"   // an Anomaly, when it is first seen
@@ -217,7 +220,7 @@ type Event struct {
 	Removed []netip.Addr `json:"removed,omitempty"`
 
 	Query  *Question `json:"query,omitempty"`
-	What   string    `json:"what,omitempty"` // kind of an anomaly
+	What   string    `json:"what,omitempty"` // kind of an anomaly; type of a record: IS_IN to BLOCK, LEAVE, none of an older report
 	Reason string    `json:"reason,omitempty"`
 }
 

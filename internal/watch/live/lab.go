@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/lab/topo"
+	"github.com/seed88948545/vimage/link"
 	"github.com/seed88948545/vimage/link/pcapng"
 )
 
@@ -81,6 +86,42 @@ func (l *Lab) Take(visit func(*Frame)) error {
 		}
 	}
 }
+
+// Sender is a node's interface, on which frames are put that its stack knows
+// nothing of.
+type Sender struct {
+	sched *netisr.Sched
+	port  link.Port
+	MAC   wire.MAC
+	Addr  netip.Addr // of IPv4, not valid if it has none
+	Local netip.Addr // link-local, of IPv6
+}
+
+// Sender returns a node's first interface, and has its link show it every frame.
+func (l *Lab) Sender(name string) (*Sender, error) {
+	n := l.Lab.Node(name)
+	if n == nil {
+		return nil, fmt.Errorf("there is no node %s", name)
+	}
+	ifi := n.Eth(0)
+	if err := ifi.SetPromiscuous(true); err != nil {
+		return nil, err
+	}
+	c := n.Internal().View().Conf(uint32(ifi.Index()))
+	s := &Sender{sched: l.Lab.World.Internal().Sched(), port: c.Port, MAC: c.MAC}
+	for _, a := range ifi.Addrs() {
+		switch ip := a.Addr(); {
+		case ip.Is4() && !s.Addr.IsValid():
+			s.Addr = ip
+		case ip.Is6() && ip.IsLinkLocalUnicast():
+			s.Local = ip.WithZone("")
+		}
+	}
+	return s, nil
+}
+
+// Send puts a frame on the link.
+func (s *Sender) Send(frame []byte) { send(s.sched, s.port, frame) }
 
 // step is how often what has happened is looked at.
 const step = 100 * time.Millisecond
