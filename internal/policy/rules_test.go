@@ -67,6 +67,8 @@ var rules = []rule{
 
 	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
 		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},
+	{pkg: "internal/proto/gmp/gmptest", may: leaves + " internal/proto/mcast internal/proto/gmp", vars: true,
+		why: "what the tests of IGMP and MLD share: test files alone import it"},
 	{pkg: "internal/proto/gmp", may: leaves + " internal/proto/mcast", ban: pure,
 		why: "a room; speaks for the membership layer: what IGMP and MLD have in common"},
 	{pkg: "internal/proto/igmp", may: leaves + " internal/proto/mcast internal/proto/gmp", ban: pure,
@@ -88,8 +90,8 @@ var rules = []rule{
 	{pkg: "internal/proto/...", may: leaves, ban: pure,
 		why: "rooms are siblings without edges: what two of them share, the hall hands over"},
 
-	{pkg: "link", may: leaves + " internal/pkt internal/netisr internal/proto/bridge internal/proto/ipfw/dummynet link/pcapng", mods: xmods, goFiles: many,
-		why: "links carry frames; they know no stack. A capture of one needs a format to write"},
+	{pkg: "link", may: leaves + " internal/pkt internal/netisr internal/proto/bridge internal/proto/gmp internal/proto/mcast internal/proto/ipfw/dummynet link/pcapng", mods: xmods, goFiles: many,
+		why: "links carry frames; they know no stack. A capture of one needs a format to write, a switch lists what hosts listen to"},
 	{pkg: "link/pcapng",
 		why: "a leaf: a file format"},
 	{pkg: "link/...", may: leaves + " internal/pkt link", mods: "any", goFiles: many,

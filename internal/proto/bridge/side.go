@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"time"
-
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/table"
@@ -21,12 +19,14 @@ type side[A gmp.Address] struct {
 	// While now is between these, a querier is known and everybody has had time
 	// to answer it.
 	answered, asked clock.Time
+
+	querier variables
 }
 
 type sidePort struct {
-	until    clock.Time // as a router port; Never if configured so
-	router   int32      // 1 + place in side.routers
-	isStatic bool
+	until  clock.Time // as a router port, unless configured
+	router int32      // 1 + place in side.routers
+	mode   RouterMode
 }
 
 func (s *side[A]) init(seed table.Seed) {
@@ -44,36 +44,24 @@ func (s *side[A]) port(n int32) *sidePort {
 
 func (s *side[A]) dropPort(n int32) {
 	if int(n) < len(s.ports) {
-		s.configure(n, false)
+		s.configure(n, RouterNever)
+		s.ports[n] = sidePort{}
 	}
 	s.db.DropPort(n)
 	s.follow()
 }
 
-// configure makes the port a router port for good, or none.
-func (s *side[A]) configure(n int32, on bool) {
+// configure says whether the port is a router port. One that is learned remains
+// what it is.
+func (s *side[A]) configure(n int32, m RouterMode) {
 	p := s.port(n)
-	p.isStatic, p.until = on, clock.Never
-	s.setRouter(n, on)
-}
-
-// heard notes a querier behind the port, which is a router (RFC 4541 §2.1.1,
-// 1a).
-func (s *side[A]) heard(now clock.Time, n int32, q *gmp.Query[A], t *Tunables) {
-	until := now.Add(time.Duration(t.RouterAge) * time.Second)
-	if q.IsGeneral() {
-		if now >= s.asked {
-			s.answered = now.Add(q.MaxResp)
-		}
-		s.asked = until
+	was := p.mode
+	switch p.mode = m; {
+	case m != RouterLearn:
+		s.setRouter(n, m == RouterAlways)
+	case was == RouterAlways:
+		s.setRouter(n, false)
 	}
-	p := s.port(n)
-	if p.isStatic {
-		return
-	}
-	p.until = until
-	s.wake = min(s.wake, until)
-	s.setRouter(n, true)
 }
 
 // knows reports whether what nobody reported is not wanted.
@@ -112,11 +100,12 @@ func (s *side[A]) expire(now clock.Time) {
 	}
 	s.wake = clock.Never
 	for i := len(s.routers) - 1; i >= 0; i-- {
-		n := s.routers[i]
-		if until := s.ports[n].until; until > now {
-			s.wake = min(s.wake, until)
-		} else {
-			s.setRouter(n, false)
+		switch p := &s.ports[s.routers[i]]; {
+		case p.mode != RouterLearn:
+		case p.until > now:
+			s.wake = min(s.wake, p.until)
+		default:
+			s.setRouter(s.routers[i], false)
 		}
 	}
 }
@@ -152,37 +141,52 @@ func (s *side[A]) toMembers(src, dst A, d *Decision) bool {
 	return true
 }
 
-// toRouters fills in where a frame goes that only routers are shown.
-func (s *side[A]) toRouters(why Verdict, d *Decision) {
+// toRouters fills in where a frame goes that only routers are shown, and ports
+// that are configured to see it.
+func (s *side[A]) toRouters(why Verdict, also []int32, d *Decision) {
 	d.Verdict, d.Ports[0], d.Copies = why, s.routers, len(s.routers)
 	if s.isRouter(d.In) {
 		d.Copies--
 	}
+	s.some = s.some[:0]
+	for _, n := range also {
+		if n != d.In && !s.isRouter(n) {
+			s.some = append(s.some, n)
+		}
+	}
+	d.Ports[1] = s.some
+	d.Copies += len(s.some)
 }
 
-// note takes down a record of what a port's hosts want.
-func (s *side[A]) note(now clock.Time, e Env, n int32, rec gmp.Record[A]) {
-	r := gmp.Rules{Member: time.Duration(e.T.MemberAge) * time.Second,
+// note takes down a record of what a port's hosts want; false if a limit refused
+// it or part of it.
+func (s *side[A]) note(now clock.Time, e Env, n int32, o *PortOptions, rec gmp.Record[A]) bool {
+	r := gmp.Rules{Member: s.memberAge(e.T),
 		MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
-	if e.T.FastLeave != 0 {
+	if o.MaxGroups > 0 {
+		r.MaxGroups = o.MaxGroups
+	}
+	if o.MaxSources > 0 {
+		r.MaxSources = o.MaxSources
+	}
+	if o.FastLeave || e.T.FastLeave != 0 {
 		r.Leave = gmp.LeaveNow
 	}
-	if !s.db.Apply(now, n, &r, rec) {
-		e.S.NotRecorded++
-	}
+	whole := s.db.Apply(now, n, &r, rec)
 	s.follow()
 	for r.Leave == gmp.LeaveNow && s.db.Expire(now) {
 		s.follow()
 	}
+	return whole
 }
 
 // lower gives every port's hosts the Last Member Query Time to answer a specific
-// query (RFC 3376 §6.6.1).
+// query (RFC 3376 §6.6.1, of an older version RFC 2236 §3 and RFC 2710 §4).
 func (s *side[A]) lower(now clock.Time, q *gmp.Query[A], t *Tunables) {
-	if q.Version < 3 || q.Suppress || q.IsGeneral() {
+	if q.Suppress || q.IsGeneral() {
 		return
 	}
-	last := q.MaxResp * time.Duration(t.LastMemberCount)
+	last := q.MaxResp * s.lastCount(t)
 	for _, n := range s.routers {
 		s.db.Query(now, n, q, last)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type script struct {
 	stats Stats
 	now   clock.Time
 	d     Decision
+	opt   PortOptions
 }
 
 func newScript(t testing.TB, ports int) *script {
@@ -64,7 +66,8 @@ func (s *script) do(cmd string) string {
 		return ""
 	case "set":
 		for name, v := range map[string]*int32{"snooping": &s.tun.Snooping, "flood": &s.tun.FloodUnknown,
-			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups} {
+			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups,
+			"memberage": &s.tun.MemberAge, "routerage": &s.tun.RouterAge} {
 			if name == w[1] {
 				*v = int32(number(w[2]))
 			}
@@ -84,10 +87,31 @@ func (s *script) do(cmd string) string {
 		s.b.AddPort(int32(number(w[1])))
 		return ""
 	case "router":
-		s.b.SetRouterPort(int32(number(w[1])), w[2] == "on")
+		s.port(w[1]).Router = map[string]RouterMode{"on": RouterAlways, "off": RouterLearn, "never": RouterNever}[w[2]]
+		s.configure(w[1])
 		return ""
+	case "port": // N OPTION VALUE
+		o := s.port(w[1])
+		switch on := number(w[3]); w[2] {
+		case "fastleave":
+			o.FastLeave = on != 0
+		case "unknown":
+			o.FloodUnknown = on != 0
+		case "reports":
+			o.FloodReports = on != 0
+		case "maxgroups":
+			o.MaxGroups = int32(on)
+		case "maxsources":
+			o.MaxSources = int32(on)
+		default:
+			s.t.Fatalf("unknown option %q", w)
+		}
+		s.configure(w[1])
+		return ""
+	case "refused":
+		return fmt.Sprintf("%d refused\n", s.b.Refused(int32(number(w[1]))))
 	case "routers":
-		return fmt.Sprintf("routers %v\n", s.b.RouterPorts())
+		return fmt.Sprintf("routers %v\n", routers(s))
 	case "groups":
 		if text := sum(s.b.Groups(s.now, int32(number(w[1])))); text != "" {
 			return text + "\n"
@@ -97,6 +121,24 @@ func (s *script) do(cmd string) string {
 		return fmt.Sprintf("%+v\n", s.stats)
 	}
 	return s.station(number(w[0]), w)
+}
+
+// port returns a port's options, configure makes them hold.
+func (s *script) port(n string) *PortOptions {
+	s.opt = s.b.ports[number(n)].opt
+	return &s.opt
+}
+
+func (s *script) configure(n string) { s.b.Configure(int32(number(n)), s.opt) }
+
+// routers returns the router ports of either family, sorted.
+func routers(s *script) []int32 {
+	list := []int32{}
+	for _, r := range s.b.RouterPorts(s.now) {
+		list = append(list, r.Port)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // station has station n send a frame.
@@ -131,8 +173,12 @@ func (s *script) station(n int, w []string) string {
 		return s.input(n, v2Of(n, wire.IGMPTypeV2Leave, w[2], "224.0.0.2"))
 	case "6":
 		return s.station6(n, w[1:])
-	case "dvmrp":
-		return s.input(n, v2Of(n, wire.IGMPTypeDVMRP, "0.0.0.0", "224.0.0.4"))
+	}
+	if f := router4(n, w); f != nil {
+		return s.input(n, f)
+	}
+	if f := odd4(n, w); f != nil {
+		return s.input(n, f)
 	}
 	if types[w[1]] == 0 {
 		s.t.Fatalf("unknown command %q", w)
@@ -173,6 +219,14 @@ func (s *script) station6(n int, w []string) string {
 		return s.input(n, report6(n, ip(w[2]), w[3], w[4], rest(5)))
 	case "bad":
 		return s.input(n, badMLD(n, w[2]))
+	case "pim":
+		return s.input(n, pim6(n, rest(2) == "bad"))
+	case "advert":
+		return s.input(n, v1Of6(n, icmp6MRDAdvert, "::", "ff02::6a"))
+	case "damaged": // what IPv6 has instead of a checksum: the version and the length
+		f := udp6(n, w[2], w[3])
+		f[wire.EtherLen+4]++
+		return s.input(n, f)
 	}
 	return s.input(n, report6(n, linkLocal(n), w[1], w[2], rest(3)))
 }
