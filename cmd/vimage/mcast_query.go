@@ -195,7 +195,9 @@ func (f *queryFlags) onWire() error {
 	}
 	w.Take(func(*live.Frame) {})
 	f.begin(w.Now())
-	w.Send(f.Frame(w.MAC()))
+	ours := f.Frame(w.MAC())
+	f.see(&live.Frame{At: w.Now(), LinkType: watch.Ethernet, Len: len(ours), Data: ours})
+	w.Send(ours)
 	for end := w.Now() + int64(f.Response()+late); w.Now() < end; {
 		if err := live.Pass(f.c.Context(), 10*time.Millisecond); err != nil {
 			return err

@@ -20,13 +20,15 @@ type Answers struct {
 	Sources  []netip.Addr `json:"sources,omitempty"`
 	MaxResp  float64      `json:"max_response_s"`
 
-	Answers    []Answer  `json:"answers"` // in order of coming
-	Hosts      int       `json:"hosts"`   // that have answered
+	Others     int       `json:"other_queries"` // asked meanwhile: answers may be to them
+	Answers    []Answer  `json:"answers"`       // in order of coming
+	Hosts      int       `json:"hosts"`         // that have answered
 	Delay      Delays    `json:"delay_ms"`
 	Spread     *Spread   `json:"spread,omitempty"` // where there are answers enough to judge
 	Suspicious []Suspect `json:"suspicious"`
 
 	ask  *Ask
+	own  bool // our own query was seen
 	seen map[hostOfAnswer]bool
 }
 
@@ -78,9 +80,16 @@ func NewAnswers(a *Ask) *Answers {
 	}
 }
 
-// Event takes an event and tells whether it is an answer.
+// Event takes an event and tells whether it is an answer. The query itself must
+// be the first it is told of.
 func (a *Answers) Event(e *Event) bool {
 	switch {
+	case e.Kind == Asked && !a.own:
+		a.own = true
+		return false
+	case e.Kind == Asked && e.Host.Is6() == a.ask.Six:
+		a.Others++
+		return false
 	case e.Kind == Strange && e.Host != a.From, e.Kind == Malformed:
 		a.suspect(e.Host, strings.TrimSpace(e.What+": "+e.Reason))
 		return false
@@ -91,6 +100,8 @@ func (a *Answers) Event(e *Event) bool {
 	}
 	delay := e.Seconds * 1000
 	switch {
+	case a.Group.IsValid() && e.Group != a.Group && a.Others > 0:
+		return false
 	case a.Group.IsValid() && e.Group != a.Group:
 		a.suspect(e.Host, "speaks of "+e.Group.String()+", which it was not asked about")
 		return false
@@ -99,7 +110,7 @@ func (a *Answers) Event(e *Event) bool {
 	case len(a.Sources) > 0 && e.What == "IS_EX":
 		a.suspect(e.Host, "answers with IS_EX to a query about sources (RFC 3376 §5.2: IS_IN)")
 	}
-	if delay > a.MaxResp*1000 {
+	if delay > a.MaxResp*1000 && a.Others == 0 {
 		a.suspect(e.Host, fmt.Sprintf("answers after %.3f ms, later than allowed", delay))
 	}
 	if h := (hostOfAnswer{e.Host, e.MAC}); !a.seen[h] {
@@ -177,6 +188,9 @@ func (a *Answers) WriteText(w io.Writer) error {
 			verdict = "NOT evenly"
 		}
 		fmt.Fprintf(w, "the delays are spread %s: distance %.3f, 99 in 100 are below %.3f\n", verdict, s.Distance, s.Limit)
+	}
+	if a.Others > 0 {
+		fmt.Fprintf(w, "%d other queries were asked meanwhile: answers may be to them\n", a.Others)
 	}
 	for _, s := range a.Suspicious {
 		if _, err := fmt.Fprintf(w, "suspicious: %v  %s\n", s.Host, s.Reason); err != nil {
