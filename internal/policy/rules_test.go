@@ -75,6 +75,8 @@ var rules = []rule{
 		why: "a room; the messages of the shared engine, for IPv4"},
 	{pkg: "internal/proto/mld", may: leaves + " internal/proto/mcast internal/proto/gmp", ban: pure,
 		why: "a room; the messages of the shared engine, for IPv6"},
+	{pkg: "internal/proto/mroute", may: leaves + " internal/proto/mcast", ban: pure,
+		why: "a room; what a proxy asks for is a filter"},
 	{pkg: "internal/proto/udp", may: leaves + " internal/proto/mcast", ban: pure,
 		why: "a room; delivers by source filters"},
 	{pkg: "internal/proto/bridge", may: leaves + " internal/proto/mcast internal/proto/gmp internal/proto/igmp internal/proto/mld", ban: pure,
