@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newDemo())
 	root.AddCommand(newUp())
 	root.AddCommand(newMcast())
+	root.AddCommand(newMtest())
 	return root
 }
 

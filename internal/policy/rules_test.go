@@ -127,6 +127,8 @@ var rules = []rule{
 		why: "what frames say of who listens to what: values from bytes and times"},
 	{pkg: "internal/watch/live", may: house + " internal/watch", time: true, goFiles: many,
 		why: "where those frames come from: captures, wires, labs"},
+	{pkg: "internal/mtest", may: house,
+		why: "BSD's tester of memberships, on a host of ours; time and files are given to it"},
 	{pkg: "cmd/...", may: house + " internal/demo internal/watch internal/watch/live internal/mtest internal/ctl internal/web cmd/...", mods: "any", time: true, goFiles: many, vars: true,
 		why: "programs: outside the core"},
 	{pkg: "examples/...", may: house, mods: xmods, goFiles: many,

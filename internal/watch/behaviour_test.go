@@ -177,6 +177,26 @@ func TestSplitListRFC3376Section4216(t *testing.T) {
 	w.want("later", "1 now INCLUDE{10.9.0.3} +{10.9.0.3} -{10.9.0.1, 10.9.0.2}")
 }
 
+// TestAnswerAboutSourcesRFC3376Section52 has hosts answer about the sources that
+// they were asked about, which says nothing of the rest of their filters.
+func TestAnswerAboutSourcesRFC3376Section52(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.reports(1, toEx+"10.9.0.1 10.9.0.2")
+	w.reports(2, allow+"10.9.0.1 10.9.0.3")
+	w.said()
+	w.wait(time.Minute)
+	w.asks(9, "232.1.1.1", ips("10.9.0.3 10.9.0.1")...)
+	w.reports(1, isIn+"10.9.0.3")
+	w.reports(2, isIn+"10.9.0.1")
+	w.want("as it was known", "")
+	w.reports(1, isIn+"10.9.0.1")
+	w.reports(2, isIn+"10.9.0.5")
+	w.want("otherwise", "1 now EXCLUDE{10.9.0.2} -{10.9.0.1}; 2 now INCLUDE{10.9.0.1, 10.9.0.3, 10.9.0.5} +{10.9.0.5}")
+	w.wait(2 * time.Second)
+	w.reports(1, isIn+"10.9.0.3")
+	w.want("no longer asked", "1 now INCLUDE{10.9.0.3}")
+}
+
 func TestOlderVersions(t *testing.T) {
 	w := newWorld(t, Config{})
 	v2 := func(n byte) {

@@ -143,6 +143,9 @@ func (w *Watcher) record(h *host, m *message, r *record) {
 		was = mb.filter
 	}
 	now := applied(was, mb, m, r, w.now)
+	if mb != nil && r.typ == wire.IGMPIsIn && w.partial(h, r) {
+		now = confirmed(was, r)
+	}
 	if m.kind == report && m.older() {
 		if g := w.groups[groupKey{h.vlan, r.group}]; g != nil {
 			g.older = w.now
@@ -222,6 +225,34 @@ func applied(was mcast.Filter, mb *member, m *message, r *record, now int64) mca
 		return mcast.Filter{Mode: mcast.Include, Sources: list}
 	}
 	return mcast.Filter{Mode: mcast.Exclude, Sources: list}
+}
+
+// partial tells whether a record answers a query about sources: then it lists those
+// of them that are wanted, and says nothing of others, nor of the mode (RFC 3376
+// §5.2).
+func (w *Watcher) partial(h *host, r *record) bool {
+	var about []netip.Addr
+	for _, a := range w.asked {
+		if a.vlan == h.vlan && a.six == h.six && a.group == r.group {
+			about = join(about, a.sources)
+		}
+	}
+	if len(about) == 0 {
+		return false
+	}
+	more, _ := differ(about, mcast.Sorted(r.sources))
+	return len(more) == 0
+}
+
+// confirmed is the filter of a host that wants these sources, too.
+func confirmed(was mcast.Filter, r *record) mcast.Filter {
+	list := mcast.Sorted(r.sources)
+	if was.Mode == mcast.Exclude {
+		list, _ = differ(list, was.Sources)
+	} else {
+		list = join(was.Sources, list)
+	}
+	return mcast.Filter{Mode: was.Mode, Sources: list}
 }
 
 // join is the union of sorted lists.
