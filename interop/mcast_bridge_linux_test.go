@@ -1,0 +1,176 @@
+package interop
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/usrreq"
+	"github.com/seed88948545/vimage/interop/linuxlab"
+	"github.com/seed88948545/vimage/interop/ns"
+)
+
+// TestMcastBridgeFilters takes a host of ours through the changes of RFC 3376
+// §5.1, behind a TAP of a Linux bridge that asks and snoops: after each the bridge
+// knows what the tables of §6.4 say.
+func TestMcastBridgeFilters(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *family) {
+		n := newMcastLab(t, f)
+		f.linux(t)
+		h := n.host(t, "h", n.switched(t, linuxlab.TAP, nil), 4)
+		m, g := newMember(t, f, h), f.group
+		s1, s2, s3 := f.sources[0], f.sources[1], f.sources[2]
+		for _, step := range []struct {
+			what string
+			do   func()
+			want string
+		}{
+			{"ALLOW, the first", func() { m.do(t, usrreq.McastJoinSource, g, s1) }, "include s1"},
+			{"ALLOW, more", func() { m.do(t, usrreq.McastJoinSource, g, s2, s3) }, "include s1 s2 s3"},
+			{"BLOCK", func() { m.do(t, usrreq.McastLeaveSource, g, s1, s3) }, "include s2"},
+			{"TO_EX", func() { m.filter(t, g, mcast.Exclude, s3) }, "exclude !s3"},
+			{"BLOCK in EXCLUDE mode", func() { m.do(t, usrreq.McastBlock, g, s1) }, "exclude !s1 !s3"},
+			{"ALLOW in EXCLUDE mode", func() { m.do(t, usrreq.McastUnblock, g, s3) }, "exclude !s1"},
+			{"TO_IN", func() { m.filter(t, g, mcast.Include, s2) }, "include s2"},
+			{"leave INCLUDE", func() { m.do(t, usrreq.McastLeave, g) }, ""},
+			{"TO_EX{}", func() { m.do(t, usrreq.McastJoin, g) }, "exclude"},
+			{"from EXCLUDE to EXCLUDE", func() { m.filter(t, g, mcast.Exclude, s1, s2) }, "exclude !s1 !s2"},
+			{"TO_IN{}", func() { m.do(t, usrreq.McastLeave, g) }, ""},
+		} {
+			t.Log(step.what)
+			step.do()
+			wantMDB(t, f, linuxlab.TAP, g, step.want)
+		}
+		sent := n.end(t)[f.reporter(h.Addr(), ourLinkLocal(h, 0))]
+		for _, kind := range []string{"ALLOW", "BLOCK", "TO_EX", "TO_IN"} {
+			if sent[kind] == 0 {
+				t.Errorf("no record %s among %v", kind, sent)
+			}
+		}
+	})
+}
+
+// reporter is the address that a host reports from: its own, or that of the link.
+func (f *family) reporter(own, local netip.Addr) netip.Addr {
+	if f.v6() {
+		return local
+	}
+	return own
+}
+
+// TestMcastBridgeQuerier has memberships of both modes outlive those of a bridge
+// that asks, and a bridge that has forgotten everything learn them again.
+func TestMcastBridgeQuerier(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *family) {
+		n := newMcastLab(t, f)
+		f.linux(t)
+		h := n.host(t, "h", n.switched(t, linuxlab.TAP, nil), 4)
+		queries := map[bool]string{false: "igmp.v3queries", true: "mld.v2queries"}[f.v6()]
+		m := newMember(t, f, h)
+		m.do(t, usrreq.McastJoinSource, f.ssm, f.sources[0], f.sources[1])
+		m.do(t, usrreq.McastJoin, f.group)
+		m.do(t, usrreq.McastBlock, f.group, f.sources[2])
+		m.do(t, usrreq.McastJoin, f.other)
+		known := func() {
+			t.Helper()
+			wantMDB(t, f, linuxlab.TAP, f.ssm, "include s1 s2")
+			wantMDB(t, f, linuxlab.TAP, f.group, "exclude !s3")
+			wantMDB(t, f, linuxlab.TAP, f.other, "exclude")
+		}
+		known()
+		// Without answers all would be forgotten with the third query.
+		before := h.Counters()[queries]
+		ns.Poll(t, 2*patience, func() (bool, string) {
+			got := h.Counters()[queries] - before
+			return got >= 3, fmt.Sprintf("%d queries", got)
+		})
+		known()
+		ns.IP(t, "link", "set", linuxlab.Bridge, "down")
+		for _, g := range []netip.Addr{f.ssm, f.group, f.other} {
+			wantMDB(t, f, linuxlab.TAP, g, "")
+		}
+		ns.IP(t, "link", "set", linuxlab.Bridge, "up")
+		known()
+		sent := n.end(t)[f.reporter(h.Addr(), ourLinkLocal(h, 0))]
+		if sent["IS_IN"] < 3 || sent["IS_EX"] < 6 {
+			t.Errorf("too few answers: %v", sent)
+		}
+	})
+}
+
+// TestMcastBridgeDelivery has Linux send to hosts of ours at two ports of a Linux
+// bridge: each port gets what its host wants to hear, and nothing else.
+func TestMcastBridgeDelivery(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *family) {
+		n := newMcastLab(t, f)
+		linux := f.linux(t)
+		const second = "vm1"
+		ns.IP(t, "tuntap", "add", "dev", second, "mode", "tap")
+		ns.IP(t, "link", "set", second, "master", linuxlab.Bridge, "up")
+		one := n.switched(t, linuxlab.TAP, nil)
+		two := n.switched(t, second, one)
+		a, b := n.host(t, "a", one, 4), n.host(t, "b", two, 5)
+		ma, mb := newMember(t, f, a), newMember(t, f, b)
+		s1, s2 := f.sources[0], f.sources[1]
+		type want struct{ a1, a2, b1, b2 int } // probes of s1 and s2 for a and b
+		const probes = 10
+		total := map[netip.Addr]int{}
+		for _, step := range []struct {
+			what   string
+			do     func()
+			at, bt string
+			want   want
+		}{
+			{"nobody", func() {}, "", "", want{}},
+			{"each its source", func() {
+				ma.do(t, usrreq.McastJoinSource, f.group, s1)
+				mb.do(t, usrreq.McastJoinSource, f.group, s2)
+			}, "include s1", "include s2", want{a1: probes, b2: probes}},
+			{"all but one", func() { ma.filter(t, f.group, mcast.Exclude, s1) }, "exclude !s1", "include s2", want{a2: probes, b2: probes}},
+			{"all", func() {
+				ma.do(t, usrreq.McastUnblock, f.group, s1)
+				mb.do(t, usrreq.McastJoinSource, f.group, s1)
+			}, "exclude", "include s1 s2", want{probes, probes, probes, probes}},
+			{"one leaves", func() { ma.do(t, usrreq.McastLeave, f.group) }, "", "include s1 s2", want{b1: probes, b2: probes}},
+			{"a source is left", func() { mb.do(t, usrreq.McastLeaveSource, f.group, s2) }, "", "include s1", want{b1: probes}},
+		} {
+			t.Log(step.what)
+			step.do()
+			wantMDB(t, f, linuxlab.TAP, f.group, step.at)
+			wantMDB(t, f, second, f.group, step.bt)
+			for _, h := range []*linuxlab.Host{linux.Source, linux.Impostor} {
+				if sent, err := h.Send(t.Context(), netip.AddrPortFrom(f.group, mcastPort), probes, 0); sent != probes || err != nil {
+					t.Fatal(sent, err)
+				}
+				for _, to := range []netip.Addr{f.addr(4), f.addr(5)} {
+					if _, err := h.Send(t.Context(), netip.AddrPortFrom(to, mcastPort), 1, 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			// What was sent to each host by itself has come behind the rest.
+			got := map[*member][2]int{}
+			for _, m := range []*member{ma, mb} {
+				ns.Poll(t, patience, func() (bool, string) {
+					one, two := m.from(s1), m.from(s2)
+					return one%probes == 1 && two%probes == 1, fmt.Sprintf("%d and %d probes", one, two)
+				})
+				c := m.take()
+				got[m] = [2]int{c[s1] - 1, c[s2] - 1}
+				total[s1] += got[m][0]
+				total[s2] += got[m][1]
+			}
+			if (got[ma] != [2]int{step.want.a1, step.want.a2}) || (got[mb] != [2]int{step.want.b1, step.want.b2}) {
+				t.Errorf("%s: a has %v, b %v, want %+v", step.what, got[ma], got[mb], step.want)
+			}
+		}
+		// The bridge delivers by port: nothing that a socket does not get is on a wire.
+		seen := n.end(t, "not for us")
+		for _, s := range []netip.Addr{s1, s2} {
+			if seen[s][data] != total[s] {
+				t.Errorf("%d packets of %v came, of which sockets got %d", seen[s][data], s, total[s])
+			}
+		}
+	})
+}
