@@ -19,29 +19,7 @@ func TestMcastBridgeFilters(t *testing.T) {
 		n := newMcastLab(t, f)
 		f.linux(t)
 		h := n.host(t, "h", n.switched(t, linuxlab.TAP, nil), 4)
-		m, g := newMember(t, f, h), f.group
-		s1, s2, s3 := f.sources[0], f.sources[1], f.sources[2]
-		for _, step := range []struct {
-			what string
-			do   func()
-			want string
-		}{
-			{"ALLOW, the first", func() { m.do(t, usrreq.McastJoinSource, g, s1) }, "include s1"},
-			{"ALLOW, more", func() { m.do(t, usrreq.McastJoinSource, g, s2, s3) }, "include s1 s2 s3"},
-			{"BLOCK", func() { m.do(t, usrreq.McastLeaveSource, g, s1, s3) }, "include s2"},
-			{"TO_EX", func() { m.filter(t, g, mcast.Exclude, s3) }, "exclude !s3"},
-			{"BLOCK in EXCLUDE mode", func() { m.do(t, usrreq.McastBlock, g, s1) }, "exclude !s1 !s3"},
-			{"ALLOW in EXCLUDE mode", func() { m.do(t, usrreq.McastUnblock, g, s3) }, "exclude !s1"},
-			{"TO_IN", func() { m.filter(t, g, mcast.Include, s2) }, "include s2"},
-			{"leave INCLUDE", func() { m.do(t, usrreq.McastLeave, g) }, ""},
-			{"TO_EX{}", func() { m.do(t, usrreq.McastJoin, g) }, "exclude"},
-			{"from EXCLUDE to EXCLUDE", func() { m.filter(t, g, mcast.Exclude, s1, s2) }, "exclude !s1 !s2"},
-			{"TO_IN{}", func() { m.do(t, usrreq.McastLeave, g) }, ""},
-		} {
-			t.Log(step.what)
-			step.do()
-			wantMDB(t, f, linuxlab.TAP, g, step.want)
-		}
+		changeFilters(t, newMember(t, f, h), func(want string) { wantMDB(t, f, linuxlab.TAP, f.group, want) })
 		sent := n.end(t)[f.reporter(h.Addr(), ourLinkLocal(h, 0))]
 		for _, kind := range []string{"ALLOW", "BLOCK", "TO_EX", "TO_IN"} {
 			if sent[kind] == 0 {
@@ -49,6 +27,33 @@ func TestMcastBridgeFilters(t *testing.T) {
 			}
 		}
 	})
+}
+
+// changeFilters has a member change its filter of the family's group in every way
+// there is, and each time has want compare with what a querier should know then.
+func changeFilters(t *testing.T, m *member, want func(string)) {
+	g, s1, s2, s3 := m.f.group, m.f.sources[0], m.f.sources[1], m.f.sources[2]
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"ALLOW, the first", func() { m.do(t, usrreq.McastJoinSource, g, s1) }, "include s1"},
+		{"ALLOW, more", func() { m.do(t, usrreq.McastJoinSource, g, s2, s3) }, "include s1 s2 s3"},
+		{"BLOCK", func() { m.do(t, usrreq.McastLeaveSource, g, s1, s3) }, "include s2"},
+		{"TO_EX", func() { m.filter(t, g, mcast.Exclude, s3) }, "exclude !s3"},
+		{"BLOCK in EXCLUDE mode", func() { m.do(t, usrreq.McastBlock, g, s1) }, "exclude !s1 !s3"},
+		{"ALLOW in EXCLUDE mode", func() { m.do(t, usrreq.McastUnblock, g, s3) }, "exclude !s1"},
+		{"TO_IN", func() { m.filter(t, g, mcast.Include, s2) }, "include s2"},
+		{"leave INCLUDE", func() { m.do(t, usrreq.McastLeave, g) }, ""},
+		{"TO_EX{}", func() { m.do(t, usrreq.McastJoin, g) }, "exclude"},
+		{"from EXCLUDE to EXCLUDE", func() { m.filter(t, g, mcast.Exclude, s1, s2) }, "exclude !s1 !s2"},
+		{"TO_IN{}", func() { m.do(t, usrreq.McastLeave, g) }, ""},
+	} {
+		t.Log(step.what)
+		step.do()
+		want(step.want)
+	}
 }
 
 // reporter is the address that a host reports from: its own, or that of the link.

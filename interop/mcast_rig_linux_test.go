@@ -381,11 +381,17 @@ func mdb(t testing.TB, port string, group netip.Addr) string {
 // the family.
 func wantMDB(t *testing.T, f *family, port string, group netip.Addr, want string) {
 	t.Helper()
-	for i, s := range f.sources {
-		want = strings.ReplaceAll(want, fmt.Sprintf("s%d", i+1), s.String())
-	}
+	want = f.named(want)
 	ns.Poll(t, 2*patience, func() (bool, string) {
 		got := mdb(t, port, group)
 		return got == want, fmt.Sprintf("the bridge has %q for %v at %s, want %q", got, group, port, want)
 	})
+}
+
+// named puts the sources for "s1" to "s3".
+func (f *family) named(text string) string {
+	for i, s := range f.sources {
+		text = strings.ReplaceAll(text, fmt.Sprintf("s%d", i+1), s.String())
+	}
+	return text
 }
