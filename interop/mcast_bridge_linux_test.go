@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 )
@@ -19,49 +17,14 @@ func TestMcastBridgeFilters(t *testing.T) {
 		n := newMcastLab(t, f)
 		f.linux(t)
 		h := n.host(t, "h", n.switched(t, linuxlab.TAP, nil), 4)
-		changeFilters(t, newMember(t, f, h), func(want string) { wantMDB(t, f, linuxlab.TAP, f.group, want) })
-		sent := n.end(t)[f.reporter(h.Addr(), ourLinkLocal(h, 0))]
+		changeFilters(t, f, newMember(t, f, h), func(want string) { wantMDB(t, f, linuxlab.TAP, f.group, want) })
+		sent := n.end(t)[n.reporter(h)]
 		for _, kind := range []string{"ALLOW", "BLOCK", "TO_EX", "TO_IN"} {
 			if sent[kind] == 0 {
 				t.Errorf("no record %s among %v", kind, sent)
 			}
 		}
 	})
-}
-
-// changeFilters has a member change its filter of the family's group in every way
-// there is, and each time has want compare with what a querier should know then.
-func changeFilters(t *testing.T, m *member, want func(string)) {
-	g, s1, s2, s3 := m.f.group, m.f.sources[0], m.f.sources[1], m.f.sources[2]
-	for _, step := range []struct {
-		what string
-		do   func()
-		want string
-	}{
-		{"ALLOW, the first", func() { m.do(t, usrreq.McastJoinSource, g, s1) }, "include s1"},
-		{"ALLOW, more", func() { m.do(t, usrreq.McastJoinSource, g, s2, s3) }, "include s1 s2 s3"},
-		{"BLOCK", func() { m.do(t, usrreq.McastLeaveSource, g, s1, s3) }, "include s2"},
-		{"TO_EX", func() { m.filter(t, g, mcast.Exclude, s3) }, "exclude !s3"},
-		{"BLOCK in EXCLUDE mode", func() { m.do(t, usrreq.McastBlock, g, s1) }, "exclude !s1 !s3"},
-		{"ALLOW in EXCLUDE mode", func() { m.do(t, usrreq.McastUnblock, g, s3) }, "exclude !s1"},
-		{"TO_IN", func() { m.filter(t, g, mcast.Include, s2) }, "include s2"},
-		{"leave INCLUDE", func() { m.do(t, usrreq.McastLeave, g) }, ""},
-		{"TO_EX{}", func() { m.do(t, usrreq.McastJoin, g) }, "exclude"},
-		{"from EXCLUDE to EXCLUDE", func() { m.filter(t, g, mcast.Exclude, s1, s2) }, "exclude !s1 !s2"},
-		{"TO_IN{}", func() { m.do(t, usrreq.McastLeave, g) }, ""},
-	} {
-		t.Log(step.what)
-		step.do()
-		want(step.want)
-	}
-}
-
-// reporter is the address that a host reports from: its own, or that of the link.
-func (f *family) reporter(own, local netip.Addr) netip.Addr {
-	if f.v6() {
-		return local
-	}
-	return own
 }
 
 // TestMcastBridgeQuerier has memberships of both modes outlive those of a bridge
@@ -71,12 +34,12 @@ func TestMcastBridgeQuerier(t *testing.T) {
 		n := newMcastLab(t, f)
 		f.linux(t)
 		h := n.host(t, "h", n.switched(t, linuxlab.TAP, nil), 4)
-		queries := map[bool]string{false: "igmp.v3queries", true: "mld.v2queries"}[f.v6()]
 		m := newMember(t, f, h)
-		m.do(t, usrreq.McastJoinSource, f.ssm, f.sources[0], f.sources[1])
-		m.do(t, usrreq.McastJoin, f.group)
-		m.do(t, usrreq.McastBlock, f.group, f.sources[2])
-		m.do(t, usrreq.McastJoin, f.other)
+		m.JoinSource(t, f.ssm, f.sources[0])
+		m.JoinSource(t, f.ssm, f.sources[1])
+		m.Join(t, f.group)
+		m.Block(t, f.group, f.sources[2])
+		m.Join(t, f.other)
 		known := func() {
 			t.Helper()
 			wantMDB(t, f, linuxlab.TAP, f.ssm, "include s1 s2")
@@ -85,9 +48,9 @@ func TestMcastBridgeQuerier(t *testing.T) {
 		}
 		known()
 		// Without answers all would be forgotten with the third query.
-		before := h.Counters()[queries]
+		before := h.Counters()[f.queries]
 		ns.Poll(t, 2*patience, func() (bool, string) {
-			got := h.Counters()[queries] - before
+			got := h.Counters()[f.queries] - before
 			return got >= 3, fmt.Sprintf("%d queries", got)
 		})
 		known()
@@ -97,7 +60,7 @@ func TestMcastBridgeQuerier(t *testing.T) {
 		}
 		ns.IP(t, "link", "set", linuxlab.Bridge, "up")
 		known()
-		sent := n.end(t)[f.reporter(h.Addr(), ourLinkLocal(h, 0))]
+		sent := n.end(t)[n.reporter(h)]
 		if sent["IS_IN"] < 3 || sent["IS_EX"] < 6 {
 			t.Errorf("too few answers: %v", sent)
 		}
@@ -129,16 +92,16 @@ func TestMcastBridgeDelivery(t *testing.T) {
 		}{
 			{"nobody", func() {}, "", "", want{}},
 			{"each its source", func() {
-				ma.do(t, usrreq.McastJoinSource, f.group, s1)
-				mb.do(t, usrreq.McastJoinSource, f.group, s2)
+				ma.JoinSource(t, f.group, s1)
+				mb.JoinSource(t, f.group, s2)
 			}, "include s1", "include s2", want{a1: probes, b2: probes}},
-			{"all but one", func() { ma.filter(t, f.group, mcast.Exclude, s1) }, "exclude !s1", "include s2", want{a2: probes, b2: probes}},
+			{"all but one", func() { ma.Filter(t, f.group, true, s1) }, "exclude !s1", "include s2", want{a2: probes, b2: probes}},
 			{"all", func() {
-				ma.do(t, usrreq.McastUnblock, f.group, s1)
-				mb.do(t, usrreq.McastJoinSource, f.group, s1)
+				ma.Unblock(t, f.group, s1)
+				mb.JoinSource(t, f.group, s1)
 			}, "exclude", "include s1 s2", want{probes, probes, probes, probes}},
-			{"one leaves", func() { ma.do(t, usrreq.McastLeave, f.group) }, "", "include s1 s2", want{b1: probes, b2: probes}},
-			{"a source is left", func() { mb.do(t, usrreq.McastLeaveSource, f.group, s2) }, "", "include s1", want{b1: probes}},
+			{"one leaves", func() { ma.Leave(t, f.group) }, "", "include s1 s2", want{b1: probes, b2: probes}},
+			{"a source is left", func() { mb.LeaveSource(t, f.group, s2) }, "", "include s1", want{b1: probes}},
 		} {
 			t.Log(step.what)
 			step.do()

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/link/tap"
@@ -108,20 +107,20 @@ func TestMcastPIM(t *testing.T) {
 			s := h.Counters()
 			return s["igmp.v3queries"] > 0, fmt.Sprint(s)
 		})
-		changeFilters(t, m, func(want string) { knows(f.group, want, 3) })
+		changeFilters(t, f, m, func(want string) { knows(f.group, want, 3) })
 
-		m.do(t, usrreq.McastJoin, f.group)
+		m.Join(t, f.group)
 		knows(f.group, "exclude", 3)
 		p.Configure(t, "interface eth0", "ip igmp version 2")
 		knows(f.group, "exclude", 2)
-		m.do(t, usrreq.McastJoin, f.other)
+		m.Join(t, f.other)
 		knows(f.other, "exclude", 2)
-		m.do(t, usrreq.McastLeave, f.other)
+		m.Leave(t, f.other)
 		knows(f.other, "", 0)
 		// RFC 3376 §8.12: the older querier is forgotten after two of its intervals
 		// and a half.
 		p.Configure(t, "interface eth0", "ip igmp version 3")
-		m.do(t, usrreq.McastJoinSource, f.ssm, f.sources[0])
+		m.JoinSource(t, f.ssm, f.sources[0])
 		knows(f.ssm, "include s1", 3)
 		knows(f.group, "exclude", 3)
 

@@ -39,7 +39,8 @@ type family struct {
 	ssm     netip.Addr    // of source-specific multicast
 	sources [3]netip.Addr // of linuxlab's Source and Impostor, and nobody's
 	linux   func(testing.TB) *linuxlab.Lab
-	version string // the variable of a Linux bridge
+	// Names: of a Linux bridge's variable, and of our tunables and counters.
+	version, sysctl, protocol, queries string
 }
 
 func inet() *family {
@@ -48,7 +49,7 @@ func inet() *family {
 		name: "IGMP", udp: "udp4", any: netip.IPv4Unspecified(), bits: 24, subnet: "10.9.0.",
 		group: a("239.77.1.1"), other: a("239.77.1.2"), ssm: a("232.1.1.1"),
 		sources: [3]netip.Addr{a(linuxlab.SourceAddr), a(linuxlab.ImpostorAddr), a("10.9.0.102")},
-		linux:   linuxlab.NewSSM, version: "mcast_igmp_version",
+		linux:   linuxlab.NewSSM, version: "mcast_igmp_version", sysctl: "net.inet.igmp", protocol: "igmp", queries: "igmp.v3queries",
 	}
 }
 
@@ -58,7 +59,7 @@ func inet6() *family {
 		name: "MLD", udp: "udp6", any: netip.IPv6Unspecified(), bits: 64, subnet: "2001:db8:9::",
 		group: a("ff0e::77:1"), other: a("ff0e::77:2"), ssm: a("ff3e::8000:1"),
 		sources: [3]netip.Addr{a(linuxlab.SourceAddr6), a(linuxlab.ImpostorAddr6), a("2001:db8:9::102")},
-		linux:   linuxlab.NewMLD, version: "mcast_mld_version",
+		linux:   linuxlab.NewMLD, version: "mcast_mld_version", sysctl: "net.inet6.mld", protocol: "mld", queries: "mld.v2queries",
 	}
 }
 
@@ -75,8 +76,12 @@ func (f *family) prefix(host int) netip.Prefix { return netip.PrefixFrom(f.addr(
 // eachFamily runs f for IGMP and for MLD, in namespaces of their own and beside
 // other tests: most of what these do is wait.
 func eachFamily(t *testing.T, body func(t *testing.T, f *family)) {
+	inFamilies(t, body, inet(), inet6())
+}
+
+func inFamilies(t *testing.T, body func(t *testing.T, f *family), families ...*family) {
 	t.Parallel()
-	for _, f := range [...]*family{inet(), inet6()} {
+	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			ns.Run(t, func(t *testing.T) {
@@ -211,24 +216,96 @@ func newMember(t *testing.T, f *family, h *lab.Node) *member {
 	return m
 }
 
-// do makes requests of the delta API, all of which must succeed.
-func (m *member) do(t *testing.T, op usrreq.McastOp, group netip.Addr, sources ...netip.Addr) {
+// listener is a socket, of ours or of the kernel's, that makes the requests of RFC
+// 3678, all of which must succeed. Filter replaces the filter of a group that was
+// joined: the sources are those that are heard, or are not.
+type listener interface {
+	Join(t testing.TB, group netip.Addr)
+	Leave(t testing.TB, group netip.Addr)
+	JoinSource(t testing.TB, group, source netip.Addr)
+	LeaveSource(t testing.TB, group, source netip.Addr)
+	Block(t testing.TB, group, source netip.Addr)
+	Unblock(t testing.TB, group, source netip.Addr)
+	Filter(t testing.TB, group netip.Addr, exclude bool, sources ...netip.Addr)
+}
+
+var (
+	_ listener = (*member)(nil)
+	_ listener = (*linuxlab.Member)(nil)
+)
+
+func (m *member) do(t testing.TB, op usrreq.McastOp, group, source netip.Addr) {
 	t.Helper()
-	if len(sources) == 0 {
-		sources = []netip.Addr{{}}
-	}
-	for _, s := range sources {
-		if e := m.c.Internal().Mcast(op, m.i, group, s); e != 0 {
-			t.Fatalf("request %d of group %v, source %v: %v", op, group, s, e)
-		}
+	if e := m.c.Internal().Mcast(op, m.i, group, source); e != 0 {
+		t.Fatalf("request %d of group %v, source %v: %v", op, group, source, e)
 	}
 }
 
-// filter replaces the whole filter of a group that was joined.
-func (m *member) filter(t *testing.T, group netip.Addr, mode mcast.Mode, sources ...netip.Addr) {
+func (m *member) Join(t testing.TB, group netip.Addr) {
 	t.Helper()
+	m.do(t, usrreq.McastJoin, group, netip.Addr{})
+}
+
+func (m *member) Leave(t testing.TB, group netip.Addr) {
+	t.Helper()
+	m.do(t, usrreq.McastLeave, group, netip.Addr{})
+}
+
+func (m *member) JoinSource(t testing.TB, group, source netip.Addr) {
+	t.Helper()
+	m.do(t, usrreq.McastJoinSource, group, source)
+}
+
+func (m *member) LeaveSource(t testing.TB, group, source netip.Addr) {
+	t.Helper()
+	m.do(t, usrreq.McastLeaveSource, group, source)
+}
+
+func (m *member) Block(t testing.TB, group, source netip.Addr) {
+	t.Helper()
+	m.do(t, usrreq.McastBlock, group, source)
+}
+
+func (m *member) Unblock(t testing.TB, group, source netip.Addr) {
+	t.Helper()
+	m.do(t, usrreq.McastUnblock, group, source)
+}
+
+func (m *member) Filter(t testing.TB, group netip.Addr, exclude bool, sources ...netip.Addr) {
+	t.Helper()
+	mode := mcast.Include
+	if exclude {
+		mode = mcast.Exclude
+	}
 	if e := m.c.Internal().SetSourceFilter(m.i, group, mode, sources); e != 0 {
 		t.Fatalf("filter %v %v of %v: %v", mode, sources, group, e)
+	}
+}
+
+// changeFilters has a socket change its filter of the family's group in every way
+// there is, and each time has want compare with what a querier should know then.
+func changeFilters(t *testing.T, f *family, m listener, want func(string)) {
+	g, s1, s2, s3 := f.group, f.sources[0], f.sources[1], f.sources[2]
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"ALLOW, the first", func() { m.JoinSource(t, g, s1) }, "include s1"},
+		{"ALLOW, more", func() { m.JoinSource(t, g, s2); m.JoinSource(t, g, s3) }, "include s1 s2 s3"},
+		{"BLOCK", func() { m.LeaveSource(t, g, s1); m.LeaveSource(t, g, s3) }, "include s2"},
+		{"TO_EX", func() { m.Filter(t, g, true, s3) }, "exclude !s3"},
+		{"BLOCK in EXCLUDE mode", func() { m.Block(t, g, s1) }, "exclude !s1 !s3"},
+		{"ALLOW in EXCLUDE mode", func() { m.Unblock(t, g, s3) }, "exclude !s1"},
+		{"TO_IN", func() { m.Filter(t, g, false, s2) }, "include s2"},
+		{"leave INCLUDE", func() { m.Leave(t, g) }, ""},
+		{"TO_EX{}", func() { m.Join(t, g) }, "exclude"},
+		{"from EXCLUDE to EXCLUDE", func() { m.Filter(t, g, true, s1, s2) }, "exclude !s1 !s2"},
+		{"TO_IN{}", func() { m.Leave(t, g) }, ""},
+	} {
+		t.Log(step.what)
+		step.do()
+		want(step.want)
 	}
 }
 
@@ -246,6 +323,9 @@ const (
 // recordNames are those of the types of records, from 1 (RFC 3376 §4.2.12).
 var recordNames = [...]string{1: "IS_IN", "IS_EX", "TO_IN", "TO_EX", "ALLOW", "BLOCK"}
 
+// of is the kind of records about one group.
+func of(record string, group netip.Addr) string { return record + " " + group.String() }
+
 // end ends the recording. Wireshark must have nothing to say of any frame, and
 // nothing may have been lost in a stack of ours but for one of the reasons. It
 // returns how many messages and records of each kind there are, by sender.
@@ -259,7 +339,7 @@ func (n *mcastLab) end(t *testing.T, reasons ...string) map[netip.Addr]map[strin
 	var bad []string
 	for _, line := range tshark(t, n.file, "frame", "frame.number", "frame.comment", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
 		"ip.src", "ipv6.src", "igmp.type", "igmp.version", "igmp.maddr", "igmp.num_src", "igmp.record_type",
-		"icmpv6.type", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources", "icmpv6.mld.flag.qrv", "icmpv6.mldr.mar.record_type", "ip.dst", "ipv6.dst", "udp.dstport") {
+		"icmpv6.type", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources", "icmpv6.mld.flag.qrv", "icmpv6.mldr.mar.record_type", "ip.dst", "ipv6.dst", "udp.dstport", "icmpv6.mldr.mar.multicast_address") {
 		p := strings.Split(line, ";")
 		if comment := p[1]; comment != "" {
 			if !slices.Contains(reasons, strings.TrimPrefix(comment, "drop: ")) {
@@ -306,10 +386,11 @@ func severity(field string) (worst int) {
 
 // kindsOf names what a packet's fields, as end has them of tshark, say.
 func kindsOf(p []string) (kinds []string) {
-	records := func(field string) {
-		for s := range strings.SplitSeq(field, ",") {
-			if i, err := strconv.Atoi(s); err == nil && i > 0 && i < len(recordNames) {
-				kinds = append(kinds, recordNames[i])
+	records := func(types, groups string) {
+		at := strings.Split(groups, ",")
+		for k, s := range strings.Split(types, ",") {
+			if i, err := strconv.Atoi(s); err == nil && i > 0 && i < len(recordNames) && k < len(at) {
+				kinds = append(kinds, recordNames[i], recordNames[i]+" "+at[k])
 			}
 		}
 	}
@@ -334,7 +415,7 @@ func kindsOf(p []string) (kinds []string) {
 	case "0x17":
 		kinds = append(kinds, olderLeave)
 	case "0x22":
-		records(p[11])
+		records(p[11], p[9])
 	}
 	if to, err := netip.ParseAddr(p[17] + p[18]); err == nil && to.IsMulticast() && p[19] == strconv.Itoa(mcastPort) {
 		kinds = append(kinds, data)
@@ -347,7 +428,7 @@ func kindsOf(p []string) (kinds []string) {
 	case "132":
 		kinds = append(kinds, olderLeave)
 	case "143":
-		records(p[16])
+		records(p[16], p[20])
 	}
 	return kinds
 }

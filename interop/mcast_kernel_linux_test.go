@@ -1,0 +1,366 @@
+package interop
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/interop/linuxlab"
+	"github.com/seed88948545/vimage/interop/ns"
+	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage/link"
+	"github.com/seed88948545/vimage/link/tap"
+)
+
+// kernels is a switch of ours with Linux hosts at its first ports, a router of
+// ours that asks, and two hosts of ours that send.
+type kernels struct {
+	*mcastLab
+	seg     *lab.Switch
+	hosts   []*kernel
+	q       *lab.Node
+	senders [2]*lab.Node
+}
+
+// tunables of a router that asks often: a membership that nobody confirms ends
+// after two intervals and a half.
+func hasty() map[string]int64 {
+	return map[string]int64{"query_interval": 1, "query_response": 5, "last_member_interval": 1}
+}
+
+func newKernels(t *testing.T, f *family, count int, c link.BridgeConfig, tunables map[string]int64) *kernels {
+	t.Helper()
+	n := &kernels{mcastLab: newMcastLab(t, f)}
+	n.seg = n.Switch("switch", n.subnets(lab.SwitchConfig{BridgeConfig: c}))
+	for i := range count {
+		k := newKernel(t, n.f.prefix(50+i).String(), 1500, tap.Config{})
+		k.join(t, n.Lab, n.seg)
+		n.hosts = append(n.hosts, k)
+	}
+	n.q = n.host(t, "querier", n.seg, 1)
+	n.senders = [...]*lab.Node{n.host(t, "source", n.seg, 100), n.host(t, "impostor", n.seg, 101)}
+	n.tune(t, tunables)
+	if err := n.q.Eth(0).SetQuerier(true); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *kernels) tune(t *testing.T, tunables map[string]int64) {
+	t.Helper()
+	for name, v := range tunables {
+		if err := n.q.SetSysctl(n.f.sysctl+".router."+name, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// eachQueried is eachFamily for those in which our routers ask.
+func eachQueried(t *testing.T, body func(t *testing.T, f *family)) { inFamilies(t, body, inet()) }
+
+// groups is what our router knows.
+func (n *kernels) groups() []gmp.GroupState {
+	groups, _ := control.QuerierGroups(n.q.Internal(), uint32(n.q.Eth(0).Index()))
+	return groups
+}
+
+// known is what our router knows of a group, as mdb has what a Linux bridge does.
+func (n *kernels) known(group netip.Addr) (text string) {
+	for _, g := range n.groups() {
+		if g.Group != group {
+			continue
+		}
+		text = map[mcast.Mode]string{mcast.Include: "include", mcast.Exclude: "exclude"}[g.Mode]
+		for _, s := range g.Sources {
+			if text += " "; s.Left == 0 {
+				text += "!"
+			}
+			text += s.Source.String()
+		}
+	}
+	return text
+}
+
+// wants waits until our router knows this of a group, and our switch at which
+// ports each source of the family is wanted.
+func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]int) {
+	t.Helper()
+	want = n.f.named(want)
+	ns.Poll(t, 2*patience, func() (bool, string) {
+		got := n.known(group)
+		ok := got == want
+		var snooped [][]int
+		for i := range ports {
+			at := n.seg.Bridge().Members(group, n.f.sources[i])
+			slices.Sort(at)
+			snooped = append(snooped, at)
+			ok = ok && slices.Equal(at, ports[i])
+		}
+		return ok, fmt.Sprintf("the router has %q for %v, want %q; the switch %v, want %v", got, group, want, snooped, ports)
+	})
+}
+
+// TestMcastKernelFilters takes a kernel's socket through the changes of RFC 3376
+// §5.1, before a router and a switch of ours.
+func TestMcastKernelFilters(t *testing.T) {
+	eachQueried(t, func(t *testing.T, f *family) {
+		n := newKernels(t, f, 1, link.BridgeConfig{}, hasty())
+		m := n.hosts[0].Member(t, mcastPort)
+		changeFilters(t, f, m, func(want string) {
+			t.Helper()
+			n.wants(t, f.group, want, wanted(want)...)
+		})
+		if !f.v6() { // the request that only IPv4 has
+			m.Join(t, f.other)
+			m.Filter4(t, f.other, true, f.sources[0], f.sources[2])
+			n.wants(t, f.other, "exclude !s1 !s3", nil, []int{0}, nil)
+			m.Filter4(t, f.other, false, f.sources[2])
+			n.wants(t, f.other, "include s3", nil, nil, []int{0})
+		}
+		n.end(t, "not for us")
+	})
+}
+
+// wanted has port 0 for each source that a filter of that text lets pass.
+func wanted(text string) (ports [][]int) {
+	words := strings.Fields(text)
+	for _, s := range []string{"s1", "s2", "s3"} {
+		var at []int
+		if slices.Contains(words, s) || slices.Contains(words, "exclude") && !slices.Contains(words, "!"+s) {
+			at = []int{0}
+		}
+		ports = append(ports, at)
+	}
+	return ports
+}
+
+// TestMcastKernelAnswers has a kernel answer what our router asks because another
+// has left a source, or a group, and keep what it listens to.
+func TestMcastKernelAnswers(t *testing.T) {
+	eachQueried(t, func(t *testing.T, f *family) {
+		n := newKernels(t, f, 2, link.BridgeConfig{}, map[string]int64{"query_interval": 60, "startup_count": 1, "last_member_interval": 2})
+		stays, leaves := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
+		for _, m := range []*linuxlab.Member{stays, leaves} {
+			m.JoinSource(t, f.ssm, f.sources[0])
+			m.Join(t, f.group)
+		}
+		both, one := []int{0, 1}, []int{0}
+		n.wants(t, f.ssm, "include s1", both, nil)
+		n.wants(t, f.group, "exclude", both, both)
+		leaves.LeaveSource(t, f.ssm, f.sources[0])
+		leaves.Leave(t, f.group)
+		n.wants(t, f.ssm, "include s1", one, nil)
+		n.wants(t, f.group, "exclude", one, one)
+		stays.Leave(t, f.ssm)
+		stays.Leave(t, f.group)
+		n.wants(t, f.ssm, "", nil, nil)
+		n.wants(t, f.group, "", nil, nil)
+		sent := n.end(t, "not for us")
+		asked, said := sent[n.reporter(n.q)], sent[n.hosts[0].reporter(t)]
+		for kind, answer := range map[string]string{querySource: of("IS_IN", f.ssm), queryGroup: of("IS_EX", f.group)} {
+			if asked[kind] == 0 || said[answer] == 0 {
+				t.Errorf("%d of %s, %d of %s", asked[kind], kind, said[answer], answer)
+			}
+		}
+	})
+}
+
+// TestMcastKernelStays has a kernel's memberships outlive those that nobody
+// confirms, and end when the kernel is cut off.
+func TestMcastKernelStays(t *testing.T) {
+	eachQueried(t, func(t *testing.T, f *family) {
+		n := newKernels(t, f, 1, link.BridgeConfig{}, hasty())
+		k := n.hosts[0]
+		m := k.Member(t, mcastPort)
+		m.JoinSource(t, f.ssm, f.sources[0])
+		m.JoinSource(t, f.ssm, f.sources[1])
+		m.Join(t, f.group)
+		m.Block(t, f.group, f.sources[2])
+		m.Join(t, f.other)
+		known := func() {
+			t.Helper()
+			n.wants(t, f.ssm, "include s1 s2")
+			n.wants(t, f.group, "exclude !s3")
+			n.wants(t, f.other, "exclude")
+		}
+		known()
+		counter := f.protocol + ".router.sent"
+		before := n.q.Counters()[counter]
+		ns.Poll(t, 2*patience, func() (bool, string) {
+			got := n.q.Counters()[counter] - before
+			return got >= 3, fmt.Sprintf("%d queries", got)
+		})
+		known()
+		k.IP(t, "link", "set", linuxlab.NIC, "down")
+		for _, g := range []netip.Addr{f.ssm, f.group, f.other} {
+			n.wants(t, g, "")
+		}
+		said := n.end(t, "not for us")[k.reporter(t)]
+		for _, answer := range []string{of("IS_IN", f.ssm), of("IS_EX", f.group), of("IS_EX", f.other)} {
+			if said[answer] < 2 {
+				t.Errorf("%d of %s", said[answer], answer)
+			}
+		}
+	})
+}
+
+// TestMcastKernelDelivery has hosts of ours send to kernels at two ports of a
+// switch of ours: each gets what it wants to hear, and nothing else is on its wire.
+func TestMcastKernelDelivery(t *testing.T) {
+	eachQueried(t, func(t *testing.T, f *family) {
+		n := newKernels(t, f, 2, link.BridgeConfig{}, hasty())
+		ma, mb := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
+		s1, s2 := f.sources[0], f.sources[1]
+		const probes = 10
+		sniffers := [2]*linuxlab.Sniffer{}
+		for i, k := range n.hosts {
+			sniffers[i] = k.Sniff(t)
+			defer sniffers[i].Close()
+		}
+		for _, step := range []struct {
+			what  string
+			do    func()
+			known string
+			want  [2][2]int // probes for each host from each source
+		}{
+			{"nobody", func() {}, "", [2][2]int{}},
+			{"each its source", func() {
+				ma.JoinSource(t, f.group, s1)
+				mb.JoinSource(t, f.group, s2)
+			}, "include s1 s2", [2][2]int{{probes, 0}, {0, probes}}},
+			{"all but one", func() { ma.Filter(t, f.group, true, s1) }, "exclude !s1", [2][2]int{{0, probes}, {0, probes}}},
+			{"all", func() {
+				ma.Unblock(t, f.group, s1)
+				mb.JoinSource(t, f.group, s1)
+			}, "exclude", [2][2]int{{probes, probes}, {probes, probes}}},
+			{"one leaves", func() { ma.Leave(t, f.group) }, "include s1 s2", [2][2]int{{}, {probes, probes}}},
+			{"a source is left", func() { mb.LeaveSource(t, f.group, s2) }, "include s1", [2][2]int{{}, {probes, 0}}},
+		} {
+			t.Log(step.what)
+			step.do()
+			var ports [2][]int
+			for host, from := range step.want {
+				for i, n := range from {
+					if n > 0 {
+						ports[i] = append(ports[i], host)
+					}
+				}
+			}
+			n.wants(t, f.group, step.known, ports[:]...)
+			for _, s := range n.senders {
+				n.probe(t, s, netip.AddrPortFrom(f.group, mcastPort), probes)
+				for _, k := range n.hosts {
+					n.probe(t, s, netip.AddrPortFrom(k.Addr, mcastPort), 1)
+				}
+			}
+			// What was sent to each host by itself comes behind the rest.
+			for i, m := range []*linuxlab.Member{ma, mb} {
+				wire := map[netip.Addr]int{}
+				for ends := 0; ends < len(n.senders); {
+					d, err := sniffers[i].NextUDP(patience)
+					switch {
+					case err != nil:
+						t.Fatal(err)
+					case d.Dst.Port() != mcastPort:
+					case d.Dst.Addr() == f.group:
+						wire[d.Src.Addr()]++
+					default:
+						ends++
+					}
+				}
+				for j, s := range []netip.Addr{s1, s2} {
+					want := step.want[i][j]
+					ns.Poll(t, patience, func() (bool, string) {
+						got := m.Got(s)
+						return got > want, fmt.Sprintf("%s: host %d's socket has %d probes of source %d, want %d and one", step.what, i, got, j, want)
+					})
+					if got := m.Got(s) - 1; got != want || wire[s] != want {
+						t.Errorf("%s: host %d has %d probes of source %d, and %d on its wire, want %d", step.what, i, got, j, wire[s], want)
+					}
+				}
+				m.Reset()
+			}
+		}
+		n.end(t, "not for us", "not a member") // the router does not forward
+	})
+}
+
+// TestMcastKernelLeaveTime measures when a switch stops to deliver to a kernel
+// that has left: after the Last Member Query Time, or with fast leave at once.
+func TestMcastKernelLeaveTime(t *testing.T) {
+	eachQueried(t, func(t *testing.T, f *family) {
+		for _, c := range []struct {
+			fast        bool
+			interval    int64 // tenths of a second, of which there are two
+			least, most time.Duration
+		}{
+			{false, 4, 800 * time.Millisecond, 3 * time.Second},
+			{true, 30, 0, 3 * time.Second},
+		} {
+			n := newKernels(t, f, 1, link.BridgeConfig{FastLeave: c.fast}, map[string]int64{"last_member_interval": c.interval})
+			m := n.hosts[0].Member(t, mcastPort)
+			m.JoinSource(t, f.ssm, f.sources[0])
+			n.wants(t, f.ssm, "include s1", []int{0})
+			before := time.Now()
+			m.Leave(t, f.ssm)
+			ns.Poll(t, 3*patience, func() (bool, string) {
+				at := n.seg.Bridge().Members(f.ssm, f.sources[0])
+				return len(at) == 0, fmt.Sprint(at)
+			})
+			if took := time.Since(before); took < c.least || took > c.most {
+				t.Errorf("with fast leave %v the switch took %v, want %v to %v", c.fast, took, c.least, c.most)
+			}
+			n.end(t, "not for us")
+		}
+	})
+}
+
+// probe sends n probes from a host of ours.
+func (n *mcastLab) probe(t *testing.T, h *lab.Node, to netip.AddrPort, count int) {
+	t.Helper()
+	c, err := h.ListenUDP(n.f.udp, &net.UDPAddr{IP: n.own(h).AsSlice()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Internal().SetMulticastIf(uint32(h.Eth(0).Index()))
+	var b [linuxlab.ProbeLen]byte
+	for i := range count {
+		linuxlab.PutProbe(b[:], uint64(i), time.Now())
+		if _, err := c.WriteToUDPAddrPort(b[:], to); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// own is the address that a host of ours sends from.
+func (n *mcastLab) own(h *lab.Node) netip.Addr {
+	if n.f.v6() {
+		return h.Addr6()
+	}
+	return h.Addr()
+}
+
+// reporter is the address that a host of ours sends queries and reports from.
+func (n *mcastLab) reporter(h *lab.Node) netip.Addr {
+	if n.f.v6() {
+		return ourLinkLocal(h, 0)
+	}
+	return h.Addr()
+}
+
+// reporter is the same of a kernel.
+func (k *kernel) reporter(t *testing.T) netip.Addr {
+	t.Helper()
+	if k.Addr.Is6() {
+		return k.linkLocal(t).WithZone("")
+	}
+	return k.Addr
+}
