@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // kernels returns the kernel's network, if it has IPv6, and a stack's, each with
@@ -267,7 +266,7 @@ func TestGroupOnBoth(t *testing.T) {
 		s := must(b.ListenUDP("udp", &net.UDPAddr{Port: 7}))(t)
 		defer s.Close()
 		group := netip.MustParseAddrPort("224.0.0.251:7")
-		if e := s.Internal().Mcast(usrreq.McastJoin, uint32(must(b.InterfaceByName("e0"))(t).Index), group.Addr(), netip.Addr{}); e != 0 {
+		if e := s.JoinGroup(must(b.Interface("e0"))(t), group.Addr()); e != nil {
 			t.Fatal(e)
 		}
 		for _, network := range []string{"udp", "udp4"} {

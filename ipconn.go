@@ -109,7 +109,7 @@ func (s *Stack) listenIP(network string, local netip.Addr) (*IPConn, error) {
 		return nil, opError("listen", network, nil, ipAddr(local), e)
 	}
 	sock.SetBroadcast(true) // as package net does
-	return &IPConn{packetConn{s: sock, net: network, raw: true}}, nil
+	return &IPConn{packetConn{s: sock, stack: s, net: network, raw: true}}, nil
 }
 
 // protocolOf returns the family and the protocol number in "ip4:89" or

@@ -19,9 +19,10 @@ type UDPConn struct{ packetConn }
 
 // packetConn is what UDP and raw sockets share.
 type packetConn struct {
-	s   usrreq.Sock
-	net string // "udp4", "ip4:89", … for errors
-	raw bool
+	s     usrreq.Sock
+	stack *Stack // the handle that made it
+	net   string // "udp4", "ip4:89", … for errors
+	raw   bool
 }
 
 var (
@@ -238,7 +239,7 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
 	}
 	sock.SetBroadcast(true) // as package net does
-	return &UDPConn{packetConn{s: sock, net: network}}, nil
+	return &UDPConn{packetConn{s: sock, stack: s, net: network}}, nil
 }
 
 // dialUDP returns a socket connected to remote.
@@ -253,7 +254,7 @@ func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn,
 	if e != 0 {
 		return nil, opError("dial", network, nil, net.UDPAddrFromAddrPort(remote), e)
 	}
-	return &UDPConn{packetConn{s: sock, net: network}}, nil
+	return &UDPConn{packetConn{s: sock, stack: s, net: network}}, nil
 }
 
 // ListenUDP is net.ListenUDP on this stack.
@@ -271,34 +272,6 @@ func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) 
 		return nil, opError("listen", network, nil, laddr, err)
 	}
 	return s.listenUDP(network, a, new(ListenConfig))
-}
-
-// ListenMulticastUDP is net.ListenMulticastUDP on this stack: a socket that is a
-// member of the group gaddr on ifi and does not hear what it sends itself. A
-// nil ifi leaves the choice to the stack.
-func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
-	if gaddr == nil {
-		return nil, opError("listen", network, nil, nil, syscall.EDESTADDRREQ)
-	}
-	c, err := s.ListenUDP(network, gaddr)
-	if err != nil {
-		return nil, err
-	}
-	index := uint32(0)
-	e := syscall.Errno(0)
-	if ifi != nil {
-		index = uint32(ifi.Index)
-		e = c.s.SetMulticastIf(index)
-	}
-	c.s.SetMulticastLoop(false)
-	if e == 0 {
-		e = c.s.Mcast(usrreq.McastJoin, index, gaddr.AddrPort().Addr().Unmap(), netip.Addr{})
-	}
-	if e != 0 {
-		c.Close()
-		return nil, opError("listen", network, nil, gaddr, e)
-	}
-	return c, nil
 }
 
 // DialUDP is net.DialUDP on this stack.

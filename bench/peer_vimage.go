@@ -215,7 +215,7 @@ func (f family) vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
 
 // vmMember makes a socket a member of a group, or ends that.
 func vmMember(c *vimage.UDPConn, op usrreq.McastOp, i *vimage.Interface, group netip.Addr) error {
-	if e := c.Internal().Mcast(op, uint32(i.Index()), group, netip.Addr{}); e != 0 {
+	if e := c.Internal().Mcast(op, usrreq.McastIf{Index: uint32(i.Index())}, group, netip.Addr{}); e != 0 {
 		return fmt.Errorf("group %v: %w", group, e)
 	}
 	return nil

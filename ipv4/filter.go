@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/usrreq"
 )
 
 // FilterMode says how the sources of a filter are meant. The values are those
@@ -46,7 +47,7 @@ func (c *dgramOpt) SetSourceFilter(ifi *net.Interface, group net.Addr, mode Filt
 	for i, s := range sources {
 		list[i] = addrOf(s)
 	}
-	return c.err(c.s.SetSourceFilter(index(ifi), addrOf(group), m, list))
+	return c.err(c.s.SetSourceFilter(usrreq.McastIf{Index: index(ifi)}, addrOf(group), m, list))
 }
 
 // SourceFilter returns the filter of a membership, its sources in ascending
@@ -59,7 +60,7 @@ func (c *dgramOpt) SourceFilter(ifi *net.Interface, group net.Addr) (FilterMode,
 	case c.k != nil:
 		return 0, nil, c.wrap("get", "getsockopt", errInvalidOption)
 	}
-	f, e := c.s.SourceFilter(index(ifi), addrOf(group))
+	f, e := c.s.SourceFilter(usrreq.McastIf{Index: index(ifi)}, addrOf(group))
 	if err := c.wrap("get", "getsockopt", e); err != nil {
 		return 0, nil, err
 	}

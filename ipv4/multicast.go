@@ -186,7 +186,7 @@ func (c *dgramOpt) member(op usrreq.McastOp, ifi *net.Interface, group net.Addr)
 	if !g.IsValid() {
 		return errMissingAddress
 	}
-	return c.err(c.s.Mcast(op, index(ifi), g, netip.Addr{}))
+	return c.err(c.s.Mcast(op, at(ifi), g, netip.Addr{}))
 }
 
 func (c *dgramOpt) memberSource(op usrreq.McastOp, ifi *net.Interface, group, source net.Addr) error {
@@ -197,7 +197,7 @@ func (c *dgramOpt) memberSource(op usrreq.McastOp, ifi *net.Interface, group, so
 	if !g.IsValid() || !s.IsValid() {
 		return errMissingAddress
 	}
-	return c.err(c.s.Mcast(op, index(ifi), g, s))
+	return c.err(c.s.Mcast(op, at(ifi), g, s))
 }
 
 // index returns the index of an interface, 0 for nil.
@@ -206,6 +206,14 @@ func index(ifi *net.Interface) uint32 {
 		return 0
 	}
 	return uint32(ifi.Index)
+}
+
+// at names an interface in a request about a membership; nil is whichever suits.
+func at(ifi *net.Interface) usrreq.McastIf {
+	if ifi == nil {
+		return usrreq.McastIf{Any: true}
+	}
+	return usrreq.McastIf{Index: uint32(ifi.Index)}
 }
 
 // addrOf returns the IPv4 address in a, invalid where there is none.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -50,8 +49,8 @@ func (n *network) sender(name string) (*sender, error) {
 		return nil, err
 	}
 	s := &sender{node: h, conn: pc.(*vimage.UDPConn)}
-	if e := s.conn.Internal().SetMulticastIf(uint32(h.Eth(0).Index())); e != 0 {
-		return nil, fmt.Errorf("%s: multicast interface: %w", name, e)
+	if err := s.conn.SetMulticastInterface(h.Eth(0)); err != nil {
+		return nil, fmt.Errorf("%s: multicast interface: %w", name, err)
 	}
 	return s, nil
 }
@@ -128,9 +127,8 @@ func (r *receiver) read() {
 
 // join makes the node's first interface a member of (source, group).
 func join(c *vimage.UDPConn, h *lab.Node, source, group netip.Addr) error {
-	e := c.Internal().Mcast(usrreq.McastJoinSource, uint32(h.Eth(0).Index()), group, source)
-	if e != 0 {
-		return fmt.Errorf("%s: join (%v, %v): %w", h.Name(), source, group, e)
+	if err := c.JoinSourceGroup(h.Eth(0), group, source); err != nil {
+		return fmt.Errorf("%s: join (%v, %v): %w", h.Name(), source, group, err)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (v *View) wayBroadcast(o *socket.Options, src, dst netip.Addr, h *Hop) sysc
 // wayMulticast finds the interface for a multicast packet: the one the socket
 // or the sender named, else that of the route, which never has a gateway.
 func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.Errno {
-	index := o.McastIf
+	index := o.Multicast(dst.Is6()).If
 	if dst.Is6() && o.OutIf != 0 {
 		index = o.OutIf // RFC 3542 §6.2: what one packet says comes first
 	}
@@ -121,40 +121,12 @@ func (v *View) routeGroup(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
 	if why == pkt.NoReason || dst.Is4() {
 		return why
 	}
-	c := v.firstMulticast(true)
+	c := v.firstMulticast(true, true)
 	if c == nil {
 		return why
 	}
 	*h = Hop{Out: c, MTU: c.PacketMTU(true)}
 	return pkt.NoReason
-}
-
-// MemberIf chooses the interface of a join in a table: the one with the index,
-// for 0 that of the route to the group, else the first multicast interface with
-// an address (behaviour 6.4). It returns EADDRNOTAVAIL where there is none.
-func (v *View) MemberIf(table, index uint32, group netip.Addr) (uint32, syscall.Errno) {
-	var h Hop
-	switch {
-	case index != 0:
-		h.Out = v.Conf(index)
-	case v.Route(table, group, 0, &h) != pkt.NoReason:
-		h.Out = v.firstMulticast(group.Is6())
-	}
-	if h.Out == nil || h.Out.Flags&Multicast == 0 {
-		return 0, syscall.EADDRNOTAVAIL
-	}
-	return h.Out.Index, 0
-}
-
-// firstMulticast returns the first multicast interface with an address of the
-// family that is not the loopback interface, or nil.
-func (v *View) firstMulticast(is6 bool) *Conf {
-	for _, c := range v.Ifs {
-		if c != nil && c.Flags&Multicast != 0 && c.Flags&Loopback == 0 && c.Carries(is6) && c.Addrs.Has(is6) {
-			return c
-		}
-	}
-	return nil
 }
 
 // SourceTo returns the address that packets with these options to dst come

@@ -14,12 +14,10 @@ type Options struct {
 	Broadcast   bool
 	DontRoute   bool
 	DontFrag    bool
-	Mcast       bool // the multicast options below count
-	McastIf     uint32
+	Mcast4      Mcast
+	Mcast6      Mcast
 	OutIf       uint32 // of one packet, which the sender named
-	McastTTL    int
-	McastLoop   bool
-	McastAll    bool // source filters are not applied: to show that they matter
+	McastAll    bool   // source filters are not applied: to show that they matter
 	HdrIncl     bool
 	ICMPAllow   [8]uint32 // raw ICMP: bit per type to be delivered, if ICMPFilter
 	ICMPFilter  bool
@@ -27,15 +25,35 @@ type Options struct {
 	V6Only      bool // bound to ::, hears no IPv4; counts until the socket is bound
 }
 
+// Mcast is a socket's multicast options for one family: RFC 3493 §5.2 gives a
+// socket for IPv6 options of its own, beside those of IPv4.
+type Mcast struct {
+	If   uint32 // interface by which multicast leaves; 0: the route decides
+	TTL  uint8  // hop limit in IPv6
+	Loop bool
+	Own  bool // they are the socket's own; until then Loop is the stack's
+}
+
 // Defaults returns the options of a new socket.
-func Defaults() Options { return Options{TTL: -1, McastTTL: 1, McastLoop: true} }
+func Defaults() Options {
+	m := Mcast{TTL: 1, Loop: true}
+	return Options{TTL: -1, Mcast4: m, Mcast6: m}
+}
+
+// Multicast returns the multicast options for a family.
+func (o *Options) Multicast(is6 bool) *Mcast {
+	if is6 {
+		return &o.Mcast6
+	}
+	return &o.Mcast4
+}
 
 // TTLFor returns the TTL of packets to dst, on a stack where ttl is usual. One
 // of 0, which IPv6 allows, is none for IPv4.
 func (o *Options) TTLFor(dst netip.Addr, ttl int32) uint8 {
 	switch {
 	case dst.IsMulticast():
-		return uint8(o.McastTTL)
+		return o.Multicast(dst.Is6()).TTL
 	case o.TTL > 0 || o.TTL == 0 && dst.Is6():
 		return uint8(o.TTL)
 	}
@@ -43,12 +61,12 @@ func (o *Options) TTLFor(dst netip.Addr, ttl int32) uint8 {
 }
 
 // Loops tells whether the socket's multicast comes back to its own host, on a
-// stack where loop says what is usual.
-func (o *Options) Loops(loop int32) bool {
-	if o.Mcast {
-		return o.McastLoop
+// stack where usual says what is usual in this family.
+func (o *Options) Loops(is6, usual bool) bool {
+	if m := o.Multicast(is6); m.Own {
+		return m.Loop
 	}
-	return loop != 0
+	return usual
 }
 
 // Send is what a sender may say about a packet beside its bytes: the zero
@@ -64,7 +82,7 @@ type Send struct {
 func (how *Send) Over(o *Options) *Options {
 	n := *o
 	if how.TTL > 0 {
-		n.TTL, n.McastTTL = how.TTL, how.TTL
+		n.TTL, n.Mcast4.TTL, n.Mcast6.TTL = how.TTL, uint8(how.TTL), uint8(how.TTL)
 	}
 	if how.TOS > 0 {
 		n.TOS = uint8(how.TOS)
@@ -72,7 +90,7 @@ func (how *Send) Over(o *Options) *Options {
 		n.TOS = 0
 	}
 	if how.IfIndex != 0 {
-		n.McastIf, n.OutIf = how.IfIndex, how.IfIndex
+		n.Mcast4.If, n.Mcast6.If, n.OutIf = how.IfIndex, how.IfIndex, how.IfIndex
 	}
 	return &n
 }
@@ -174,9 +192,37 @@ func (s *Datagram) SetTOS(n int) syscall.Errno {
 // TOS returns the type of service of packets sent.
 func (s *Datagram) TOS() int { return int(s.Opts.Load().TOS) }
 
-// MulticastTTL returns the TTL of multicast packets.
-func (s *Datagram) MulticastTTL() int { return s.Opts.Load().McastTTL }
+// MulticastTTL returns the TTL of multicast packets of IPv4.
+func (s *Datagram) MulticastTTL() int { return int(s.Opts.Load().Mcast4.TTL) }
 
-// MulticastIf returns the index of the interface of multicast packets, 0 if
-// the route decides.
-func (s *Datagram) MulticastIf() uint32 { return s.Opts.Load().McastIf }
+// MulticastHops returns the hop limit of multicast packets of IPv6.
+func (s *Datagram) MulticastHops() int { return int(s.Opts.Load().Mcast6.TTL) }
+
+// MulticastLoop tells whether this host's members hear what the socket sends by
+// IPv4. Like BSD it says yes where the socket has no options of its own, whatever
+// the stack's default is.
+func (s *Datagram) MulticastLoop() bool { return s.Opts.Load().Mcast4.Loop }
+
+// MulticastLoop6 is MulticastLoop for IPv6.
+func (s *Datagram) MulticastLoop6() bool { return s.Opts.Load().Mcast6.Loop }
+
+// MulticastIf returns the index of the interface of IPv4's multicast packets, 0
+// if the route decides.
+func (s *Datagram) MulticastIf() uint32 { return s.Opts.Load().Mcast4.If }
+
+// MulticastIf6 is MulticastIf for IPv6.
+func (s *Datagram) MulticastIf6() uint32 { return s.Opts.Load().Mcast6.If }
+
+// ForgetIf undoes the choice of an interface that goes away.
+func (s *Datagram) ForgetIf(index uint32) {
+	if o := s.Opts.Load(); o.Mcast4.If != index && o.Mcast6.If != index {
+		return
+	}
+	s.Option(func(o *Options) {
+		for _, m := range []*Mcast{&o.Mcast4, &o.Mcast6} {
+			if m.If == index {
+				m.If = 0
+			}
+		}
+	})
+}

@@ -19,6 +19,7 @@ type Datagram struct {
 	sched    *netisr.Sched
 	Protocol uint8 // wire.ProtoUDP, or a raw socket's protocol
 	Raw      bool
+	Is6      bool // for IPv6, and for IPv4 beside it unless V6Only; set before it is bound
 	Opts     atomic.Pointer[Options]
 	Addrs    atomic.Pointer[Addrs]
 	writeBy  atomic.Int64 // clock.Time after which writes fail; 0 means never

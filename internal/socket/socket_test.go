@@ -49,7 +49,7 @@ func TestOptionsAreShared(t *testing.T) {
 func TestTTLFor(t *testing.T) {
 	one, many := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("232.0.0.1")
 	own := Defaults()
-	own.TTL, own.McastTTL = 9, 3
+	own.TTL, own.Mcast4.TTL, own.Mcast6.TTL = 9, 3, 4
 	def, zero := Defaults(), Defaults()
 	zero.TTL = 0 // RFC 3493 §5.1: 0 <= x <= 255, use x
 	one6, many6 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("ff3e::1")
@@ -59,19 +59,25 @@ func TestTTLFor(t *testing.T) {
 		want uint8
 	}{
 		{&def, one, 64}, {&own, one, 9}, {&def, many, 1}, {&own, many, 3},
-		{&def, one6, 64}, {&own, one6, 9}, {&zero, one6, 0}, {&zero, one, 64}, {&def, many6, 1}, {&own, many6, 3},
+		{&def, one6, 64}, {&own, one6, 9}, {&zero, one6, 0}, {&zero, one, 64}, {&def, many6, 1}, {&own, many6, 4},
 		{(&Send{TTL: 7}).Over(&own), one, 7}, {(&Send{TTL: 7}).Over(&own), many, 7}, {(&Send{}).Over(&own), many, 3},
 	} {
 		if got := c.o.TTLFor(c.dst, 64); got != c.want {
 			t.Errorf("%v to %v: %d, want %d", *c.o, c.dst, got, c.want)
 		}
 	}
-	if def.Loops(0) || !def.Loops(1) {
-		t.Error("without multicast options of its own, the stack decides")
-	}
-	def.Mcast = true
-	if !def.Loops(0) {
-		t.Error("with multicast options of its own, the stack decides")
+	for _, is6 := range []bool{false, true} {
+		o := Defaults()
+		if o.Loops(is6, false) || !o.Loops(is6, true) {
+			t.Error("without multicast options of its own, the stack decides")
+		}
+		o.Multicast(is6).Own = true
+		if !o.Loops(is6, false) {
+			t.Error("with multicast options of its own, the stack decides")
+		}
+		if o.Loops(!is6, false) {
+			t.Error("options of the other family count")
+		}
 	}
 }
 

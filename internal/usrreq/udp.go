@@ -41,7 +41,7 @@ func listenUDP(s Sock, local netip.AddrPort, fib uint32, reuse pcb.Reuse) (Sock,
 	}
 	local, scope, e := mayBind(st, local)
 	if e == 0 {
-		s.Scope = scope
+		s.Scope, s.Is6 = scope, local.Addr().Is6()
 		e = s.Bind(local)
 	}
 	if e != 0 {
@@ -64,7 +64,7 @@ func ListenRaw(st *vnet.Stack, proto uint8, local netip.Addr, fib uint32) (Sock,
 	}
 	s := Sock{st.NewSock(proto, true)}
 	s.Option(func(o *socket.Options) { o.FIB = fib })
-	s.Scope = scope
+	s.Scope, s.Is6 = scope, at.Addr().Is6()
 	if e := s.Bind(at); e != 0 {
 		return Sock{}, e
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/fib"
-	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -124,10 +123,10 @@ func (st *Stack) Attach(index uint32) {
 // find it, then it is taken apart. The control lock is held.
 func (st *Stack) Unplug(index uint32) {
 	c := st.view.Load().Conf(index)
-	st.depart(c)
 	st.setConf(index, nil)
 	c.Port.Detach()
 	st.Barrier()
+	st.depart(c)
 	st.dismantle(c)
 }
 
@@ -137,9 +136,7 @@ func (st *Stack) depart(c *ifnet.Conf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		for s := st.socks; s != nil; s = s.next {
 			sh.leaveIf(p, s, c.Index)
-			if s.Opts.Load().McastIf == c.Index {
-				s.Option(func(o *socket.Options) { o.McastIf = 0 })
-			}
+			s.ForgetIf(c.Index)
 		}
 		return 0
 	})

@@ -86,7 +86,7 @@ func TestSimulatedIsRepeatable(t *testing.T) {
 		tp.owns = func(netip.Addr) bool { return true }
 		for i := range 20 {
 			s := listen(t, st, "0.0.0.0:0")
-			s.Mcast(usrreq.McastJoin, anIf, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
+			s.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: anIf}, netip.AddrFrom4([4]byte{232, 1, 1, byte(i)}), netip.Addr{})
 			send(t, s, "x", fmt.Sprint("10.0.0.", 2+i%7, ":7"))
 			c.RunUntil(c.Now().Add(1e9))
 		}

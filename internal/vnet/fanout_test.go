@@ -19,7 +19,7 @@ func TestFanoutCopiesNothing(t *testing.T) {
 		for i := range socks {
 			s, e := usrreq.ListenUDP(n.b, addrPort("0.0.0.0:5000"), 0, pcb.ReusePort)
 			must(t, e)
-			must(t, s.Mcast(usrreq.McastJoinSource, anIf, group, source))
+			must(t, s.Mcast(usrreq.McastJoinSource, usrreq.McastIf{Index: anIf}, group, source))
 			socks[i] = s
 		}
 		sa := listen(t, n.a, "0.0.0.0:9")

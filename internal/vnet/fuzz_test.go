@@ -126,8 +126,8 @@ func newFuzzed(t testing.TB, shards int) *fuzzed {
 	must(t, z.socks[2].Connect(addrPort("10.0.1.2:9")))
 	for i, s := range z.socks {
 		group := netip.AddrFrom4([4]byte{232, 1, 1, byte(i)})
-		must(t, s.Mcast(usrreq.McastJoinSource, z.ifs[1], group, addr("10.0.1.2")))
-		must(t, s.Mcast(usrreq.McastJoin, z.ifs[3], netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoinSource, usrreq.McastIf{Index: z.ifs[1]}, group, addr("10.0.1.2")))
+		must(t, s.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: z.ifs[3]}, netip.AddrFrom4([4]byte{239, 1, 1, byte(i)}), netip.Addr{}))
 	}
 	for _, proto := range []uint8{0, wire.ProtoICMP, wire.ProtoIGMP, wire.ProtoUDP, wire.ProtoTCP} {
 		s, e := usrreq.ListenRaw(z.st, proto, addr("0.0.0.0"), 0)
@@ -402,9 +402,9 @@ func (o *operator) sockets(t *testing.T) {
 	case 1:
 		s.Connect(netip.AddrPortFrom(o.addr(), uint16(o.n(3))))
 	case 2, 3:
-		s.Mcast(usrreq.McastOp(o.n(6)), uint32(o.n(6)), o.group(), o.addr())
+		s.Mcast(usrreq.McastOp(o.n(6)), usrreq.McastIf{Index: uint32(o.n(6))}, o.group(), o.addr())
 	case 4:
-		s.SetSourceFilter(uint32(o.n(6)), o.group(), mcast.Mode(o.n(3)), []netip.Addr{o.addr(), o.addr()})
+		s.SetSourceFilter(usrreq.McastIf{Index: uint32(o.n(6))}, o.group(), mcast.Mode(o.n(3)), []netip.Addr{o.addr(), o.addr()})
 	case 5:
 		s.SetMulticastIf(uint32(o.n(6)))
 	case 6:

@@ -84,38 +84,26 @@ type Groups = mcast.Groups[*Sock]
 // Members is the memberships of a socket.
 type Members = mcast.Memberships[*Sock]
 
-// McastRequest proposes a change of a membership on an interface.
-type McastRequest func(g *Groups, m *Members, ifIndex int32, tun *mcast.Tunables) (mcast.Txn[*Sock], error)
+// McastTxn is a change of a membership.
+type McastTxn = mcast.Txn[*Sock]
 
-// Member makes one change of a membership of s. The interface is chosen if need
-// be, unless it is to be taken as given.
-func (s *Sock) Member(ifIndex uint32, group netip.Addr, given bool, request McastRequest) syscall.Errno {
-	st := s.st
-	r := st.world.sched.Get()
-	p := pass{r: r}
-	st.sh.lock(&p)
-	e := st.sh.member(&p, s, ifIndex, group, given, request)
-	st.sh.unlock(&p)
-	r.Done()
-	return e
-}
+// McastRequest proposes a change of a membership in a stack that looks like v.
+type McastRequest func(v *ifnet.View, g *Groups, m *Members) (McastTxn, error)
 
-func (sh *shard) member(p *pass, s *Sock, ifIndex uint32, group netip.Addr, given bool, request McastRequest) syscall.Errno {
-	if s.Addrs.Load().Closed {
-		return syscall.EBADF
-	}
-	if group.IsMulticast() && !given {
-		var e syscall.Errno
-		if ifIndex, e = p.v.MemberIf(s.Opts.Load().FIB, ifIndex, group); e != 0 {
-			return e
+// Member makes one change of a membership of s, or returns EBADF where it is
+// closed, else the errno of request.
+func (s *Sock) Member(request McastRequest) syscall.Errno {
+	return s.st.control(func(sh *shard, p *pass) syscall.Errno {
+		if s.Addrs.Load().Closed {
+			return syscall.EBADF
 		}
-	}
-	txn, err := request(&sh.st.groups, &s.members, int32(ifIndex), &p.v.Tun.Mcast)
-	if err != nil {
-		return err.(syscall.Errno)
-	}
-	sh.commit(p, &txn)
-	return 0
+		txn, err := request(p.v, &sh.st.groups, &s.members)
+		if err != nil {
+			return err.(syscall.Errno)
+		}
+		sh.commit(p, &txn)
+		return 0
+	})
 }
 
 // Memberships shows f the memberships of s, which it must not change.

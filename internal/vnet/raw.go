@@ -52,7 +52,7 @@ func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
 		return false
 	}
 	o := s.Opts.Load()
-	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Mcast || p.in == nil {
+	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Multicast(ip.Is6()).Own || p.in == nil {
 		return true
 	}
 	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.Index))

@@ -33,7 +33,7 @@ func TestRemoveInterface(t *testing.T) {
 		st, tp := newTapHost(t, w, shards, "10.0.0.1/24")
 		s := listen(t, st, "0.0.0.0:7")
 		group := addr("232.1.2.3")
-		must(t, s.Mcast(usrreq.McastJoin, anIf, group, netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: anIf}, group, netip.Addr{}))
 		must(t, s.SetMulticastIf(anIf))
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: addr("10.0.0.9")}))
 		for i := range 5 {
@@ -58,7 +58,7 @@ func TestRemoveInterface(t *testing.T) {
 		if r := control.Routes(st, 0); len(r) != 0 {
 			t.Errorf("routes stay: %v", r)
 		}
-		if e := s.Mcast(usrreq.McastLeave, anIf, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
+		if e := s.Mcast(usrreq.McastLeave, usrreq.McastIf{Index: anIf}, group, netip.Addr{}); e != syscall.EADDRNOTAVAIL {
 			t.Errorf("leave of a membership that is gone: %v", e)
 		}
 		if s.MulticastIf() != 0 {
@@ -111,7 +111,7 @@ func TestCloseHolding(t *testing.T) {
 		s.SetReadDeadline(c.Wall(c.Now().Add(time.Hour)))
 		raw, e := usrreq.ListenRaw(st, 0, addr("0.0.0.0"), 0)
 		must(t, e)
-		must(t, s.Mcast(usrreq.McastJoin, anIf, addr("232.1.2.3"), netip.Addr{}))
+		must(t, s.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: anIf}, addr("232.1.2.3"), netip.Addr{}))
 		tp.inject(tp.udpFrame("10.0.0.2:9", "10.0.0.1:7", "queued twice"))
 		tp.inject(fragFrames(tp, 5, "10.0.0.2:9", "10.0.0.1:7", pattern(992), [2]int{0, 504})...)
 		send(t, s, "held", "10.0.0.9:7")
@@ -135,7 +135,7 @@ func TestCloseHolding(t *testing.T) {
 		if _, e := control.AddInterface(st, control.IfaceConfig{Name: "e1", Port: link.NewEpair(0).A()}); e != syscall.ENXIO {
 			t.Errorf("add an interface: %v", e)
 		}
-		if e := s.Mcast(usrreq.McastJoin, 0, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
+		if e := s.Mcast(usrreq.McastJoin, usrreq.McastIf{Any: true}, addr("232.1.2.3"), netip.Addr{}); e != syscall.EBADF {
 			t.Errorf("join: %v", e)
 		}
 		empty(t, w)
@@ -196,7 +196,7 @@ func churnSend(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
 		t.Error(e)
 		return
 	}
-	s.Mcast(usrreq.McastJoin, uint32(2+rnd.IntN(4)), addr("232.1.2.3"), netip.Addr{})
+	s.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: uint32(2 + rnd.IntN(4))}, addr("232.1.2.3"), netip.Addr{})
 	for range 10 {
 		i, host := rnd.IntN(4), 2+rnd.IntN(2)
 		to := netip.AddrPortFrom(subnet(i, host).Addr(), 7)
@@ -244,7 +244,7 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("0.0.0.0/0"), Gateway: subnet(i, 1).Addr()}))
 		hosts, ifs = append(hosts, st), append(ifs, idx)
 		s := listen(t, st, "[::]:7")
-		s.Mcast(usrreq.McastJoin, 0, addr("232.1.2.3"), netip.Addr{})
+		s.Mcast(usrreq.McastJoin, usrreq.McastIf{Any: true}, addr("232.1.2.3"), netip.Addr{})
 		wg.Go(func() {
 			for b := make([]byte, 20000); ; {
 				var info socket.Recv

@@ -59,7 +59,7 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		sh.hot.UDPOut++
 	}
 	p.m.FIB = o.FIB
-	e = sh.outIP(&p, b, hd, &h, local, o.Loops(v.Tun.Mcast.Loop))
+	e = sh.outIP(&p, b, hd, &h, local, o.Loops(hd.Dst.Is6(), v.Tun.Mcast.Loops(hd.Dst.Is6())))
 	sh.unlock(&p)
 	return e
 }

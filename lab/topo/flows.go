@@ -59,11 +59,11 @@ func (n *Network) openFlow(f *flow) (*flowRun, error) {
 	s := r.conn.Internal()
 	if f.ttl != 0 {
 		s.SetTTL(f.ttl)
-		s.SetMulticastTTL(f.ttl)
+		r.conn.SetMulticastTTL(f.ttl)
 	}
 	if f.out != nil {
-		if e := s.SetMulticastIf(uint32(n.nodes[f.node].Eth(f.out.eth).Index())); e != 0 {
-			return nil, e
+		if err := r.conn.SetMulticastInterface(n.nodes[f.node].Eth(f.out.eth)); err != nil {
+			return nil, err
 		}
 	}
 	return r, nil

@@ -143,7 +143,7 @@ func (r *sinkRun) enter() {
 		return
 	}
 	s, j := r.conn.Internal(), r.join
-	ifi := uint32(r.net.nodes[j.node].Eth(j.port.eth).Index())
+	ifi := usrreq.McastIf{Index: uint32(r.net.nodes[j.node].Eth(j.port.eth).Index())}
 	s.SetIgnoreSourceFilters(j.unfiltered)
 	var e syscall.Errno
 	if len(j.sources) == 0 {
@@ -161,7 +161,7 @@ func (r *sinkRun) enter() {
 }
 
 func (r *sinkRun) leave() {
-	ifi := uint32(r.net.nodes[r.node].Eth(r.join.port.eth).Index())
+	ifi := usrreq.McastIf{Index: uint32(r.net.nodes[r.node].Eth(r.join.port.eth).Index())}
 	r.failed("leave", r.conn.Internal().Mcast(usrreq.McastLeave, ifi, r.join.group.ip, netip.Addr{}))
 }
 

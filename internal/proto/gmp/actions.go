@@ -29,15 +29,15 @@ func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A])
 		list, whole = list[:r.MaxSources], false
 	}
 	// RFC 3376 §7.3.2: what hosts of older versions would not survive.
-	if now < max(g.v1, g.v2) {
-		switch {
-		case typ == wire.IGMPBlock:
-			return true
-		case typ == wire.IGMPToEx:
-			list = nil
-		case typ == wire.IGMPToIn && now < g.v1:
-			typ = wire.IGMPIsIn
-		}
+	compat := g.compat(now, r)
+	switch {
+	case compat == 3:
+	case typ == wire.IGMPBlock:
+		return true
+	case typ == wire.IGMPToEx:
+		list = nil
+	case typ == wire.IGMPToIn && compat == 1:
+		typ = wire.IGMPIsIn
 	}
 	switch rec.Version { // Older Version Host Present (§8.13)
 	case 1:
@@ -244,8 +244,8 @@ func (d *Database[A]) toInclude(g *Group[A]) {
 // ask is "send Q(G,S)" (RFC 3376 §6.6.3.2) for the running sources that the list
 // names, or does not name.
 func (c *action[A]) ask(list []A, named bool) {
-	if c.r.Leave == LeaveWait {
-		return
+	if c.r.Leave == LeaveWait || c.r.Leave == LeaveQuery && c.r.Version > 0 && c.r.Version < 3 {
+		return // whose queries have no sources cannot ask about them
 	}
 	limit := c.now.Add(c.r.LastMember)
 	if c.r.Leave == LeaveNow {

@@ -46,6 +46,18 @@ func Hash[A Address](seed table.Seed, a A, w uint32) uint32 {
 	return 0
 }
 
+// IsSSM reports whether a group is for source-specific multicast only: 232/8 and
+// ff3x::/32 (RFC 4607 §1).
+func IsSSM[A Address](group A) bool {
+	switch p := any(&group).(type) {
+	case *[4]byte:
+		return p[0] == 232
+	case *[16]byte:
+		return p[0] == 0xff && p[1]>>4 == 3 && p[2] == 0 && p[3] == 0
+	}
+	return false
+}
+
 // Compare orders addresses as numbers.
 func Compare[A Address](a, b A) int { return bytes.Compare(raw(&a), raw(&b)) }
 

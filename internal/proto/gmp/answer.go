@@ -32,6 +32,15 @@ func (h *Host[A]) adopt(q *Query[A]) {
 		h.robustness = max(v, 2) // 1 is no robustness at all (RFC 3376 §8.1)
 	}
 	h.queryTime = uint16(q.Interval / time.Second)
+	h.queryResp = uint32(q.MaxResp / time.Millisecond)
+}
+
+// interval is the Query Interval in force (RFC 3376 §8.2).
+func (h *Host[A]) interval() time.Duration {
+	if h.queryTime == 0 {
+		return queryInterval
+	}
+	return time.Duration(h.queryTime) * time.Second
 }
 
 // answerGeneral: RFC 3376 §5.2, rules 1 and 2. An answer that has begun starts
@@ -44,7 +53,7 @@ func (h *Host[A]) answerGeneral(at clock.Time) {
 	if w.generalAt <= at && w.walk == nil {
 		return
 	}
-	w.generalAt, w.walk, w.walked, w.burst = at, nil, 0, 0
+	w.generalAt, w.walk, w.walked = at, nil, 0
 }
 
 // maxAsked bounds what is recorded of queries, which anybody can send. Who is

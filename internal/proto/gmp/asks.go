@@ -48,7 +48,8 @@ type Ask[A Address] struct {
 	MaxResp    time.Duration
 	Interval   time.Duration // between our general queries
 	Robustness uint8
-	Suppress   bool // the S flag
+	Version    uint8 // of the query; below 3 it has no sources, no flag and no variables
+	Suppress   bool  // the S flag
 }
 
 // nextAsk writes the next specific query that is due; false if none is any more,
@@ -58,9 +59,12 @@ func (g *Group[A]) nextAsk(now clock.Time, r *RouterRules, out *Ask[A]) bool {
 	if k == nil {
 		return false
 	}
+	if r.Version < 3 { // what was planned before the version changed
+		k.sources, k.sourceAt = nil, clock.Never
+	}
 	last := now.Add(r.lastMemberTime())
 	out.N, out.Group, out.Suppress = 0, g.at, false
-	out.MaxResp, out.Interval, out.Robustness = r.LastMember, r.Interval, r.Robustness
+	out.MaxResp, out.Interval, out.Robustness, out.Version = r.LastMember, r.Interval, r.Robustness, r.Version
 	if k.groupAt <= now {
 		out.Suppress = g.until > last // §6.6.3.1: someone has answered meanwhile
 		k.groupLeft--

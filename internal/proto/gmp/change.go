@@ -40,6 +40,9 @@ func (h *Host[A]) Change(now clock.Time, r *HostRules, a A, f mcast.Filter, dela
 	if g.filter().Nothing() {
 		p.answerAt, p.asked = clock.Never, nil
 	}
+	if delay == 0 {
+		h.work.prompt(now, g)
+	}
 	h.settle(g)
 }
 

@@ -174,6 +174,7 @@ type Rules struct {
 	MaxGroups  int32         // per port
 	MaxSources int32         // per port and group
 	Count      uint8         // Last Member Query Count (§8.8.1), of a querier
+	Version    uint8         // groups are no more than this: 1 and 2 know no sources (§7.3); 0: 3
 	Leave      LeaveRule
 }
 
@@ -185,6 +186,18 @@ const (
 	LeaveQuery                  // we are the querier: lower the timers and ask
 	LeaveNow                    // nobody else can be there: stop at once
 )
+
+// compat is the Group Compatibility Mode (RFC 3376 §7.3.2): the version of the
+// oldest host that was lately heard of, or of the queries, where that is older.
+func (g *Group[A]) compat(now clock.Time, r *Rules) uint8 {
+	switch {
+	case now < g.v1 || r.Version == 1:
+		return 1
+	case now < g.v2 || r.Version == 2:
+		return 2
+	}
+	return 3
+}
 
 // Len returns the number of groups, each port's counted.
 func (d *Database[A]) Len() int { return d.table.Len() }

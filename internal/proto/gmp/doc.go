@@ -28,6 +28,5 @@
 //	§7.3       §8.3              older hosts
 //	§8         §9                timers and their defaults
 //
-// Not done: a querier that itself speaks an older version (RFC 3376 §7.3.1, RFC
-// 3810 §8.3.1), RFC 5790 (lightweight IGMPv3 and MLDv2).
+// Not done: RFC 5790 (lightweight IGMPv3 and MLDv2).
 package gmp

@@ -29,7 +29,8 @@ type Host[A Address] struct {
 	v1, v2      clock.Time // when the older querier is forgotten (RFC 3376 §7.2.1)
 	rng         rng
 	groups      int32
-	queryTime   uint16 // the querier's query interval, seconds
+	queryResp   uint32 // the querier's query response interval, milliseconds, 0 as long as none said
+	queryTime   uint16 // the querier's query interval, seconds, 0 as long as none said
 	robustness  uint8  // the querier's, 0 as long as none said
 	base        uint8  // version without older queriers
 	version     uint8  // in which the pending work was scheduled
@@ -80,10 +81,12 @@ type work[A Address] struct {
 	heap      heap[*group[A]]
 	walk      *group[A]  // the next group of a general answer that has begun
 	walked    int32      // sources of that group already sent
-	burst     int32      // messages of the answer sent in one go
+	tokens    int32      // messages that may be sent before refillAt
 	generalAt clock.Time // the answer to a general query
+	refillAt  clock.Time // when there are as many tokens as a burst has messages
 	drawnAt   clock.Time // when gap was drawn
 	gap       time.Duration
+	fresh     []*group[A] // changed while others wait for tokens: they go first
 }
 
 func (g *group[A]) due() clock.Time         { return min(g.todo.reportAt, g.todo.answerAt) }
@@ -124,7 +127,12 @@ func (h *Host[A]) Deadline() clock.Time {
 	if h.work == nil {
 		return clock.Never
 	}
-	return min(h.work.heap.deadline(), h.work.generalAt)
+	w := h.work
+	t := min(w.heap.deadline(), w.generalAt)
+	if w.tokens == 0 {
+		t = max(t, w.refillAt)
+	}
+	return t
 }
 
 func (h *Host[A]) find(a A) *group[A] {
@@ -194,7 +202,7 @@ func (h *Host[A]) plan(g *group[A]) *todo[A] {
 
 func (h *Host[A]) busy() *work[A] {
 	if h.work == nil {
-		h.work = &work[A]{generalAt: clock.Never, drawnAt: -clock.Never}
+		h.work = &work[A]{generalAt: clock.Never, drawnAt: -clock.Never, refillAt: -clock.Never, tokens: burst}
 	}
 	return h.work
 }

@@ -10,8 +10,9 @@ import (
 // Versions 1 and 2 know groups, not sources: RFC 1112 appendix I, RFC 2236, RFC
 // 2710.
 const (
-	unsolicitedV2 = 10 * time.Second // RFC 2236 §8.10, RFC 2710 §7.10
-	queryInterval = 125              // seconds, RFC 3376 §8.2
+	unsolicitedV2 = 10 * time.Second  // RFC 2236 §8.10, RFC 2710 §7.10
+	queryInterval = 125 * time.Second // RFC 3376 §8.2
+	queryResponse = 10 * time.Second  // RFC 3376 §8.3
 )
 
 // Adapt notices that the version in force has changed; then all pending answers
@@ -44,6 +45,8 @@ func (h *Host[A]) changeOlder(now clock.Time, g *group[A], old mcast.Filter, r *
 	p.reportAt, p.answerAt, p.modeLeft = h.rng.within(now, delay), clock.Never, h.rv(r)
 	if !is && (h.version == 1 || !g.reporter) {
 		p.reportAt = clock.Never
+	} else if delay == 0 {
+		h.work.prompt(now, g)
 	}
 	h.settle(g)
 	h.rest()
@@ -80,11 +83,7 @@ func (h *Host[A]) QueryOlder(now clock.Time, r *HostRules, q *Query[A]) {
 // HeardOlder starts the Older Version Querier Present timer: Robustness times
 // the query interval, and one query response interval (RFC 3376 §8.12).
 func (h *Host[A]) HeardOlder(now clock.Time, r *HostRules, q *Query[A]) {
-	interval := time.Duration(h.queryTime)
-	if interval == 0 {
-		interval = queryInterval
-	}
-	until := now.Add(time.Duration(h.rv(r))*interval*time.Second + q.MaxResp)
+	until := now.Add(time.Duration(h.rv(r))*h.interval() + q.MaxResp)
 	if q.Version == 1 {
 		h.v1 = until
 	} else {
@@ -119,7 +118,7 @@ func (h *Host[A]) ReportOlder(now clock.Time, r *HostRules, group A) bool {
 	if h.version < 3 {
 		g.reporter = false
 		h.drop(g)
-	} else if g.todo != nil && r.Suppress {
+	} else if g.todo != nil && r.Suppress && !IsSSM(group) { // RFC 4604 §2.2
 		g.todo.answerAt, g.todo.asked = clock.Never, nil
 		h.settle(g)
 	}
@@ -129,11 +128,19 @@ func (h *Host[A]) ReportOlder(now clock.Time, r *HostRules, group A) bool {
 
 // nextOlder tells of the next message of version 1 or 2.
 func (h *Host[A]) nextOlder(now clock.Time, out *Message[A]) bool {
-	g := h.work.heap.top()
+	w := h.work
+	g := w.heap.top()
+	for len(w.fresh) > 0 && (w.fresh[0].todo == nil || w.fresh[0].todo.reportAt > now) {
+		w.fresh = w.fresh[1:]
+	}
+	if len(w.fresh) > 0 {
+		g, w.fresh = w.fresh[0], w.fresh[1:]
+	}
 	if g == nil || g.due() > now {
 		h.rest()
 		return false
 	}
+	w.tokens--
 	out.Kind, out.Group = OlderReport, g.at
 	out.Version = h.version
 	if g.filter().Nothing() { // RFC 2236 §6

@@ -8,32 +8,81 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// A general answer of many messages goes out in bursts.
+// What is due goes out in bursts, so that a host with thousands of groups leaves
+// its link and its stack time for others: at most so many messages, then a gap.
+// Older versions, whose messages are about one group each, pause less.
 const (
-	burst    = 16
-	burstGap = 500 * time.Millisecond
+	burst         = 16
+	burstGap      = 500 * time.Millisecond
+	burstGapOlder = 10 * time.Millisecond
 )
 
-// Next writes the next message that is due into out.Buf; false if none is.
+// Next writes the next message that is due into out.Buf; false if none is, or
+// if the burst is over and Deadline says when to ask again.
 func (h *Host[A]) Next(now clock.Time, r *HostRules, out *Message[A]) bool {
 	var a A
 	if h.work == nil || len(out.Buf) < headLen+recordLen[A]()+len(a) { // less is no interface for reports
 		return false
 	}
 	h.Adapt(now, r)
+	if h.work == nil {
+		return false
+	}
 	if h.version < 3 {
-		return h.work != nil && h.nextOlder(now, out)
+		return h.work.may(now, burstGapOlder) && h.nextOlder(now, out)
+	}
+	if !h.work.may(now, burstGap) {
+		return false
 	}
 	m := message[A]{buf: out.Buf}
-	if h.work != nil {
-		h.writeGroups(now, r, &m)
-		if w := h.work; m.records == 0 && w.generalAt <= now {
-			h.writeGeneral(now, &m)
-		}
+	h.writeFresh(now, r, &m)
+	h.writeGroups(now, r, &m)
+	if w := h.work; m.records == 0 && w.generalAt <= now {
+		h.writeGeneral(&m)
+	}
+	if m.records > 0 {
+		h.work.tokens--
 	}
 	h.rest()
 	out.Kind, out.N, out.Records, out.Version = Report, m.n, m.records, 3
 	return m.records > 0
+}
+
+// may tells whether a message may be sent before the next burst.
+func (w *work[A]) may(now clock.Time, gap time.Duration) bool {
+	if now >= w.refillAt {
+		w.tokens, w.refillAt = burst, now.Add(gap)
+	}
+	return w.tokens > 0
+}
+
+// prompt lets a change be reported at once, whatever else waits for its turn:
+// it brings its own token, and goes first if there was none. Who changes groups
+// one by one, and pulls in between, therefore never waits.
+func (w *work[A]) prompt(now clock.Time, g *group[A]) {
+	if w.tokens == burst {
+		return
+	}
+	if now < w.refillAt && int(w.tokens) <= len(w.fresh) {
+		w.fresh = append(w.fresh, g)
+	}
+	w.tokens++
+}
+
+// writeFresh begins a message with the changes that go first.
+func (h *Host[A]) writeFresh(now clock.Time, r *HostRules, m *message[A]) {
+	w := h.work
+	for len(w.fresh) > 0 {
+		g := w.fresh[0]
+		if g.todo != nil && g.todo.reportAt <= now {
+			if !g.writeChange(m) {
+				return
+			}
+			h.sentChange(now, g, r)
+		}
+		w.fresh = w.fresh[1:]
+	}
+	w.fresh = nil
 }
 
 // writeGroups fills a message with what groups have due. An answer goes alone;
@@ -106,17 +155,11 @@ func (g *group[A]) writeAnswer(m *message[A]) bool {
 
 // writeGeneral fills a message of the answer to a general query: one record for
 // each group (RFC 3376 §5.2, rule 1 of the second list).
-func (h *Host[A]) writeGeneral(now clock.Time, m *message[A]) {
+func (h *Host[A]) writeGeneral(m *message[A]) {
 	w := h.work
 	if w.walk == nil {
-		w.walk, w.walked, w.burst = h.first, 0, 0
+		w.walk, w.walked = h.first, 0
 	}
-	if w.burst == burst {
-		w.burst = 0
-		w.generalAt = now.Add(burstGap)
-		return
-	}
-	w.burst++
 	for ; w.walk != nil; w.walk = w.walk.next {
 		g := w.walk
 		if !g.filter().Nothing() && !m.list(currentType(g.mode), g.at, g.sources, &w.walked) {

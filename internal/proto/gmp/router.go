@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // RouterRules are what a router's tunables come to (RFC 3376 §8). They are
@@ -15,9 +16,11 @@ type RouterRules struct {
 	LastMember time.Duration // for the answers to a specific query
 	MaxGroups  int32
 	MaxSources int32
+	Version    uint8 // of the queries, that of the oldest router on the link: 1, 2, 3 (RFC 3376 §7.3.1); 0: 3
 	Robustness uint8
 	LastCount  uint8 // of specific queries; 0: robustness
 	Startup    uint8 // of general queries at the start; 0: robustness
+	SSM        bool  // groups for source-specific multicast have sources only (RFC 4604 §3)
 }
 
 // Router asks, on one interface, who listens to what, and remembers the
@@ -52,6 +55,9 @@ func count(n uint8, r *RouterRules) uint8 {
 func (r *Router[A]) inForce(now clock.Time, rules *RouterRules) RouterRules {
 	v := *rules
 	v.LastCount = count(v.LastCount, rules)
+	if v.Version == 0 {
+		v.Version = 3
+	}
 	if !r.Querier(now) {
 		if r.otherQuery != 0 {
 			v.Interval = r.otherQuery
@@ -70,7 +76,7 @@ func (r *RouterRules) lastMemberTime() time.Duration {
 func (r *Router[A]) rules(now clock.Time, v *RouterRules) Rules {
 	rules := Rules{LastMember: v.lastMemberTime(), Count: v.LastCount,
 		Member:    time.Duration(v.Robustness)*v.Interval + v.Response, // RFC 3376 §8.4
-		MaxGroups: v.MaxGroups, MaxSources: v.MaxSources, Leave: LeaveWait}
+		MaxGroups: v.MaxGroups, MaxSources: v.MaxSources, Leave: LeaveWait, Version: v.Version}
 	if r.Querier(now) {
 		rules.Leave = LeaveQuery
 	}
@@ -138,8 +144,17 @@ func (r *Router[A]) Next(now clock.Time, rules *RouterRules, out *Ask[A]) bool {
 	if r.startup > 0 {
 		r.generalAt = now.Add(v.Interval / 4) // RFC 3376 §8.6
 	}
-	*out = Ask[A]{Buf: out.Buf, Head: out.Head, MaxResp: rules.Response, Interval: rules.Interval, Robustness: v.Robustness}
+	*out = Ask[A]{Buf: out.Buf, Head: out.Head, MaxResp: rules.Response, Interval: rules.Interval,
+		Robustness: v.Robustness, Version: v.Version}
 	return true
+}
+
+// Ignores reports whether a record is one that RFC 4604 (§3.1, §3.5, §3.7) has
+// routers ignore: about a group for source-specific multicast, without sources
+// or with the wrong ones.
+func (r *Router[A]) Ignores(rules *RouterRules, rec *Record[A]) bool {
+	return rules.SSM && IsSSM(rec.Group) &&
+		(rec.Version < 3 || rec.Type == wire.IGMPIsEx || rec.Type == wire.IGMPToEx)
 }
 
 // Apply does what a record asks for; false if a limit refused it or part of it.
@@ -164,9 +179,7 @@ func (r *Router[A]) Query(now clock.Time, rules *RouterRules, src A, q *Query[A]
 		r.generalAt = r.otherUntil // its silence makes us ask
 		r.startup = 0
 	}
-	if q.Version == 3 {
-		r.db.Query(now, 0, q, q.MaxResp*time.Duration(v.LastCount))
-	}
+	r.db.Query(now, 0, q, q.MaxResp*time.Duration(v.LastCount))
 }
 
 // otherPresent is the Other Querier Present Interval (RFC 3376 §8.5).

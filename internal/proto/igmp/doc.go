@@ -7,9 +7,9 @@
 // messages until there is none. What they borrow for one call, the tunables and
 // the statistics of the stack, comes in an Env.
 //
-// Host: RFC 3376 §5 entirely; §7.2 (queriers of version 1 and 2). Router: RFC
-// 3376 §6 entirely, as a version 3 querier; §7.3 (hosts of version 1 and 2).
+// Host: RFC 3376 §5 entirely; §7.2 (queriers of version 1 and 2); RFC 1112 and
+// 2236, where one of these is set. Router: RFC 3376 §6 entirely; §7.3 (routers and
+// hosts of version 1 and 2); RFC 4604 §3 (source-specific groups).
 //
-// Not done: a querier that itself speaks version 1 or 2 (§7.3.1), RFC 5790
-// (lightweight IGMPv3).
+// Not done: RFC 5790 (lightweight IGMPv3).
 package igmp

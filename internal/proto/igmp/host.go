@@ -37,6 +37,13 @@ func (h *Host) Version(now clock.Time, t *Tunables) int {
 	return h.engine.Version(now, &r)
 }
 
+// State returns what there is to know: the content of ifmcstat. It changes
+// nothing.
+func (h *Host) State(now clock.Time, t *Tunables) HostState {
+	r := t.rules()
+	return h.engine.State(now, &r)
+}
+
 // Groups returns the number of groups that are, or are about to be, reported.
 func (h *Host) Groups() int { return h.engine.Groups() }
 

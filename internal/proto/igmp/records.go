@@ -17,6 +17,8 @@ type (
 	Record      = gmp.Record[addr]
 	Rules       = gmp.Rules
 	GroupState  = gmp.GroupState
+	HostState   = gmp.HostState
+	HostGroup   = gmp.HostGroup
 	SourceState = gmp.SourceState
 )
 

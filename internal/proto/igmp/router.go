@@ -18,6 +18,8 @@ type RouterTunables struct {
 	LastMemberInterval int32 `sysctl:"net.inet.igmp.router.last_member_interval,min=1,max=31744" desc:"tenths of a second for the answers to a specific query"`
 	LastMemberCount    int32 `sysctl:"net.inet.igmp.router.last_member_count,min=0,max=7" desc:"specific queries before nobody is believed to be left; 0: robustness"`
 	StartupCount       int32 `sysctl:"net.inet.igmp.router.startup_count,min=0,max=7" desc:"general queries at the start, a quarter of the interval apart; 0: robustness"`
+	Version            int32 `sysctl:"net.inet.igmp.router.version,min=1,max=3" desc:"of the queries: that of the oldest router on the link"`
+	SSM                int32 `sysctl:"net.inet.igmp.router.ssm,min=0,max=1" desc:"groups in 232.0.0.0/8 are for source-specific multicast only"`
 	MaxGroups          int32 `sysctl:"net.inet.igmp.router.max_groups,min=0,max=16777216" desc:"groups per interface"`
 	MaxSources         int32 `sysctl:"net.inet.igmp.router.max_sources,min=0,max=65535" desc:"sources per group"`
 }
@@ -25,7 +27,7 @@ type RouterTunables struct {
 // RouterDefaults returns the tunables a world starts with.
 func RouterDefaults() RouterTunables {
 	return RouterTunables{Robustness: 2, QueryInterval: 125, QueryResponse: 100, LastMemberInterval: 10,
-		MaxGroups: 65536, MaxSources: 1024}
+		Version: 3, SSM: 1, MaxGroups: 65536, MaxSources: 1024}
 }
 
 // RouterStats counts what a stack's routers heard and sent.
@@ -37,6 +39,8 @@ type RouterStats struct {
 	OlderReports uint64 `stat:"igmp.router.olderreports"`
 	Leaves       uint64 `stat:"igmp.router.leaves"`
 	Refused      uint64 `stat:"igmp.router.refused"`
+	NotSSM       uint64 `stat:"igmp.router.notssm"`
+	OtherVersion uint64 `stat:"igmp.router.otherversion"`
 	Sent         uint64 `stat:"igmp.router.sent"`
 }
 
@@ -59,11 +63,19 @@ type RouterEnv struct {
 
 func (t *RouterTunables) rules() gmp.RouterRules {
 	const tenth = 100 * time.Millisecond
-	return gmp.RouterRules{
+	v := gmp.RouterRules{
 		Interval: time.Duration(t.QueryInterval) * time.Second, Response: time.Duration(t.QueryResponse) * tenth,
 		LastMember: time.Duration(t.LastMemberInterval) * tenth, MaxGroups: t.MaxGroups, MaxSources: t.MaxSources,
 		Robustness: uint8(t.Robustness), LastCount: uint8(t.LastMemberCount), Startup: uint8(t.StartupCount),
+		Version: uint8(t.Version), SSM: t.SSM != 0,
 	}
+	switch { // RFC 3376 §7.3.1
+	case v.Version == 1:
+		v.Response = responseV1
+	case v.Version == 2:
+		v.Response, v.LastMember = min(v.Response, 255*tenth), min(v.LastMember, 255*tenth)
+	}
+	return v
 }
 
 // Router asks, on one interface, who listens to what, and remembers the
@@ -104,7 +116,21 @@ func (r *Router) Next(now clock.Time, e RouterEnv, out *Out) bool {
 	if !r.engine.Next(now, &rules, &ask) {
 		return false
 	}
+	e.S.Sent++
 	group := netip.AddrFrom4(ask.Group)
+	out.Dst, out.RouterAlert = group, ask.Version > 1
+	if group.IsUnspecified() {
+		out.Dst = allSystems()
+	}
+	if ask.Version < 3 { // RFC 3376 §7.3.1
+		code := uint8(ask.MaxResp / (100 * time.Millisecond))
+		if ask.Version == 1 {
+			code = 0
+		}
+		wire.PutIGMP(out.Buf, wire.IGMPTypeQuery, code, group)
+		out.N, out.TOS = wire.IGMPLen, 0
+		return true
+	}
 	h := wire.IGMPv3QueryHeader{MaxRespCode: wire.IGMPEncode(int(ask.MaxResp / (100 * time.Millisecond))), Group: group,
 		S: ask.Suppress, QRV: ask.Robustness, QQIC: wire.IGMPEncode(int(ask.Interval / time.Second))}
 	wire.PutIGMPv3Query(out.Buf, &h, nil)
@@ -112,11 +138,7 @@ func (r *Router) Next(now clock.Time, e RouterEnv, out *Out) bool {
 		binary.BigEndian.PutUint16(out.Buf[10:], uint16(ask.N/4))
 		sum(out.Buf[:wire.IGMPv3QueryLen+ask.N])
 	}
-	out.N, out.Dst, out.TOS, out.RouterAlert = wire.IGMPv3QueryLen+ask.N, group, precedence, true
-	if group.IsUnspecified() {
-		out.Dst = allSystems()
-	}
-	e.S.Sent++
+	out.N, out.TOS = wire.IGMPv3QueryLen+ask.N, precedence
 	return true
 }
 
@@ -138,6 +160,9 @@ func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 			var q Query
 			if q, verdict = ParseQuery(m); verdict == Accepted {
 				e.S.Queries++
+				if q.Version != rules.Version {
+					e.S.OtherVersion++
+				}
 				r.engine.Query(now, &rules, p.Src.As4(), &q)
 			}
 		case wire.IGMPTypeV1Report, wire.IGMPTypeV2Report, wire.IGMPTypeV2Leave, wire.IGMPTypeV3Report:
@@ -154,7 +179,9 @@ func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 func (r *Router) report(now clock.Time, e RouterEnv, rules *gmp.RouterRules, p *Packet, m wire.IGMP) Verdict {
 	report, verdict := ParseReport(p, m)
 	for rec, ok := report.Next(); ok; rec, ok = report.Next() {
-		if !r.engine.Apply(now, rules, rec) {
+		if r.engine.Ignores(rules, &rec) {
+			e.S.NotSSM++
+		} else if !r.engine.Apply(now, rules, rec) {
 			e.S.Refused++
 		}
 	}

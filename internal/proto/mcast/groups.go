@@ -30,6 +30,15 @@ func Defaults() Tunables {
 // MaxMemberships is how many memberships one socket may have.
 const MaxMemberships = 4095
 
+// Loops tells whether sockets hear what they send to groups of a family, unless
+// they say otherwise.
+func (t *Tunables) Loops(is6 bool) bool {
+	if is6 {
+		return t.Loop6 != 0
+	}
+	return t.Loop != 0
+}
+
 func (t *Tunables) groupSources(group netip.Addr) int {
 	if group.Is4() {
 		return int(t.MaxGroupSources)
@@ -123,13 +132,13 @@ func (m *Memberships[S]) Len() int { return len(m.list) }
 func (m *Memberships[S]) At(i int) Key { return m.list[i].snap.At }
 
 // find returns the place of the membership and its record, or where it would be
-// inserted and nil. ifIndex 0 stands for the interface that was joined first.
+// inserted and nil.
 func (m *Memberships[S]) find(group netip.Addr, ifIndex int32) (int, *record[S]) {
 	i, _ := slices.BinarySearchFunc(m.list, group, func(r *record[S], a netip.Addr) int {
 		return r.snap.At.Group.Compare(a)
 	})
 	for ; i < len(m.list) && m.list[i].snap.At.Group == group; i++ {
-		if ifIndex == 0 || m.list[i].snap.At.IfIndex == ifIndex {
+		if ifIndex == AnyIf || m.list[i].snap.At.IfIndex == ifIndex {
 			return i, m.list[i]
 		}
 	}

@@ -218,7 +218,8 @@ func errnoCases() []errnoCase {
 		{"leave a unicast address", "E{}", leave(notGroup, eth0), syscall.EINVAL},
 		{"leave, no member", "none", leave(group, eth0), syscall.EADDRNOTAVAIL},
 		{"leave on another interface", "E{}", leave(group, 2), syscall.EADDRNOTAVAIL},
-		{"leave without interface", "E{}", leave(group, 0), nil},
+		{"leave without interface", "E{}", leave(group, 0), syscall.EADDRNOTAVAIL},
+		{"leave on any interface", "E{}", leave(group, AnyIf), nil},
 		{"leave in INCLUDE", "I{a}", leave(group, eth0), nil},
 		{"join source of a unicast address", "none", source(add, notGroup, 0, a), syscall.EINVAL},
 		{"join source without interface", "none", source(add, group, 0, a), syscall.EADDRNOTAVAIL},
@@ -357,7 +358,7 @@ func TestLeaveWithoutInterfaceTakesFirstJoined(t *testing.T) {
 		tx.Commit()
 	}
 	for _, want := range []int32{5, 2, 7} {
-		tx, err := g.Leave(&m, group, 0, &tun)
+		tx, err := g.Leave(&m, group, AnyIf, &tun)
 		must(t, err)
 		if tx.At.IfIndex != want {
 			t.Errorf("left on %d, want %d", tx.At.IfIndex, want)

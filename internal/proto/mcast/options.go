@@ -8,7 +8,11 @@ import (
 // The requests of the socket interface (RFC 3678 §4 and §5, and the older
 // IP_ADD_MEMBERSHIP family, which are the same ones). Each checks in the order
 // of the historic implementations, so that a program gets the errno it expects.
-// ifIndex 0 means that no interface was found: EADDRNOTAVAIL.
+// ifIndex 0 means that no interface was found: EADDRNOTAVAIL. To requests about
+// a membership that is there it may be AnyIf.
+
+// AnyIf stands for the interface on which the socket joined the group first.
+const AnyIf = -1
 
 // Join makes the socket hear every source of the group (IP_ADD_MEMBERSHIP,
 // MCAST_JOIN_GROUP): EXCLUDE{}. EINVAL: not a group, or the socket is a member
@@ -30,17 +34,15 @@ func (g *Groups[S]) Join(m *Memberships[S], group netip.Addr, ifIndex int32, tun
 }
 
 // Leave ends a membership of either mode (IP_DROP_MEMBERSHIP,
-// MCAST_LEAVE_GROUP). ifIndex 0 stands for the interface on which the socket
-// joined the group first. EINVAL: not a group. EADDRNOTAVAIL: not a member.
+// MCAST_LEAVE_GROUP). EINVAL: not a group. EADDRNOTAVAIL: not a member.
 func (g *Groups[S]) Leave(m *Memberships[S], group netip.Addr, ifIndex int32, tun *Tunables) (Txn[S], error) {
 	if !group.IsMulticast() {
 		return Txn[S]{}, syscall.EINVAL
 	}
-	_, rec := m.find(group, ifIndex)
-	if rec == nil {
+	if _, rec := m.find(group, ifIndex); rec == nil {
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
-	return g.propose(m, rec.snap.At, Filter{}, tun)
+	return g.propose(m, Key{group, ifIndex}, Filter{}, tun)
 }
 
 // JoinSource adds a source to an INCLUDE membership, or makes one
@@ -141,12 +143,12 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 }
 
 // Filter returns the socket's filter (getsourcefilter). EADDRNOTAVAIL: the
-// socket has no memberships, or not this one. EINVAL: ifIndex is 0.
+// socket has no memberships, or not this one. EINVAL: ifIndex is 0, or not a group.
 func (g *Groups[S]) Filter(m *Memberships[S], group netip.Addr, ifIndex int32) (Filter, error) {
 	if m.Len() == 0 {
 		return Filter{}, syscall.EADDRNOTAVAIL
 	}
-	if ifIndex == 0 {
+	if ifIndex == 0 || !group.IsMulticast() {
 		return Filter{}, syscall.EINVAL
 	}
 	_, rec := m.find(group, ifIndex)

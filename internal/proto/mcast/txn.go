@@ -45,6 +45,7 @@ func (g *Groups[S]) propose(m *Memberships[S], at Key, to Filter, tun *Tunables)
 	index, rec := m.find(at.Group, at.IfIndex)
 	t := Txn[S]{At: at, groups: g, member: m, to: to, place: -1, index: int32(index)}
 	if rec != nil {
+		t.At = rec.snap.At
 		var place int
 		t.from, place = rec.filter(m.Socket)
 		t.place = int32(place)

@@ -11,8 +11,8 @@
 //
 // Host: RFC 3810 §6 entirely; §8.2 (queriers of version 1); RFC 2710 (version 1,
 // where that is set); RFC 3590 (reports before there is an address). Router: RFC
-// 3810 §7, as a version 2 querier; §8.3.2 (hosts of version 1).
+// 3810 §7; §8.3 (routers and hosts of version 1); RFC 4604 §3 (source-specific
+// groups).
 //
-// Not done: a querier that itself speaks version 1 (§8.3.1), RFC 5790
-// (lightweight MLDv2), RFC 4286 (Multicast Router Discovery).
+// Not done: RFC 5790 (lightweight MLDv2), RFC 4286 (Multicast Router Discovery).
 package mld

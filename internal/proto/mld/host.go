@@ -49,6 +49,19 @@ func (h *Host) Version(now clock.Time, t *Tunables) int {
 	return h.engine.Version(now, &r) - 1
 }
 
+// State returns what there is to know: the content of ifmcstat, versions counted
+// as MLD does. It changes nothing.
+func (h *Host) State(now clock.Time, t *Tunables) HostState {
+	r := t.rules()
+	s := h.engine.State(now, &r)
+	s.Version--
+	s.Base--
+	for i := range s.Older {
+		s.Older[i].Version--
+	}
+	return s
+}
+
 // Groups returns the number of groups that are, or are about to be, reported.
 func (h *Host) Groups() int { return h.engine.Groups() }
 

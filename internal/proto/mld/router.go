@@ -18,6 +18,8 @@ type RouterTunables struct {
 	LastListenerInterval int32 `sysctl:"net.inet6.mld.router.last_listener_interval,min=1,max=8387584" desc:"milliseconds for the answers to a specific query"`
 	LastListenerCount    int32 `sysctl:"net.inet6.mld.router.last_listener_count,min=0,max=7" desc:"specific queries before nobody is believed to be left; 0: robustness"`
 	StartupCount         int32 `sysctl:"net.inet6.mld.router.startup_count,min=0,max=7" desc:"general queries at the start, a quarter of the interval apart; 0: robustness"`
+	Version              int32 `sysctl:"net.inet6.mld.router.version,min=1,max=2" desc:"of the queries: that of the oldest router on the link"`
+	SSM                  int32 `sysctl:"net.inet6.mld.router.ssm,min=0,max=1" desc:"groups in ff3x::/32 are for source-specific multicast only"`
 	MaxGroups            int32 `sysctl:"net.inet6.mld.router.max_groups,min=0,max=16777216" desc:"groups per interface"`
 	MaxSources           int32 `sysctl:"net.inet6.mld.router.max_sources,min=0,max=65535" desc:"sources per group"`
 }
@@ -25,7 +27,7 @@ type RouterTunables struct {
 // RouterDefaults returns the tunables a world starts with.
 func RouterDefaults() RouterTunables {
 	return RouterTunables{Robustness: 2, QueryInterval: 125, QueryResponse: 10000, LastListenerInterval: 1000,
-		MaxGroups: 65536, MaxSources: 1024}
+		Version: 2, SSM: 1, MaxGroups: 65536, MaxSources: 1024}
 }
 
 // RouterStats counts what a stack's routers heard and sent.
@@ -37,6 +39,8 @@ type RouterStats struct {
 	OlderReports uint64 `stat:"mld.router.olderreports"`
 	Dones        uint64 `stat:"mld.router.dones"`
 	Refused      uint64 `stat:"mld.router.refused"`
+	NotSSM       uint64 `stat:"mld.router.notssm"`
+	OtherVersion uint64 `stat:"mld.router.otherversion"`
 	Sent         uint64 `stat:"mld.router.sent"`
 }
 
@@ -58,11 +62,19 @@ type RouterEnv struct {
 }
 
 func (t *RouterTunables) rules() gmp.RouterRules {
-	return gmp.RouterRules{
+	v := gmp.RouterRules{
 		Interval: time.Duration(t.QueryInterval) * time.Second, Response: time.Duration(t.QueryResponse) * time.Millisecond,
 		LastMember: time.Duration(t.LastListenerInterval) * time.Millisecond, MaxGroups: t.MaxGroups, MaxSources: t.MaxSources,
 		Robustness: uint8(t.Robustness), LastCount: uint8(t.LastListenerCount), Startup: uint8(t.StartupCount),
+		Version: v1, SSM: t.SSM != 0,
 	}
+	if t.Version > 1 {
+		v.Version = v2
+		return v
+	}
+	const longest = 65535 * time.Millisecond // RFC 3810 §8.3.1: no code
+	v.Response, v.LastMember = min(v.Response, longest), min(v.LastMember, longest)
+	return v
 }
 
 // Router asks, on one interface, who listens to what, and remembers the
@@ -106,16 +118,22 @@ func (r *Router) Next(now clock.Time, e RouterEnv, out *Out) bool {
 	if !r.engine.Next(now, &rules, &ask) {
 		return false
 	}
+	e.S.Sent++
 	group := netip.AddrFrom16(ask.Group)
+	out.Dst = group
+	if group.IsUnspecified() { // RFC 3810 §5.1.15
+		out.Dst = netip.IPv6LinkLocalAllNodes()
+	}
+	if ask.Version == v1 {
+		wire.PutMLD(out.Buf, wire.ICMP6MLDQuery, uint16(ask.MaxResp/time.Millisecond), group)
+		out.N = wire.MLDLen
+		return true
+	}
 	h := wire.MLDv2QueryHeader{MaxRespCode: wire.MLDEncode(int(ask.MaxResp / time.Millisecond)), Group: group,
 		S: ask.Suppress, QRV: ask.Robustness, QQIC: wire.IGMPEncode(int(ask.Interval / time.Second))}
 	wire.PutMLDv2Query(out.Buf, &h, nil)
 	binary.BigEndian.PutUint16(out.Buf[26:], uint16(ask.N/16))
-	out.N, out.Dst = wire.MLDv2QueryLen+ask.N, group
-	if group.IsUnspecified() { // RFC 3810 §5.1.15
-		out.Dst = netip.IPv6LinkLocalAllNodes()
-	}
-	e.S.Sent++
+	out.N = wire.MLDv2QueryLen + ask.N
 	return true
 }
 
@@ -130,6 +148,9 @@ func (r *Router) Input(now clock.Time, e RouterEnv, p *Packet) Verdict {
 			var q Query
 			if q, verdict = ParseQuery(p, m); verdict == Accepted {
 				e.S.Queries++
+				if q.Version != rules.Version {
+					e.S.OtherVersion++
+				}
 				r.engine.Query(now, &rules, p.Src.As16(), &q)
 			}
 		} else {
@@ -149,7 +170,9 @@ func (r *Router) report(now clock.Time, e RouterEnv, rules *gmp.RouterRules, p *
 	}
 	report, verdict := ParseReport(p, m)
 	for rec, ok := report.Next(); ok; rec, ok = report.Next() {
-		if !r.engine.Apply(now, rules, rec) {
+		if r.engine.Ignores(rules, &rec) {
+			e.S.NotSSM++
+		} else if !r.engine.Apply(now, rules, rec) {
 			e.S.Refused++
 		}
 	}
