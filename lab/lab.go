@@ -136,6 +136,7 @@ type plugConfig struct {
 	addrs6 []netip.Prefix
 	fib    int
 	advert *vimage.RouterConfig
+	port   link.PortConfig // of a switch
 }
 
 // subnet is where addresses are given out: a prefix of IPv4, and one of IPv6 or

@@ -23,6 +23,9 @@ type LinkConfig struct {
 	A6, B6  []netip.Prefix // IPv6 addresses of the ends, used at once; nil: the next of the subnet
 	// AdvertiseA is what A, a router, advertises on the link: see Node.Advertise.
 	AdvertiseA, AdvertiseB *vimage.RouterConfig
+	// PortA is how A, a switch, treats the port at its end. Without a Name the port
+	// has the link's.
+	PortA, PortB link.PortConfig
 	link.FaultConfig
 }
 
@@ -66,6 +69,11 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
+	for _, p := range []*link.PortConfig{&c.PortA, &c.PortB} {
+		if p.Name == "" {
+			p.Name = l.name
+		}
+	}
 	pa, pb, err := n.cable(l, a, b, c)
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
@@ -75,10 +83,10 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	} else {
 		pb = n.tap(l, pb)
 	}
-	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA}, s); err != nil {
+	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA, c.PortA}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB}, s); err != nil {
+	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB, c.PortB}, s); err != nil {
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
 	n.traced(l, a)
@@ -118,12 +126,10 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 		l.fault = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
 		n.closers = append(n.closers, l.fault.Close)
 		return l.fault.A(), l.fault.B(), nil
-	case aSwitch && bSwitch:
-		return sb.br.AddPort(), nil, nil
-	case aSwitch:
-		return nil, sa.br.AddPort(), nil
+	case aSwitch && !bSwitch:
+		return nil, sa.br.AddPort(c.PortA), nil
 	case bSwitch:
-		return sb.br.AddPort(), nil, nil
+		return sb.br.AddPort(c.PortB), nil, nil
 	}
 	e := link.NewEpair(c.MTU)
 	return e.A(), e.B(), nil
@@ -179,8 +185,20 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 	return s, nil
 }
 
-// Bridge returns the switch itself: its counters and switches.
+// Bridge returns the switch itself: its counters and switches, and what it knows
+// of groups.
 func (s *Switch) Bridge() *link.Bridge { return s.br }
+
+// Port returns the port at a link's end, by the link's name or by that of the
+// port; false if there is none.
+func (s *Switch) Port(name string) (link.PortState, bool) {
+	for _, p := range s.br.Ports() {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return link.PortState{}, false
+}
 
 func (s *Switch) name() string { return s.named }
 
@@ -188,9 +206,9 @@ func (s *Switch) segment() *subnet { return s.subnet }
 
 // plug implements endpoint. Without a port the other end is plugged into the
 // switch directly.
-func (s *Switch) plug(p link.Port, _ *plugConfig, _ *subnet) error {
+func (s *Switch) plug(p link.Port, want *plugConfig, _ *subnet) error {
 	if p != nil {
-		link.Join(s.br.AddPort(), p)
+		link.Join(s.br.AddPort(want.port), p)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"math"
 	"sync"
 
 	"github.com/seed88948545/vimage/internal/clock"
@@ -12,13 +13,15 @@ import (
 )
 
 // BridgeConfig says how a Bridge behaves. The zero value is a switch that
-// learns addresses and snoops IGMP.
+// learns addresses and snoops IGMP and MLD (RFC 4541).
 type BridgeConfig struct {
 	MTU        int  // 0 means 1500
 	NoSnooping bool // multicast floods
 	FloodGroup bool // so does multicast that nobody has reported
 	FastLeave  bool // a leave counts at once: for ports with one host each
 	Hub        bool // everything goes everywhere: no learning, no snooping
+	MaxGroups  int  // what hosts at one port may listen to; 0 means 16384 groups,
+	MaxSources int  // and 1024 sources for each. What is beyond is counted and not forwarded
 }
 
 // Bridge is an Ethernet switch, or a hub. One Runner at a time is in it; it
@@ -59,6 +62,12 @@ func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
 	b.tun.Snooping = flag(!c.NoSnooping && !c.Hub)
 	b.tun.FloodUnknown = flag(c.FloodGroup)
 	b.tun.FastLeave = flag(c.FastLeave)
+	if c.MaxGroups > 0 {
+		b.tun.MaxGroups = limit(c.MaxGroups)
+	}
+	if c.MaxSources > 0 {
+		b.tun.MaxSources = limit(c.MaxSources)
+	}
 	b.InitLimit(b, bridgeQueue)
 	b.timer.F = b
 	return b
@@ -71,9 +80,12 @@ func flag(on bool) int32 {
 	return 0
 }
 
+func limit(n int) int32 { return int32(min(n, math.MaxInt32)) }
+
 // bridgePort is a port of a Bridge. It has its number until Detach.
 type bridgePort struct {
 	br  *Bridge
+	cfg PortConfig
 	n   int32
 	gen uint32 // tells it from others that had the number
 	rx  rx
@@ -87,12 +99,16 @@ type bridgePort struct {
 func (b *Bridge) owns(p *bridgePort) bool { return b.ports[p.n] == p }
 
 // AddPort adds a port, which takes part once it is attached. It is released by
-// Detach, after which it cannot be attached again.
-func (b *Bridge) AddPort() Port {
+// Detach, after which it cannot be attached again. At most one configuration may
+// be given.
+func (b *Bridge) AddPort(c ...PortConfig) Port {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.gen++
 	p := &bridgePort{br: b, gen: b.gen}
+	if len(c) > 0 {
+		p.cfg = c[0]
+	}
 	if last := len(b.free) - 1; last >= 0 {
 		p.n, b.free = b.free[last], b.free[:last]
 		b.ports[p.n] = p
@@ -120,6 +136,7 @@ func (p *bridgePort) Attach(to netisr.Lender) {
 		p.rx.set(to)
 		p.up = true
 		b.engine.AddPort(p.n)
+		b.engine.Configure(p.n, p.cfg.options())
 	}
 }
 

@@ -88,8 +88,8 @@ var rules = []rule{
 	{pkg: "internal/proto/...", may: leaves, ban: pure,
 		why: "rooms are siblings without edges: what two of them share, the hall hands over"},
 
-	{pkg: "link", may: leaves + " internal/pkt internal/netisr internal/proto/bridge internal/proto/ipfw/dummynet link/pcapng", mods: xmods, goFiles: many,
-		why: "links carry frames; they know no stack. A capture of one needs a format to write"},
+	{pkg: "link", may: leaves + " internal/pkt internal/netisr internal/proto/bridge internal/proto/gmp internal/proto/mcast internal/proto/ipfw/dummynet link/pcapng", mods: xmods, goFiles: many,
+		why: "links carry frames; they know no stack. A capture of one needs a format to write, a switch lists what hosts listen to"},
 	{pkg: "link/pcapng",
 		why: "a leaf: a file format"},
 	{pkg: "link/...", may: leaves + " internal/pkt link", mods: "any", goFiles: many,

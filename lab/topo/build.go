@@ -157,6 +157,7 @@ func (n *Network) addLink(l *cable) error {
 	cfg := lab.LinkConfig{
 		Name: l.name.s, MTU: l.mtu, FaultConfig: l.fault,
 		FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, A6: l.ends[0].six, B6: l.ends[1].six,
+		PortA: l.ends[0].port, PortB: l.ends[1].port,
 	}
 	var a, b lab.Endpoint
 	a, cfg.A, cfg.AdvertiseA = n.endpoint(&l.ends[0])

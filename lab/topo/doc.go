@@ -89,8 +89,10 @@
 // # Switches
 //
 // switches have subnet, subnet6, mtu, snooping (true), flood_unregistered (multicast that
-// nobody has reported floods), fast_leave (for ports with one host each) and hub
-// (every frame goes everywhere). There is no spanning tree: a loop is a mistake.
+// nobody has reported floods), fast_leave (for ports with one host each), max_groups
+// (16384, that hosts behind one port may listen to), max_sources (1024, of one
+// group) and hub (every frame goes everywhere). There is no spanning tree: a loop
+// is a mistake.
 //
 // # Links
 //
@@ -105,6 +107,10 @@
 //	fibs      {NODE: TABLE, …}: the table that routes what comes in there
 //	querier   the node that asks the link's hosts what they listen to (IGMPv3)
 //	advertise the routers that tell the link's hosts of themselves: see IPv6
+//	ports     {SWITCH: {…}, …}: how a switch treats its port at this link, with
+//	          router (learn; always: all multicast goes there; never), fast_leave,
+//	          flood_unregistered, flood_reports (hosts' reports go there too),
+//	          max_groups, max_sources
 //	mtu       1500
 //
 // and faults, the same both ways, which are those of link.FaultConfig:

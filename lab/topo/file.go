@@ -52,17 +52,6 @@ type sysctl struct {
 	value int64
 }
 
-// swtch is a switch or a hub.
-type swtch struct {
-	name     text
-	subnet   subnet
-	subnet6  subnet
-	cfg      link.BridgeConfig
-	snooping bool
-	in       *swtch // another one of the segment, nil for its first
-	seg      *segment
-}
-
 // cable is a link.
 type cable struct {
 	name    text
@@ -74,6 +63,7 @@ type cable struct {
 	fibs    map[string]int
 	adverts []*advert
 	named   []text // the keys of addrs, fibs and adverts
+	ports   []*swport
 	querier text
 	mtu     int
 	fault   link.FaultConfig
@@ -90,6 +80,7 @@ type end struct {
 	six   []netip.Prefix // of IPv6
 	fib   int
 	eth   int
+	port  link.PortConfig // of a switch
 }
 
 // addr is an address of the file; bits is -1 where no length was given.
@@ -320,23 +311,6 @@ func (d *decoder) route(v *yaml.Node) *route {
 	return r
 }
 
-func (d *decoder) switches(section string, v *yaml.Node, f *File) {
-	d.named(section, v, func(name text, v *yaml.Node) {
-		s := &swtch{name: name, snooping: true}
-		f.switches = append(f.switches, s)
-		d.object(v, name.s,
-			d.subnet("subnet", &s.subnet),
-			d.subnet6("subnet6", &s.subnet6),
-			d.integer("mtu", &s.cfg.MTU, 68, 65535),
-			d.boolean("snooping", &s.snooping),
-			d.boolean("flood_unregistered", &s.cfg.FloodGroup),
-			d.boolean("fast_leave", &s.cfg.FastLeave),
-			d.boolean("hub", &s.cfg.Hub),
-		)
-		s.cfg.NoSnooping = !s.snooping
-	})
-}
-
 func (d *decoder) cable(v *yaml.Node) *cable {
 	l := &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]int)}
 	c := &l.fault
@@ -348,6 +322,7 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
 		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
 		d.word("querier", &l.querier),
+		key{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
 		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
 		d.integer("mtu", &l.mtu, 68, 65535),
 		d.duration("delay", &c.Delay, 24*time.Hour),

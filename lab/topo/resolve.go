@@ -175,6 +175,7 @@ func (c *checker) linkFields(l *cable) {
 			c.at(t.line, "%s is no host or router at this link: it is between %s and %s", t.s, l.between[0].s, l.between[1].s)
 		}
 	}
+	c.linkPorts(l)
 	if q := l.querier; q.line != 0 {
 		if e := l.end(q.s); e == nil || e.node == nil {
 			c.at(q.line, "the querier %q is no host or router at this link: it is between %s and %s", q.s, l.between[0].s, l.between[1].s)

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"slices"
-
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/table"
@@ -17,11 +15,16 @@ type Bridge struct {
 	v4    side[[4]byte]
 	v6    side[[16]byte]
 	one   [1]int32
+
+	unknown []int32 // ports with PortOptions.FloodUnknown
+	reports []int32 // with FloodReports
 }
 
 type port struct {
-	gen uint32 // counts attachments: what was learned before is void
-	all int32  // 1 + place in Bridge.all, 0 if not attached
+	gen     uint32 // counts attachments: what was learned before is void
+	all     int32  // 1 + place in Bridge.all, 0 if not attached
+	opt     PortOptions
+	refused uint64
 }
 
 // New returns a switch without ports.
@@ -91,6 +94,8 @@ func (b *Bridge) DropPort(n int32) {
 		return
 	}
 	p := &b.ports[n]
+	b.Configure(n, PortOptions{})
+	p.refused = 0
 	b.v4.dropPort(n)
 	b.v6.dropPort(n)
 	b.all = take(b.all, p.all-1, func(moved, to int32) { b.ports[moved].all = to + 1 })
@@ -115,22 +120,6 @@ func take(list []int32, i int32, moved func(port, to int32)) []int32 {
 	return list[:last]
 }
 
-// SetRouterPort declares that a router of both families is behind a port, or not
-// any more.
-func (b *Bridge) SetRouterPort(n int32, on bool) {
-	if b.attached(n) {
-		b.v4.configure(n, on)
-		b.v6.configure(n, on)
-	}
-}
-
-// RouterPorts returns the router ports of either family, sorted.
-func (b *Bridge) RouterPorts() []int32 {
-	list := slices.Concat(b.v4.routers, b.v6.routers)
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
 // Deadline returns when Expire will have something to do.
 func (b *Bridge) Deadline() clock.Time {
 	return min(b.v4.deadline(), b.v6.deadline(), b.macs.due)
@@ -153,7 +142,7 @@ func (b *Bridge) Lookup(now clock.Time, a wire.MAC, t *Tunables) (int32, bool) {
 	return m.port, true
 }
 
-// Groups returns what is known of a port's groups, sorted.
+// Groups returns what is known of a port's groups, sorted, IPv4 first.
 func (b *Bridge) Groups(now clock.Time, n int32) []gmp.GroupState {
 	return append(b.v4.db.State(now, n), b.v6.db.State(now, n)...)
 }

@@ -142,7 +142,7 @@ func toMembers[A gmp.Address](b *Bridge, e Env, s *side[A], src, dst A, d *Decis
 			b.flood(d)
 			return
 		}
-		s.toRouters(Unknown, d)
+		s.toRouters(Unknown, b.unknown, d)
 	}
 	b.withhold(d)
 }

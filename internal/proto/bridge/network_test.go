@@ -140,7 +140,7 @@ func TestTwoHundredHosts(t *testing.T) {
 	n.join(hosts, mcast.Filter{})
 	n.run(3 * time.Second)
 	expect("nobody is left", 0)
-	if got := n.s.b.RouterPorts(); len(got) != 1 || got[0] != 0 {
+	if got := routers(n.s); len(got) != 1 || got[0] != 0 {
 		t.Errorf("router ports %v", got)
 	}
 	if n.s.stats.BadIGMP+n.s.stats.NotRecorded+n.renv.S.Bad != 0 {

@@ -24,9 +24,9 @@ type side[A gmp.Address] struct {
 }
 
 type sidePort struct {
-	until    clock.Time // as a router port; Never if configured so
-	router   int32      // 1 + place in side.routers
-	isStatic bool
+	until  clock.Time // as a router port, unless configured
+	router int32      // 1 + place in side.routers
+	mode   RouterMode
 }
 
 func (s *side[A]) init(seed table.Seed) {
@@ -44,17 +44,24 @@ func (s *side[A]) port(n int32) *sidePort {
 
 func (s *side[A]) dropPort(n int32) {
 	if int(n) < len(s.ports) {
-		s.configure(n, false)
+		s.configure(n, RouterNever)
+		s.ports[n].mode = RouterLearn
 	}
 	s.db.DropPort(n)
 	s.follow()
 }
 
-// configure makes the port a router port for good, or none.
-func (s *side[A]) configure(n int32, on bool) {
+// configure says whether the port is a router port. One that is learned remains
+// what it is.
+func (s *side[A]) configure(n int32, m RouterMode) {
 	p := s.port(n)
-	p.isStatic, p.until = on, clock.Never
-	s.setRouter(n, on)
+	was := p.mode
+	switch p.mode = m; {
+	case m != RouterLearn:
+		s.setRouter(n, m == RouterAlways)
+	case was == RouterAlways:
+		s.setRouter(n, false)
+	}
 }
 
 // heard notes a querier behind the port, which is a router (RFC 4541 §2.1.1,
@@ -68,7 +75,7 @@ func (s *side[A]) heard(now clock.Time, n int32, q *gmp.Query[A], t *Tunables) {
 		s.asked = until
 	}
 	p := s.port(n)
-	if p.isStatic {
+	if p.mode != RouterLearn {
 		return
 	}
 	p.until = until
@@ -112,11 +119,12 @@ func (s *side[A]) expire(now clock.Time) {
 	}
 	s.wake = clock.Never
 	for i := len(s.routers) - 1; i >= 0; i-- {
-		n := s.routers[i]
-		if until := s.ports[n].until; until > now {
-			s.wake = min(s.wake, until)
-		} else {
-			s.setRouter(n, false)
+		switch p := &s.ports[s.routers[i]]; {
+		case p.mode != RouterLearn:
+		case p.until > now:
+			s.wake = min(s.wake, p.until)
+		default:
+			s.setRouter(s.routers[i], false)
 		}
 	}
 }
@@ -152,28 +160,43 @@ func (s *side[A]) toMembers(src, dst A, d *Decision) bool {
 	return true
 }
 
-// toRouters fills in where a frame goes that only routers are shown.
-func (s *side[A]) toRouters(why Verdict, d *Decision) {
+// toRouters fills in where a frame goes that only routers are shown, and ports
+// that are configured to see it.
+func (s *side[A]) toRouters(why Verdict, also []int32, d *Decision) {
 	d.Verdict, d.Ports[0], d.Copies = why, s.routers, len(s.routers)
 	if s.isRouter(d.In) {
 		d.Copies--
 	}
+	s.some = s.some[:0]
+	for _, n := range also {
+		if n != d.In && !s.isRouter(n) {
+			s.some = append(s.some, n)
+		}
+	}
+	d.Ports[1] = s.some
+	d.Copies += len(s.some)
 }
 
-// note takes down a record of what a port's hosts want.
-func (s *side[A]) note(now clock.Time, e Env, n int32, rec gmp.Record[A]) {
+// note takes down a record of what a port's hosts want; false if a limit refused
+// it or part of it.
+func (s *side[A]) note(now clock.Time, e Env, n int32, o *PortOptions, rec gmp.Record[A]) bool {
 	r := gmp.Rules{Member: time.Duration(e.T.MemberAge) * time.Second,
 		MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
-	if e.T.FastLeave != 0 {
+	if o.MaxGroups > 0 {
+		r.MaxGroups = o.MaxGroups
+	}
+	if o.MaxSources > 0 {
+		r.MaxSources = o.MaxSources
+	}
+	if o.FastLeave || e.T.FastLeave != 0 {
 		r.Leave = gmp.LeaveNow
 	}
-	if !s.db.Apply(now, n, &r, rec) {
-		e.S.NotRecorded++
-	}
+	whole := s.db.Apply(now, n, &r, rec)
 	s.follow()
 	for r.Leave == gmp.LeaveNow && s.db.Expire(now) {
 		s.follow()
 	}
+	return whole
 }
 
 // lower gives every port's hosts the Last Member Query Time to answer a specific

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -34,9 +35,9 @@ func (b *Bridge) report(now clock.Time, e Env, p *igmp.Packet, m wire.IGMP, d *D
 	list, v := igmp.ParseReport(p, m)
 	if v == igmp.Accepted {
 		for rec, ok := list.Next(); ok; rec, ok = list.Next() {
-			b.v4.note(now, e, d.In, rec)
+			noted(b, now, e, &b.v4, d.In, rec)
 		}
-		b.v4.toRouters(ToRouters, d)
+		b.v4.toRouters(ToRouters, b.reports, d)
 		b.withhold(d)
 	}
 	return v
@@ -80,9 +81,9 @@ func (b *Bridge) report6(now clock.Time, e Env, p *mld.Packet, m wire.ICMP6, d *
 	list, v := mld.ParseReport(p, m)
 	if v == mld.Accepted {
 		for rec, ok := list.Next(); ok; rec, ok = list.Next() {
-			b.v6.note(now, e, d.In, rec)
+			noted(b, now, e, &b.v6, d.In, rec)
 		}
-		b.v6.toRouters(ToRouters, d)
+		b.v6.toRouters(ToRouters, b.reports, d)
 		b.withhold(d)
 	}
 	return v
@@ -97,4 +98,12 @@ func (b *Bridge) query6(now clock.Time, e Env, p *mld.Packet, m wire.ICMP6, d *D
 		b.flood(d)
 	}
 	return v
+}
+
+func noted[A gmp.Address](b *Bridge, now clock.Time, e Env, s *side[A], n int32, rec gmp.Record[A]) {
+	p := &b.ports[n]
+	if !s.note(now, e, n, &p.opt, rec) {
+		p.refused++
+		e.S.NotRecorded++
+	}
 }

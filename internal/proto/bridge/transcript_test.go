@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type script struct {
 	stats Stats
 	now   clock.Time
 	d     Decision
+	opt   PortOptions
 }
 
 func newScript(t testing.TB, ports int) *script {
@@ -84,10 +86,31 @@ func (s *script) do(cmd string) string {
 		s.b.AddPort(int32(number(w[1])))
 		return ""
 	case "router":
-		s.b.SetRouterPort(int32(number(w[1])), w[2] == "on")
+		s.port(w[1]).Router = map[string]RouterMode{"on": RouterAlways, "off": RouterLearn, "never": RouterNever}[w[2]]
+		s.configure(w[1])
 		return ""
+	case "port": // N OPTION VALUE
+		o := s.port(w[1])
+		switch on := number(w[3]); w[2] {
+		case "fastleave":
+			o.FastLeave = on != 0
+		case "unknown":
+			o.FloodUnknown = on != 0
+		case "reports":
+			o.FloodReports = on != 0
+		case "maxgroups":
+			o.MaxGroups = int32(on)
+		case "maxsources":
+			o.MaxSources = int32(on)
+		default:
+			s.t.Fatalf("unknown option %q", w)
+		}
+		s.configure(w[1])
+		return ""
+	case "refused":
+		return fmt.Sprintf("%d refused\n", s.b.Refused(int32(number(w[1]))))
 	case "routers":
-		return fmt.Sprintf("routers %v\n", s.b.RouterPorts())
+		return fmt.Sprintf("routers %v\n", routers(s))
 	case "groups":
 		if text := sum(s.b.Groups(s.now, int32(number(w[1])))); text != "" {
 			return text + "\n"
@@ -97,6 +120,24 @@ func (s *script) do(cmd string) string {
 		return fmt.Sprintf("%+v\n", s.stats)
 	}
 	return s.station(number(w[0]), w)
+}
+
+// port returns a port's options, configure makes them hold.
+func (s *script) port(n string) *PortOptions {
+	s.opt = s.b.ports[number(n)].opt
+	return &s.opt
+}
+
+func (s *script) configure(n string) { s.b.Configure(int32(number(n)), s.opt) }
+
+// routers returns the router ports of either family, sorted.
+func routers(s *script) []int32 {
+	list := []int32{}
+	for _, r := range s.b.RouterPorts(s.now) {
+		list = append(list, r.Port)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // station has station n send a frame.

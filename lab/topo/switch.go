@@ -1,0 +1,91 @@
+package topo
+
+import (
+	"math"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed88948545/vimage/link"
+)
+
+// swtch is a switch or a hub.
+type swtch struct {
+	name     text
+	subnet   subnet
+	subnet6  subnet
+	cfg      link.BridgeConfig
+	snooping bool
+	in       *swtch // another one of the segment, nil for its first
+	seg      *segment
+}
+
+// swport is what a link says of a switch's port at its end.
+type swport struct {
+	at  text // the switch
+	cfg link.PortConfig
+}
+
+func (d *decoder) switches(section string, v *yaml.Node, f *File) {
+	d.named(section, v, func(name text, v *yaml.Node) {
+		s := &swtch{name: name, snooping: true}
+		f.switches = append(f.switches, s)
+		d.object(v, name.s,
+			d.subnet("subnet", &s.subnet),
+			d.subnet6("subnet6", &s.subnet6),
+			d.integer("mtu", &s.cfg.MTU, 68, 65535),
+			d.boolean("snooping", &s.snooping),
+			d.boolean("flood_unregistered", &s.cfg.FloodGroup),
+			d.boolean("fast_leave", &s.cfg.FastLeave),
+			d.integer("max_groups", &s.cfg.MaxGroups, 1, math.MaxInt32),
+			d.integer("max_sources", &s.cfg.MaxSources, 1, math.MaxInt32),
+			d.boolean("hub", &s.cfg.Hub),
+		)
+		s.cfg.NoSnooping = !s.snooping
+	})
+}
+
+func (d *decoder) ports(name string, v *yaml.Node, l *cable) {
+	if v.Kind != yaml.MappingNode {
+		d.at(v.Line, "%s is %s: write {SWITCH: {…}, …}", name, kind(v))
+		return
+	}
+	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
+		p := &swport{at: text{k.Value, k.Line}}
+		l.ports = append(l.ports, p)
+		d.object(v, "the port at "+k.Value,
+			value(d, "router", &p.cfg.Router, "write learn, always or never", routerPort),
+			d.boolean("fast_leave", &p.cfg.FastLeave),
+			d.boolean("flood_unregistered", &p.cfg.FloodUnknown),
+			d.boolean("flood_reports", &p.cfg.FloodReports),
+			d.integer("max_groups", &p.cfg.MaxGroups, 1, math.MaxInt32),
+			d.integer("max_sources", &p.cfg.MaxSources, 1, math.MaxInt32),
+		)
+	})
+}
+
+func routerPort(s string) (link.RouterPort, bool) {
+	switch s {
+	case "learn":
+		return link.RouterLearn, true
+	case "always":
+		return link.RouterAlways, true
+	case "never":
+		return link.RouterNever, true
+	}
+	return 0, false
+}
+
+// linkPorts gives switches' ports at a link what it says of them.
+func (c *checker) linkPorts(l *cable) {
+	for _, p := range l.ports {
+		e := l.end(p.at.s)
+		switch {
+		case e == nil || e.sw == nil:
+			c.at(p.at.line, "%s is no switch at this link: it is between %s and %s", p.at.s, l.between[0].s, l.between[1].s)
+		case e.sw.cfg.Hub || e.sw.cfg.NoSnooping:
+			c.at(p.at.line, "%s does not snoop, and treats all ports alike: remove this", p.at.s)
+		default:
+			e.port = p.cfg
+		}
+	}
+}
