@@ -87,7 +87,7 @@ func newKernel(t *testing.T, addr string, mtu int, cfg tap.Config) *kernel {
 }
 
 // join makes the host's TAP a port of a switch.
-func (k *kernel) join(t *testing.T, n *lab.Lab, seg *lab.Switch) {
+func (k *kernel) join(t *testing.T, n *lab.Lab, seg *lab.Switch, port ...link.PortConfig) {
 	t.Helper()
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
@@ -95,7 +95,7 @@ func (k *kernel) join(t *testing.T, n *lab.Lab, seg *lab.Switch) {
 	}
 	n.OnClose(func() { w.Close() })
 	k.seg = seg
-	link.Join(seg.Bridge().AddPort(), w)
+	link.Join(seg.Bridge().AddPort(port...), w)
 }
 
 // counter returns one of the kernel's own counters, as "Udp:", "InErrors".

@@ -35,13 +35,13 @@ func hasty() map[string]int64 {
 	return map[string]int64{"query_interval": 1, "query_response": 5, "last_member_interval": 1}
 }
 
-func newKernels(t *testing.T, f *family, count int, c link.BridgeConfig, tunables map[string]int64) *kernels {
+func newKernels(t *testing.T, f *family, count int, c link.PortConfig, tunables map[string]int64) *kernels {
 	t.Helper()
 	n := &kernels{mcastLab: newMcastLab(t, f)}
-	n.seg = n.Switch("switch", n.subnets(lab.SwitchConfig{BridgeConfig: c}))
+	n.seg = n.Switch("switch", n.subnets(lab.SwitchConfig{}))
 	for i := range count {
 		k := newKernel(t, n.f.prefix(50+i).String(), 1500, tap.Config{})
-		k.join(t, n.Lab, n.seg)
+		k.join(t, n.Lab, n.seg, c)
 		n.hosts = append(n.hosts, k)
 	}
 	n.q = n.host(t, "querier", n.seg, 1)
@@ -72,20 +72,50 @@ func (n *kernels) groups() []gmp.GroupState {
 }
 
 // known is what our router knows of a group, as mdb has what a Linux bridge does.
-func (n *kernels) known(group netip.Addr) (text string) {
+func (n *kernels) known(group netip.Addr) string {
 	for _, g := range n.groups() {
-		if g.Group != group {
-			continue
-		}
-		text = map[mcast.Mode]string{mcast.Include: "include", mcast.Exclude: "exclude"}[g.Mode]
-		for _, s := range g.Sources {
-			if text += " "; s.Left == 0 {
-				text += "!"
+		if g.Group == group {
+			var f filterText
+			for _, s := range g.Sources {
+				f.add(s.Source, s.Left)
 			}
-			text += s.Source.String()
+			return f.text(g.Mode == mcast.Exclude)
 		}
 	}
-	return text
+	return ""
+}
+
+// snooped is what our switch knows of a group at its first port.
+func (n *kernels) snooped(group netip.Addr) string {
+	for _, g := range n.seg.Bridge().Groups(0) {
+		if g.Group == group {
+			var f filterText
+			for _, s := range g.Sources {
+				f.add(s.Source, s.Left)
+			}
+			return f.text(g.Exclude)
+		}
+	}
+	return ""
+}
+
+// filterText is a group's sources as text: those without time are kept from it.
+type filterText []string
+
+func (f *filterText) add(source netip.Addr, left time.Duration) {
+	s := " " + source.String()
+	if left == 0 {
+		s = " !" + source.String()
+	}
+	*f = append(*f, s)
+}
+
+func (f filterText) text(exclude bool) string {
+	mode := "include"
+	if exclude {
+		mode = "exclude"
+	}
+	return mode + strings.Join(f, "")
 }
 
 // wants waits until our router knows this of a group, and our switch at which
@@ -96,6 +126,11 @@ func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]
 	ns.Poll(t, 2*patience, func() (bool, string) {
 		got := n.known(group)
 		ok := got == want
+		if len(n.hosts) == 1 && len(ports) > 0 {
+			at := n.snooped(group)
+			ok = ok && at == want
+			got += "\", the switch \"" + at
+		}
 		var snooped [][]int
 		for i := range ports {
 			at := n.seg.Bridge().Members(group, n.f.sources[i])
@@ -103,7 +138,7 @@ func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]
 			snooped = append(snooped, at)
 			ok = ok && slices.Equal(at, ports[i])
 		}
-		return ok, fmt.Sprintf("the router has %q for %v, want %q; the switch %v, want %v", got, group, want, snooped, ports)
+		return ok, fmt.Sprintf("the router has %q for %v, want %q; ports %v, want %v", got, group, want, snooped, ports)
 	})
 }
 
@@ -111,7 +146,7 @@ func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]
 // §5.1, before a router and a switch of ours.
 func TestMcastKernelFilters(t *testing.T) {
 	eachQueried(t, func(t *testing.T, f *family) {
-		n := newKernels(t, f, 1, link.BridgeConfig{}, hasty())
+		n := newKernels(t, f, 1, link.PortConfig{}, hasty())
 		m := n.hosts[0].Member(t, mcastPort)
 		changeFilters(t, f, m, func(want string) {
 			t.Helper()
@@ -145,7 +180,7 @@ func wanted(text string) (ports [][]int) {
 // has left a source, or a group, and keep what it listens to.
 func TestMcastKernelAnswers(t *testing.T) {
 	eachQueried(t, func(t *testing.T, f *family) {
-		n := newKernels(t, f, 2, link.BridgeConfig{}, map[string]int64{"query_interval": 60, "startup_count": 1, "last_member_interval": 2})
+		n := newKernels(t, f, 2, link.PortConfig{}, map[string]int64{"query_interval": 60, "startup_count": 1, "last_member_interval": 2})
 		stays, leaves := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
 		for _, m := range []*linuxlab.Member{stays, leaves} {
 			m.JoinSource(t, f.ssm, f.sources[0])
@@ -176,7 +211,7 @@ func TestMcastKernelAnswers(t *testing.T) {
 // confirms, and end when the kernel is cut off.
 func TestMcastKernelStays(t *testing.T) {
 	eachQueried(t, func(t *testing.T, f *family) {
-		n := newKernels(t, f, 1, link.BridgeConfig{}, hasty())
+		n := newKernels(t, f, 1, link.PortConfig{}, hasty())
 		k := n.hosts[0]
 		m := k.Member(t, mcastPort)
 		m.JoinSource(t, f.ssm, f.sources[0])
@@ -215,7 +250,7 @@ func TestMcastKernelStays(t *testing.T) {
 // switch of ours: each gets what it wants to hear, and nothing else is on its wire.
 func TestMcastKernelDelivery(t *testing.T) {
 	eachQueried(t, func(t *testing.T, f *family) {
-		n := newKernels(t, f, 2, link.BridgeConfig{}, hasty())
+		n := newKernels(t, f, 2, link.PortConfig{}, hasty())
 		ma, mb := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
 		s1, s2 := f.sources[0], f.sources[1]
 		const probes = 10
@@ -304,7 +339,7 @@ func TestMcastKernelLeaveTime(t *testing.T) {
 			{false, 4, 800 * time.Millisecond, 3 * time.Second},
 			{true, 30, 0, 3 * time.Second},
 		} {
-			n := newKernels(t, f, 1, link.BridgeConfig{FastLeave: c.fast}, map[string]int64{"last_member_interval": c.interval})
+			n := newKernels(t, f, 1, link.PortConfig{FastLeave: c.fast}, map[string]int64{"last_member_interval": c.interval})
 			m := n.hosts[0].Member(t, mcastPort)
 			m.JoinSource(t, f.ssm, f.sources[0])
 			n.wants(t, f.ssm, "include s1", []int{0})

@@ -15,8 +15,6 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
@@ -156,7 +154,7 @@ func (n *mcastLab) host(t *testing.T, name string, seg *lab.Switch, number int) 
 type member struct {
 	f *family
 	c *vimage.UDPConn
-	i uint32
+	i *vimage.Interface
 	counts
 }
 
@@ -197,7 +195,7 @@ func newMember(t *testing.T, f *family, h *lab.Node) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &member{f: f, c: c, i: uint32(h.Eth(0).Index())}
+	m := &member{f: f, c: c, i: h.Eth(0)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -234,52 +232,50 @@ var (
 	_ listener = (*linuxlab.Member)(nil)
 )
 
-func (m *member) do(t testing.TB, op usrreq.McastOp, group, source netip.Addr) {
+func (m *member) must(t testing.TB, err error) {
 	t.Helper()
-	if e := m.c.Internal().Mcast(op, m.i, group, source); e != 0 {
-		t.Fatalf("request %d of group %v, source %v: %v", op, group, source, e)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
 func (m *member) Join(t testing.TB, group netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastJoin, group, netip.Addr{})
+	m.must(t, m.c.JoinGroup(m.i, group))
 }
 
 func (m *member) Leave(t testing.TB, group netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastLeave, group, netip.Addr{})
+	m.must(t, m.c.LeaveGroup(m.i, group))
 }
 
 func (m *member) JoinSource(t testing.TB, group, source netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastJoinSource, group, source)
+	m.must(t, m.c.JoinSourceGroup(m.i, group, source))
 }
 
 func (m *member) LeaveSource(t testing.TB, group, source netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastLeaveSource, group, source)
+	m.must(t, m.c.LeaveSourceGroup(m.i, group, source))
 }
 
 func (m *member) Block(t testing.TB, group, source netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastBlock, group, source)
+	m.must(t, m.c.BlockSource(m.i, group, source))
 }
 
 func (m *member) Unblock(t testing.TB, group, source netip.Addr) {
 	t.Helper()
-	m.do(t, usrreq.McastUnblock, group, source)
+	m.must(t, m.c.UnblockSource(m.i, group, source))
 }
 
 func (m *member) Filter(t testing.TB, group netip.Addr, exclude bool, sources ...netip.Addr) {
 	t.Helper()
-	mode := mcast.Include
+	mode := vimage.Include
 	if exclude {
-		mode = mcast.Exclude
+		mode = vimage.Exclude
 	}
-	if e := m.c.Internal().SetSourceFilter(m.i, group, mode, sources); e != 0 {
-		t.Fatalf("filter %v %v of %v: %v", mode, sources, group, e)
-	}
+	m.must(t, m.c.SetSourceFilter(m.i, group, mode, sources))
 }
 
 // changeFilters has a socket change its filter of the family's group in every way
