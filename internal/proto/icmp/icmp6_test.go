@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"bytes"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -354,7 +355,8 @@ func FuzzInput6(f *testing.F) {
 	f.Add([]byte(icmp6(1, 4, 0, quote6())), byte(3))
 	f.Add([]byte(icmp6(2, 0, 1400, quote6())), byte(4))
 	f.Add([]byte(icmp6(100, 0, 0, quote6())), byte(9))
-	f.Fuzz(func(t *testing.T, b []byte, k byte) {
+	f.Fuzz(func(t *testing.T, given []byte, k byte) {
+		b := bytes.Clone(given)
 		m, fault := wire.ParseICMP6(b)
 		if fault != wire.OK || len(b) > 1460 {
 			return

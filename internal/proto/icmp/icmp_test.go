@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"strings"
@@ -353,7 +354,9 @@ func FuzzInput(f *testing.F) {
 	f.Add([]byte(message(13, 0, 1, make([]byte, 12))), byte(0))
 	f.Add([]byte(message(3, 4, 1400, quote())), byte(4))
 	f.Add([]byte(message(5, 1, 0xc00002fe, quote())), byte(5))
-	f.Fuzz(func(t *testing.T, b []byte, k byte) {
+	f.Add([]byte(message(8, 0, 0, nil)), byte(0))
+	f.Fuzz(func(t *testing.T, given []byte, k byte) {
+		b := bytes.Clone(given)
 		m, fault := wire.ParseICMP4(b)
 		if fault != wire.OK || len(b) > 1480 {
 			return

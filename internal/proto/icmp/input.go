@@ -95,6 +95,11 @@ func (a *Answer) Put(m wire.ICMP4, ms uint32) {
 		}
 	}
 	sum = wire.UpdateChecksum(sum, was, binary.BigEndian.Uint16(m[0:2])) // RFC 1624
+	if sum == 0 {
+		// The reply to an echo without identifier, number and data is all zeros but
+		// for its checksum, and only the other zero of one's complement is right.
+		sum = 0xffff
+	}
 	binary.BigEndian.PutUint16(m[2:4], sum)
 }
 
