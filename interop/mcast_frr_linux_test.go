@@ -126,12 +126,12 @@ func TestMcastPIM(t *testing.T) {
 
 		sent := n.end(t)
 		host, router := sent[h.Addr()], sent[k.Addr]
-		for _, kind := range []string{"ALLOW", "BLOCK", "TO_EX", "TO_IN", "IS_EX", "IS_IN", olderReport, olderLeave} {
+		for _, kind := range []string{"ALLOW", "BLOCK", "TO_EX", "TO_IN", "IS_EX", "IS_IN", report2, leave2} {
 			if host[kind] == 0 {
 				t.Errorf("we sent no %s: %v", kind, host)
 			}
 		}
-		for _, kind := range []string{queryGeneral, queryGroup, querySource, olderQuery} {
+		for _, kind := range []string{queryGeneral, queryGroup, querySource, query2} {
 			if router[kind] == 0 {
 				t.Errorf("FRR sent no %s: %v", kind, router)
 			}

@@ -27,27 +27,28 @@ const mcastPort = 5000
 
 // family is one of the two, with the addresses that tests of both use.
 type family struct {
-	name    string
-	udp     string
-	any     netip.Addr
-	bits    int
-	subnet  string        // what precedes a host's number
-	group   netip.Addr    // of any-source multicast, as is other
-	other   netip.Addr    //
-	ssm     netip.Addr    // of source-specific multicast
-	sources [3]netip.Addr // of linuxlab's Source and Impostor, and nobody's
-	linux   func(testing.TB) *linuxlab.Lab
+	name           string
+	udp            string
+	any            netip.Addr
+	bits           int
+	subnet         string     // what precedes a host's number
+	group          netip.Addr // of any-source multicast, as is other
+	other, sibling netip.Addr
+	ssm            netip.Addr    // of source-specific multicast
+	sources        [3]netip.Addr // of linuxlab's Source and Impostor, and nobody's
+	linux          func(testing.TB) *linuxlab.Lab
+	newest         int // version of the protocol
 	// Names: of a Linux bridge's variable, and of our tunables and counters.
-	version, sysctl, protocol, queries string
+	version, sysctl, protocol, queries, olderQueries string
 }
 
 func inet() *family {
 	a := netip.MustParseAddr
 	return &family{
 		name: "IGMP", udp: "udp4", any: netip.IPv4Unspecified(), bits: 24, subnet: "10.9.0.",
-		group: a("239.77.1.1"), other: a("239.77.1.2"), ssm: a("232.1.1.1"),
+		group: a("239.77.1.1"), other: a("239.77.1.2"), sibling: a("239.77.1.3"), newest: 3, ssm: a("232.1.1.1"),
 		sources: [3]netip.Addr{a(linuxlab.SourceAddr), a(linuxlab.ImpostorAddr), a("10.9.0.102")},
-		linux:   linuxlab.NewSSM, version: "mcast_igmp_version", sysctl: "net.inet.igmp", protocol: "igmp", queries: "igmp.v3queries",
+		linux:   linuxlab.NewSSM, version: "mcast_igmp_version", sysctl: "net.inet.igmp", protocol: "igmp", queries: "igmp.v3queries", olderQueries: "igmp.v1v2queries",
 	}
 }
 
@@ -55,13 +56,16 @@ func inet6() *family {
 	a := netip.MustParseAddr
 	return &family{
 		name: "MLD", udp: "udp6", any: netip.IPv6Unspecified(), bits: 64, subnet: "2001:db8:9::",
-		group: a("ff0e::77:1"), other: a("ff0e::77:2"), ssm: a("ff3e::8000:1"),
+		group: a("ff0e::77:1"), other: a("ff0e::77:2"), sibling: a("ff0e::77:3"), newest: 2, ssm: a("ff3e::8000:1"),
 		sources: [3]netip.Addr{a(linuxlab.SourceAddr6), a(linuxlab.ImpostorAddr6), a("2001:db8:9::102")},
-		linux:   linuxlab.NewMLD, version: "mcast_mld_version", sysctl: "net.inet6.mld", protocol: "mld", queries: "mld.v2queries",
+		linux:   linuxlab.NewMLD, version: "mcast_mld_version", sysctl: "net.inet6.mld", protocol: "mld", queries: "mld.v2queries", olderQueries: "mld.v1queries",
 	}
 }
 
 func (f *family) v6() bool { return f.any.Is6() }
+
+// general is the group of general queries.
+func (f *family) general() netip.Addr { return f.any }
 
 // addr is a host's address.
 func (f *family) addr(host int) netip.Addr {
@@ -311,9 +315,11 @@ const (
 	queryGeneral = "general query"
 	queryGroup   = "group query"
 	querySource  = "source query"
-	olderQuery   = "older query"
-	olderReport  = "older report"
-	olderLeave   = "leave"
+	query1       = "v1 query" // of IGMP; what follows is of version 2, as MLD version 1 is here
+	query2       = "v2 query"
+	report1      = "v1 report"
+	report2      = "v2 report"
+	leave2       = "leave"
 )
 
 // recordNames are those of the types of records, from 1 (RFC 3376 §4.2.12).
@@ -390,11 +396,13 @@ func kindsOf(p []string) (kinds []string) {
 			}
 		}
 	}
-	query := func(group, sources string, older bool) {
+	query := func(group, sources, version string) {
 		a, err := netip.ParseAddr(group)
 		switch {
-		case older:
-			kinds = append(kinds, olderQuery)
+		case version == "1":
+			kinds = append(kinds, query1)
+		case version == "2":
+			kinds = append(kinds, query2)
 		case err != nil || a.IsUnspecified():
 			kinds = append(kinds, queryGeneral)
 		case sources == "0":
@@ -405,11 +413,13 @@ func kindsOf(p []string) (kinds []string) {
 	}
 	switch p[7] {
 	case "0x11":
-		query(p[9], p[10], p[8] != "3")
-	case "0x12", "0x16":
-		kinds = append(kinds, olderReport)
+		query(p[9], p[10], p[8])
+	case "0x12":
+		kinds = append(kinds, report1)
+	case "0x16":
+		kinds = append(kinds, report2)
 	case "0x17":
-		kinds = append(kinds, olderLeave)
+		kinds = append(kinds, leave2)
 	case "0x22":
 		records(p[11], p[9])
 	}
@@ -418,11 +428,15 @@ func kindsOf(p []string) (kinds []string) {
 	}
 	switch p[12] {
 	case "130":
-		query(p[13], p[14], p[15] == "")
+		version := "3"
+		if p[15] == "" {
+			version = "2"
+		}
+		query(p[13], p[14], version)
 	case "131":
-		kinds = append(kinds, olderReport)
+		kinds = append(kinds, report2)
 	case "132":
-		kinds = append(kinds, olderLeave)
+		kinds = append(kinds, leave2)
 	case "143":
 		records(p[16], p[20])
 	}
@@ -441,6 +455,9 @@ func mdb(t testing.TB, port string, group netip.Addr) string {
 	}
 	slices.SortFunc(e.Sources, netip.Addr.Compare)
 	text := e.Mode
+	if text == "" { // older versions have no modes
+		text = "exclude"
+	}
 	for _, s := range e.Sources {
 		switch sg, ok := linuxlab.Find(all, port, group, s); {
 		case !ok:
