@@ -255,3 +255,20 @@ func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *ne
 	}
 	return c, nil
 }
+
+// Setsockopt sets a multicast option as setsockopt(2) does, for code that speaks the
+// C API: with the numbers and the layouts of FreeBSD on a 64-bit little-endian
+// machine. Level is 0 (IPPROTO_IP) or 41 (IPPROTO_IPV6). In a struct __msfilterreq
+// the sources follow in place of the pointer to them, a struct sockaddr_storage
+// each. EOPNOTSUPP: another option. EINVAL: a level or value that the socket does
+// not know, or one that is too short.
+func (c *packetConn) Setsockopt(level, name int, value []byte) error {
+	return c.optErr("set", "setsockopt", c.s.Setsockopt(level, name, value))
+}
+
+// Getsockopt reads a multicast option into value, as getsockopt(2), and returns its
+// length. ENOPROTOOPT: another option. See Setsockopt.
+func (c *packetConn) Getsockopt(level, name int, value []byte) (int, error) {
+	n, e := c.s.Getsockopt(level, name, value)
+	return n, c.optErr("get", "getsockopt", e)
+}

@@ -3,6 +3,7 @@ package link
 import (
 	"math"
 	"sync"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
@@ -22,6 +23,11 @@ type BridgeConfig struct {
 	Hub        bool // everything goes everywhere: no learning, no snooping
 	MaxGroups  int  // what hosts at one port may listen to; 0 means 16384 groups,
 	MaxSources int  // and 1024 sources for each. What is beyond is counted and not forwarded
+	// MemberAge is how long a port listens to what is not reported again, RouterAge
+	// how long it leads to a router that is not heard again, in whole seconds. 0
+	// means as the querier has it (RFC 3376 §8.4, §8.5): 260 s and 255 s, unless it
+	// says otherwise.
+	MemberAge, RouterAge time.Duration
 }
 
 // Bridge is an Ethernet switch, or a hub. One Runner at a time is in it; it
@@ -68,6 +74,8 @@ func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
 	if c.MaxSources > 0 {
 		b.tun.MaxSources = limit(c.MaxSources)
 	}
+	b.tun.MemberAge = limit(int(c.MemberAge / time.Second))
+	b.tun.RouterAge = limit(int(c.RouterAge / time.Second))
 	b.InitLimit(b, bridgeQueue)
 	b.timer.F = b
 	return b

@@ -43,7 +43,7 @@ func AddAddrFlags(st *vnet.Stack, ifIndex uint32, a netip.Prefix, flags ifaddr.F
 	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], ifaddr.Addr{Prefix: a})
 	st.SetInterface(&c)
 	addPrefixRoute(st, &c, a)
-	st.Announce(ifIndex, a)
+	announce(st, ifIndex, a)
 	return 0
 }
 
@@ -90,7 +90,7 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	if ip.Is6() {
 		forget6(st, c, gone)
 	} else {
-		st.Forget(c.Index, gone.Prefix)
+		forget4(st, c.Index, gone.Prefix)
 	}
 	tell(st)
 }

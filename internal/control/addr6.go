@@ -146,6 +146,6 @@ func forget6(st *vnet.Stack, c *ifnet.Info, gone ifaddr.Addr) {
 		return 0
 	})
 	if again {
-		st.LinkChanged(c.Index)
+		linkChanged(st, c.Index)
 	}
 }

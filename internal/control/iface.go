@@ -60,6 +60,9 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		addPrefixRoute(st, &i, a.Prefix)
 	}
 	boot6(st, &i)
+	if i.Addrs.Has(false) {
+		c.Port.Accept(allSystems(), true)
+	}
 	st.Attach(i.Index)
 	return i.Index, 0
 }
@@ -135,7 +138,7 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 			delPrefixRoute(st, &c, a.Prefix)
 		}
 	}
-	st.LinkChanged(ifIndex)
+	linkChanged(st, ifIndex)
 	if up && st.View().Conf(ifIndex).V6 != nil {
 		st.IPv6(ifIndex, func(v6 *vnet.V6Call) syscall.Errno {
 			v6.Auto.Solicit(v6.Now) // RFC 4861 §6.3.7

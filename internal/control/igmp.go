@@ -16,7 +16,7 @@ import (
 func SetQuerier(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()
-	return st.IGMP(ifIndex, func(now clock.Time, v *ifnet.View, c *ifnet.Conf) syscall.Errno {
+	return st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
 		switch {
 		case on && !c.Addrs.First().IsValid():
 			return syscall.EADDRNOTAVAIL
@@ -26,7 +26,7 @@ func SetQuerier(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 		c.Port.SetPromisc(on || c.Flags&ifnet.Promisc != 0) // reports go to many groups
 		c.Iface.Query = nil
 		if on {
-			c.Iface.Query = igmp.NewRouter(now, &v.Tun.Query, c.Addrs.First(), false)
+			c.Iface.Query = igmp.NewRouter(c.Now, &c.View.Tun.Query, c.Addrs.First(), false)
 		}
 		return 0
 	})
@@ -35,9 +35,9 @@ func SetQuerier(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 // QuerierGroups returns what a multicast router's interface knows of its
 // groups, sorted; false where it is none.
 func QuerierGroups(st *vnet.Stack, ifIndex uint32) (groups []igmp.GroupState, ok bool) {
-	st.IGMP(ifIndex, func(now clock.Time, _ *ifnet.View, c *ifnet.Conf) syscall.Errno {
+	st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
 		if c.Query != nil {
-			groups, ok = c.Query.State(now), true
+			groups, ok = c.Query.State(c.Now), true
 		}
 		return 0
 	})
@@ -48,7 +48,7 @@ func QuerierGroups(st *vnet.Stack, ifIndex uint32) (groups []igmp.GroupState, ok
 // report that is to be repeated, or the answer to a query.
 func ReportsPending(st *vnet.Stack, ifIndex uint32) bool {
 	pending := false
-	st.IGMP(ifIndex, func(_ clock.Time, _ *ifnet.View, c *ifnet.Conf) syscall.Errno {
+	st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
 		pending = c.IGMP != nil && c.IGMP.Deadline() != clock.Never
 		return 0
 	})
@@ -67,7 +67,7 @@ func SetPromiscuous(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 	if i.Flags &^= ifnet.Promisc; on {
 		i.Flags |= ifnet.Promisc
 	}
-	return st.IGMP(ifIndex, func(_ clock.Time, _ *ifnet.View, c *ifnet.Conf) syscall.Errno {
+	return st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
 		st.SetInterface(&i)
 		c.Port.SetPromisc(on || c.Query != nil)
 		return 0

@@ -5,7 +5,6 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -19,7 +18,7 @@ func SetNeighbor(st *vnet.Stack, ifIndex uint32, ip netip.Addr, mac wire.MAC, pu
 	if ip.Is6() {
 		return setNeighbor6(st, ifIndex, ip, mac, published)
 	}
-	return st.ARP(ifIndex, func(t *arp.Table[*pkt.Buf]) syscall.Errno { return t.Set(ip, mac, published, clock.Never) })
+	return st.On(ifIndex, func(c *vnet.Call) syscall.Errno { return c.ARPTable().Set(ip, mac, published, clock.Never) })
 }
 
 // DelNeighbor removes a neighbour. It returns ENOENT where there is none, EPERM
@@ -28,13 +27,13 @@ func DelNeighbor(st *vnet.Stack, ifIndex uint32, ip netip.Addr) syscall.Errno {
 	if ip.Is6() {
 		return delNeighbor6(st, ifIndex, ip)
 	}
-	return st.ARP(ifIndex, func(t *arp.Table[*pkt.Buf]) syscall.Errno { return t.Delete(ip) })
+	return st.On(ifIndex, func(c *vnet.Call) syscall.Errno { return c.ARPTable().Delete(ip) })
 }
 
 // Neighbors returns the ARP table of an interface, sorted by address.
 func Neighbors(st *vnet.Stack, ifIndex uint32) (all []arp.Entry, e syscall.Errno) {
-	e = st.ARP(ifIndex, func(t *arp.Table[*pkt.Buf]) syscall.Errno {
-		all = t.AppendEntries(nil)
+	e = st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
+		all = c.ARPTable().AppendEntries(nil)
 		return 0
 	})
 	return all, e

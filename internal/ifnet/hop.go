@@ -7,6 +7,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/proto/icmp"
 )
 
 // Hop is where a packet goes next.
@@ -126,6 +127,17 @@ func RouteErrno(why pkt.Reason) syscall.Errno {
 		return syscall.ENETUNREACH
 	}
 	return syscall.EHOSTUNREACH
+}
+
+// RouteKind is what the sender of a packet that cannot be forwarded is told.
+func RouteKind(why pkt.Reason, is6 bool) icmp.Kind {
+	switch {
+	case !is6:
+		return icmp.HostUnreachable
+	case why == pkt.NetRejected:
+		return icmp.RejectRoute
+	}
+	return icmp.NoRoute // RFC 4443 §3.1, code 0
 }
 
 // DownErrno is what a sender is told whose packet another shard resolves: what

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
@@ -186,6 +187,15 @@ func (c *Conf) Up() bool { return c.Flags&Up != 0 }
 // Carries tells whether packets of a family may pass.
 func (c *Conf) Carries(is6 bool) bool {
 	return c.Flags&Up != 0 && (!is6 || c.Flags&NoIPv6 == 0)
+}
+
+// Deadline returns when a room of the interface is next due. It is shard 0's.
+func (c *Conf) Deadline() clock.Time {
+	at := min(c.ARP.Deadline(), c.GroupDeadline())
+	if c.V6 != nil {
+		at = min(at, c.V6.ND.Deadline(), c.V6.Radv.Deadline())
+	}
+	return at
 }
 
 // Broadcasts tells whether a is the broadcast address of one of the interface's

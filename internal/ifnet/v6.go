@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/nd/radv"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -24,6 +25,23 @@ type V6 struct {
 	Disabled bool
 
 	redirects []Redirect // not yet acted upon
+}
+
+// Bind gives the rooms the stack's page and counters.
+func (v *V6) Bind(t *vars.Tunables, s *vars.Six) {
+	v.ND.Bind(&t.ND, &s.ND)
+	if v.Auto != nil {
+		if s.Auto == nil {
+			s.Auto = new(auto.Stats)
+		}
+		v.Auto.Bind(&t.Auto, s.Auto)
+	}
+	if v.Radv != nil {
+		if s.Radv == nil {
+			s.Radv = new(radv.Stats)
+		}
+		v.Radv.Bind(s.Radv)
+	}
 }
 
 // Redirect is what a router has said about a destination.

@@ -55,6 +55,24 @@ func (v *View) Conf(index uint32) *Conf {
 	return nil
 }
 
+// Info returns the interface with the index in the form in which it is asked for;
+// false where there is none.
+func (v *View) Info(index uint32) (Info, bool) {
+	if c := v.Conf(index); c != nil {
+		return c.Info(), true
+	}
+	return Info{}, false
+}
+
+// Infos shows every interface, in order of index, until yield says no.
+func (v *View) Infos(yield func(Info) bool) {
+	for _, c := range v.Ifs {
+		if c != nil && !yield(c.Info()) {
+			return
+		}
+	}
+}
+
 // Arrival returns the interface a queued packet came by, or nil where it has
 // gone: an index may have been given to another since.
 func (v *View) Arrival(index, gen uint32) *Conf {

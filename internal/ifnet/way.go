@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // Way finds the next hop for a packet that a socket sends from src to dst:
@@ -38,6 +39,30 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 		if l := v.Local.Find(dst); l != nil && l.Broadcast {
 			return syscall.EACCES
 		}
+	}
+	return 0
+}
+
+// Plan finds the next hop for what a socket sends behind hd, unless local says that
+// it is for ourselves, and fills in the source, where hd has no address of one host,
+// and the hop limit that suits the way. The errors are Way's, and EADDRNOTAVAIL
+// where there is no address.
+func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) syscall.Errno {
+	if !local {
+		if e := v.Way(o, hd.Src, hd.Dst, h); e != 0 || h.Out == nil {
+			return e
+		}
+	}
+	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
+		if hd.Src = hd.Dst; !local {
+			hd.Src = v.Source(h, hd.Dst)
+		}
+	}
+	if !hd.Src.IsValid() {
+		return syscall.EADDRNOTAVAIL
+	}
+	if o.TTL < 0 && hd.Dst.Is6() && !hd.Dst.IsMulticast() {
+		hd.TTL = v.TTL(h, hd.Dst)
 	}
 	return 0
 }

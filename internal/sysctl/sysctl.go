@@ -109,15 +109,24 @@ func (n *Names[T]) Describe(name string) (desc string, min, max int64, ok bool) 
 	return t.desc, t.min, t.max, ok
 }
 
-// Add adds the tagged statistics of a block, a pointer to a struct, that are not
-// zero to all.
-func Add(block any, all map[string]uint64) {
-	v := reflect.ValueOf(block).Elem()
+// Add adds the tagged statistics of a block, a pointer to a struct, and of the
+// blocks in it that are not zero to all.
+func Add(block any, all map[string]uint64) { add(reflect.ValueOf(block).Elem(), all) }
+
+func add(v reflect.Value, all map[string]uint64) {
 	for i := range v.NumField() {
+		f := v.Field(i)
 		if name := v.Type().Field(i).Tag.Get("stat"); name != "" {
-			if n := v.Field(i).Uint(); n != 0 {
+			if n := f.Uint(); n != 0 {
 				all[name] += n
 			}
+			continue
+		}
+		if f.Kind() == reflect.Pointer {
+			f = f.Elem()
+		}
+		if f.Kind() == reflect.Struct {
+			add(f, all)
 		}
 	}
 }

@@ -40,6 +40,7 @@ type McastIf = ifnet.MemberAt
 // Mcast changes one membership of s. The errors are those of behaviour tables 6.3
 // and 6.5. EINVAL where the socket does not speak the family of the group.
 func (s Sock) Mcast(op McastOp, at McastIf, group, source netip.Addr) syscall.Errno {
+	group = s.group(group)
 	return s.change(group, func(v *ifnet.View, g *vnet.Groups, m *vnet.Members) (vnet.McastTxn, error) {
 		tun := &v.Tun.Mcast
 		switch op {
@@ -61,6 +62,7 @@ func (s Sock) Mcast(op McastOp, at McastIf, group, source netip.Addr) syscall.Er
 
 // SetSourceFilter replaces the whole filter of a membership (RFC 3678 §4.2.1).
 func (s Sock) SetSourceFilter(at McastIf, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
+	group = s.group(group)
 	return s.change(group, func(v *ifnet.View, g *vnet.Groups, m *vnet.Members) (vnet.McastTxn, error) {
 		return g.SetFilter(m, group, s.filterIf(v, at, group), mode, sources, &v.Tun.Mcast)
 	})
@@ -70,8 +72,13 @@ func (s Sock) SetSourceFilter(at McastIf, group netip.Addr, mode mcast.Mode, sou
 // and a sorted list. EADDRNOTAVAIL where the socket has no multicast options, no
 // interface has the address, or the socket is no member; EINVAL for what is no
 // group or no index of an interface.
-func (s Sock) SourceFilter(at McastIf, group netip.Addr) (f mcast.Filter, e syscall.Errno) {
-	if !s.Opts.Load().Multicast(group.Is6()).Own {
+func (s Sock) SourceFilter(at McastIf, group netip.Addr) (mcast.Filter, syscall.Errno) {
+	return s.sourceFilter(group.Is6(), at, group)
+}
+
+// sourceFilter is SourceFilter by options of a family, of which group may not be.
+func (s Sock) sourceFilter(is6 bool, at McastIf, group netip.Addr) (f mcast.Filter, e syscall.Errno) {
+	if !s.Opts.Load().Multicast(is6).Own {
 		return f, syscall.EADDRNOTAVAIL
 	}
 	s.Memberships(func(g *vnet.Groups, m *vnet.Members) {
@@ -127,14 +134,20 @@ func (s Sock) filterIf(v *ifnet.View, at McastIf, group netip.Addr) int32 {
 // change makes one change of a membership. From then on the socket's own multicast
 // options count.
 func (s Sock) change(group netip.Addr, request vnet.McastRequest) syscall.Errno {
-	if !s.Speaks(group.Is6()) {
-		return syscall.EINVAL
-	}
 	e := s.Member(request)
 	if e == 0 && !s.Opts.Load().Multicast(group.Is6()).Own {
 		s.multicast(group.Is6(), func(*socket.Mcast) {})
 	}
 	return e
+}
+
+// group returns a group as the socket knows it: none of a family that it does not
+// speak, which is then refused where another would be.
+func (s Sock) group(a netip.Addr) netip.Addr {
+	if a.Is4In6() || !s.Speaks(a.Is6()) {
+		return netip.Addr{}
+	}
+	return a
 }
 
 // Speaks tells whether the socket is for a family: one for IPv6 that is not for

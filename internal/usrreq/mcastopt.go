@@ -97,15 +97,3 @@ func (s Sock) chooseIf(is6 bool, at McastIf, mute syscall.Errno) (e syscall.Errn
 	})
 	return e
 }
-
-// MulticastIfAddr returns the first address of the interface that MulticastIf
-// names, which may be another than SetMulticastIfAddr was given; 0.0.0.0 if none
-// was chosen.
-func (s Sock) MulticastIfAddr() netip.Addr {
-	if c := s.Stack().View().Conf(s.MulticastIf()); c != nil {
-		if a := c.Addrs.First(); a.IsValid() {
-			return a
-		}
-	}
-	return netip.IPv4Unspecified()
-}

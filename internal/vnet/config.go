@@ -7,10 +7,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifnet"
-	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/fib"
-	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -25,25 +22,10 @@ func (st *Stack) Lock() { st.ctl.Lock() }
 func (st *Stack) Unlock() { st.ctl.Unlock() }
 
 // Interface returns the interface with an index; false where there is none.
-func (st *Stack) Interface(index uint32) (ifnet.Info, bool) {
-	c := st.view.Load().Conf(index)
-	if c == nil {
-		return ifnet.Info{}, false
-	}
-	return c.Info(), true
-}
+func (st *Stack) Interface(index uint32) (ifnet.Info, bool) { return st.view.Load().Info(index) }
 
 // Interfaces returns every interface, in order of index.
-func (st *Stack) Interfaces() iter.Seq[ifnet.Info] {
-	v := st.view.Load()
-	return func(yield func(ifnet.Info) bool) {
-		for _, c := range v.Ifs {
-			if c != nil && !yield(c.Info()) {
-				return
-			}
-		}
-	}
-}
+func (st *Stack) Interfaces() iter.Seq[ifnet.Info] { return st.view.Load().Infos }
 
 // Change publishes a copy of the view that edit has changed. The control lock is
 // held.
@@ -109,9 +91,6 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
 	c.Port.SetAddr(c.MAC)
-	if c.Addrs.Has(false) {
-		c.Port.Accept(allSystems(), true)
-	}
 	if c.Iface == &st.if0 {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
@@ -168,112 +147,6 @@ func (st *Stack) Barrier() {
 		sh.mu.Lock()
 		sh.release()
 	}
-}
-
-// control runs f as one change of what packets meet: under the lock of shard 0,
-// with a Runner whose work is done afterwards.
-func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno {
-	r := st.world.sched.Get()
-	p := pass{r: r}
-	st.sh.lock(&p)
-	e := f(&st.sh, &p)
-	st.sh.unlock(&p)
-	r.Done()
-	return e
-}
-
-// allSystems is the hardware address of 224.0.0.1, which every interface with
-// an address listens to (RFC 1112 §7.2).
-func allSystems() wire.MAC { return wire.MAC{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01} }
-
-// Announce has an interface listen and answer for the IPv4 address it was given
-// last, and tell its link of it. The control lock is held.
-func (st *Stack) Announce(index uint32, a netip.Prefix) {
-	c := st.view.Load().Conf(index)
-	if c.Port == nil {
-		return
-	}
-	before := *c
-	before.Addrs = c.Addrs[:len(c.Addrs)-1]
-	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if !before.Addrs.Has(false) {
-			c.Port.Accept(allSystems(), true)
-		}
-		if c.ARP != nil || p.v.Tun.ARP.GARPRexmit != 0 {
-			sh.arpTable(p, &before).AddAddress(p.r.Now(), a)
-			sh.pullARP(p, c)
-		} else if c.Up() && c.Flags&ifnet.NoARP == 0 {
-			m := arp.Announcement(c.MAC, a.Addr())
-			sh.sendARP(p, c, &m)
-		}
-		return 0
-	})
-}
-
-// Forget ends what Announce began, for an IPv4 address that an interface had. The
-// control lock is held.
-func (st *Stack) Forget(index uint32, gone netip.Prefix) {
-	c := st.view.Load().Conf(index)
-	st.control(func(sh *shard, p *pass) syscall.Errno {
-		last := !c.Addrs.Has(false)
-		if last && c.Port != nil {
-			c.Port.Accept(allSystems(), false)
-		}
-		if c.ARP != nil {
-			c.ARP.DelAddress(gone.Addr())
-			c.ARP.Scrub(gone.Masked(), last)
-			sh.pullARP(p, c)
-		}
-		return 0
-	})
-}
-
-// LinkChanged has ARP and neighbour discovery learn that an interface went up or
-// down, or what else changed about it: its addresses are announced when it comes
-// up. The control lock is held.
-func (st *Stack) LinkChanged(index uint32) {
-	c := st.view.Load().Conf(index)
-	st.control(func(sh *shard, p *pass) syscall.Errno {
-		switch {
-		case c.Port == nil:
-		case c.ARP != nil:
-			c.ARP.SetLink(p.r.Now(), c.ARPLink())
-			sh.pullARP(p, c)
-		case c.Up():
-			for _, a := range c.Addrs {
-				if a.Addr().Is4() {
-					m := arp.Announcement(c.MAC, a.Addr())
-					sh.sendARP(p, c, &m)
-				}
-			}
-		}
-		if c.V6 != nil {
-			c.V6.ND.SetLink(p.r.Now(), c.NDLink(p.v.Forwards(true)))
-			if c.Up() {
-				c.V6.MLD.Announce(p.r.Now(), sh.mldEnv(p))
-			}
-			sh.pullV6(p, c)
-		}
-		return 0
-	})
-}
-
-// ARP runs f on the ARP table of an interface and does what it then wants
-// done. It returns ENXIO where there is no such interface, EINVAL for lo0, and
-// else what f does.
-func (st *Stack) ARP(index uint32, f func(t *arp.Table[*pkt.Buf]) syscall.Errno) syscall.Errno {
-	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c := p.v.Conf(index)
-		switch {
-		case c == nil:
-			return syscall.ENXIO
-		case c.Port == nil:
-			return syscall.EINVAL
-		}
-		e := f(sh.arpTable(p, c))
-		sh.pullARP(p, c)
-		return e
-	})
 }
 
 // Tables returns the stack's routing tables. Who changes them holds the control

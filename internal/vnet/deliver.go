@@ -63,7 +63,7 @@ func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	case proto == wire.ProtoICMPv6 && is6:
 		sh.inICMP6(p, b, ip, to)
 	case proto == wire.ProtoIGMP && !is6:
-		sh.inIGMP(p, b, ip, to)
+		sh.inGroup(p, b, ip, to)
 	case proto == wire.ProtoNoNext && is6:
 		p.r.Cache.Free(b) // RFC 8200 §4.7
 	default:

@@ -57,7 +57,7 @@ func (sh *shard) inICMP6(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		sh.inND(p, b, ip, to, m)
 		return
 	case wire.ICMP6MLDQuery, wire.ICMP6MLDv1Report, wire.ICMP6MLDDone, wire.ICMP6MLDv2Report:
-		sh.inMLD(p, b, ip, to)
+		sh.inGroup(p, b, ip, to)
 		return
 	}
 	a := sh.icmp6Room(p).Input(p.r.Now(), &icmp.Received6{Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown})
@@ -166,17 +166,11 @@ func (sh *shard) complain(p *pass, c *icmp.Cause) {
 
 // errNoRoute takes a packet that cannot be forwarded.
 func (sh *shard) errNoRoute(p *pass, b *pkt.Buf, ip wire.Packet, why pkt.Reason) {
-	c := icmp.Cause{Kind: icmp.HostUnreachable, Packet: ip}
-	switch {
-	case why == pkt.Blackhole:
+	if why == pkt.Blackhole {
 		sh.drop(p, b, why)
 		return
-	case ip.Is6() && why == pkt.NetRejected:
-		c.Kind = icmp.RejectRoute
-	case ip.Is6():
-		c.Kind = icmp.NoRoute // RFC 4443 §3.1, code 0
 	}
-	sh.refuse(p, b, why, &c)
+	sh.refuse(p, b, why, &icmp.Cause{Kind: ifnet.RouteKind(why, ip.Is6()), Packet: ip})
 }
 
 // errScope takes a packet one of whose addresses does not reach beyond its link.

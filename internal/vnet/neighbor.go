@@ -15,7 +15,7 @@ import (
 func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 	if c.ARP == nil {
 		t := new(arp.Table[*pkt.Buf])
-		t.Bind(&p.v.Tun.ARP, sh.arpStats())
+		t.Bind(&p.v.Tun.ARP, &sh.four().ARP)
 		for _, a := range c.Addrs {
 			if a.Addr().Is4() {
 				t.AddAddress(p.r.Now(), a.Prefix)
@@ -46,7 +46,7 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	t := sh.arpTable(p, p.in)
-	frame := sh.arpFrame(p, a)
+	frame := p.v.ARPFrame(p.in, a)
 	answer := t.Input(p.r.Now(), &frame)
 	if answer.Reply {
 		sh.sendARP(p, p.in, &answer.Message)
@@ -57,27 +57,6 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	p.r.Cache.Free(b)
-}
-
-// arpFrame adds to a message what routes and other interfaces know about it
-// (behaviour 5.1, 5.3).
-func (sh *shard) arpFrame(p *pass, a wire.ARP) arp.Frame {
-	f := arp.Frame{ARP: a}
-	sender := a.SenderIP()
-	var h ifnet.Hop
-	direct := p.v.Route(p.in.FIB, sender, 0, &h) == pkt.NoReason && !h.Gateway && h.Out.Index == p.in.Index
-	f.OffLink = !direct && !p.in.Addrs.Covers(sender)
-	for _, o := range p.v.Ifs {
-		if o != nil && o.Index != p.in.Index && o.FIB == p.in.FIB { // other tables, other networks
-			nb := o.Neighbor(sender)
-			f.WrongInterface = f.WrongInterface || nb != nil && nb.Header.Load() != nil
-		}
-	}
-	if p.v.Tun.ARP.ProxyAll != 0 {
-		f.ProxySender = direct
-		f.Proxy = p.v.Route(p.in.FIB, a.TargetIP(), 0, &h) == pkt.NoReason && h.Out.Index != p.in.Index
-	}
-	return f
 }
 
 func (sh *shard) sendARP(p *pass, out *ifnet.Conf, m *arp.Message) {
@@ -169,7 +148,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		// Packets that waited go first: other shards send as soon as they see the
 		// neighbour.
 		if resolved.Kind == arp.Changed && o.Kind != arp.SendPacket {
-			sh.neighborChanged(c, &resolved)
+			c.NeighborChanged(&resolved)
 			resolved.Kind = arp.SendMessage
 		}
 		switch o.Kind {
@@ -183,7 +162,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 			if o.Event == arp.Resolved {
 				resolved = o
 			} else {
-				sh.neighborChanged(c, &o)
+				c.NeighborChanged(&o)
 			}
 		case arp.Watch:
 			if nb := c.Neighbor(o.IP); nb != nil {
@@ -196,15 +175,6 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		}
 	}
 	if resolved.Kind == arp.Changed {
-		sh.neighborChanged(c, &resolved)
-	}
-}
-
-// neighborChanged publishes what the path must know.
-func (sh *shard) neighborChanged(c *ifnet.Conf, o *arp.Out[*pkt.Buf]) {
-	if o.Event == arp.Resolved {
-		c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv4)
-	} else {
-		c.Unresolved(o.IP)
+		c.NeighborChanged(&resolved)
 	}
 }

@@ -60,10 +60,10 @@ func (sh *shard) inNeighbor(p *pass, b *pkt.Buf, ip wire.Packet, m *nd.Received)
 	var h ifnet.Hop
 	switch m.ICMP.Type() {
 	case wire.ICMP6NeighborSolicit:
-		m.OffLink = !m.Src.IsUnspecified() && !sh.isNeighbor(p, m.Src)
+		m.OffLink = !m.Src.IsUnspecified() && !p.v.IsNeighbor(p.in, m.Src)
 	case wire.ICMP6NeighborAdvert:
 		if a, f := wire.ParseNeighborAdvert(m.ICMP); f == wire.OK {
-			m.OffLink = !sh.isNeighbor(p, a.Target())
+			m.OffLink = !p.v.IsNeighbor(p.in, a.Target())
 		}
 	case wire.ICMP6Redirect:
 		if r, f := wire.ParseRedirect(m.ICMP); f == wire.OK {
@@ -79,12 +79,6 @@ func (sh *shard) inNeighbor(p *pass, b *pkt.Buf, ip wire.Packet, m *nd.Received)
 		sh.st.Reconfigure()
 	}
 	return answer.Drop == nd.NotDropped
-}
-
-// isNeighbor tells whether an address is on the link of the interface at hand.
-func (sh *shard) isNeighbor(p *pass, a netip.Addr) bool {
-	var h ifnet.Hop
-	return p.v.Route(p.in.FIB, a, p.in.Index, &h) == pkt.NoReason && !h.Gateway && h.Out.Iface == p.in.Iface
 }
 
 // unresolved6 is unresolved for IPv6. Who sends to a neighbour that does not
@@ -124,7 +118,6 @@ func (sh *shard) unresolved6(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 // pullV6 does what the rooms of IPv6 want done on an interface.
 func (sh *shard) pullV6(p *pass, c *ifnet.Conf) {
 	sh.pullND(p, c)
-	sh.pullMLD(p, c)
 	if c.V6.Radv == nil {
 		return
 	}
@@ -228,7 +221,7 @@ func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr,
 // better next hop (RFC 4861 §8.2).
 func (sh *shard) redirect(p *pass, ip wire.Packet, h *ifnet.Hop) {
 	src := p.in.Addrs.LinkLocal()
-	if p.v.Tun.IP6.Redirect == 0 || !src.IsValid() || !sh.isNeighbor(p, ip.Src()) ||
+	if p.v.Tun.IP6.Redirect == 0 || !src.IsValid() || !p.v.IsNeighbor(p.in, ip.Src()) ||
 		h.Gateway && !ifaddr.IsLinkLocal(h.Next) || !sh.icmp6Room(p).Allow(p.r.Now(), icmp.ClassRedirect) {
 		return
 	}

@@ -1,7 +1,6 @@
 package vnet
 
 import (
-	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
@@ -17,19 +16,8 @@ func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
 	if p.in != nil {
 		b.Meta = pkt.Meta{IfIndex: p.in.Index, IfGen: p.in.Gen, FIB: p.m.FIB}
 	}
-	f := reass.Fragment[*pkt.Buf]{Cost: b.Mem(), ECN: ip.TOS() & 3, Packet: b}
-	if ip.Is6() {
-		fh := wire.Fragment6(ip.Payload())
-		f.Key = reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: fh.ID()}
-		if ifaddr.IsLinkLocal(f.Key.Src) || ifaddr.IsLinkLocal(f.Key.Dst) {
-			f.Key.Scope = p.inIndex()
-		}
-		f.Off, f.Len, f.More, f.Hdr = fh.Offset(), len(fh.Payload()), fh.More(), ip.HeaderLen()-wire.IPv6Len
-	} else {
-		ip4 := ip.V4()
-		f.Key = reass.Key{Src: ip.Src(), Dst: ip.Dst(), ID: uint32(ip4.ID()), Proto: ip.Proto()}
-		f.Off, f.Len, f.More, f.Hdr = ip4.FragOffset(), len(ip.Payload()), ip4.MF(), ip.HeaderLen()
-	}
+	f := ifnet.Fragment(ip, p.inIndex())
+	f.Cost, f.Packet = b.Mem(), b
 	b.Meta.Upper = uint16(ip.HeaderLen())
 	res := room.Input(p.r.Now(), &f, room.pieces)
 	switch res.Verdict {

@@ -5,13 +5,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
-	"github.com/seed88948545/vimage/internal/proto/igmp"
-	"github.com/seed88948545/vimage/internal/proto/mld"
-	"github.com/seed88948545/vimage/internal/proto/nd"
-	"github.com/seed88948545/vimage/internal/proto/nd/auto"
-	"github.com/seed88948545/vimage/internal/proto/nd/radv"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
@@ -19,7 +13,7 @@ import (
 
 // rooms is what a shard's protocol rooms keep, each made at its first event.
 type rooms struct {
-	four  *fourRooms
+	four  *vars.Four
 	icmp  *icmpRoom
 	six   *sixRooms
 	reass *reassRoom
@@ -33,13 +27,8 @@ type icmpRoom struct {
 
 // sixRooms is what is needed as soon as IPv6 is spoken.
 type sixRooms struct {
-	vars.IP6
-	nd   nd.Stats
-	mld  mld.Stats
-	icmp *icmp6Room
-	auto *auto.Stats
-	radv *radv.Stats
-
+	vars.Six
+	icmp  *icmp6Room
 	conf  *clock.Timer // see Reconfigure; shard 0's
 	asked bool         // for its firing
 }
@@ -55,29 +44,12 @@ type reassRoom struct {
 	pieces []reass.Piece[*pkt.Buf]
 }
 
-// fourRooms is what is needed as soon as a link is there.
-type fourRooms struct {
-	arp   arp.Stats
-	igmp  igmp.Stats
-	query igmp.RouterStats
-}
-
-func (sh *shard) four() *fourRooms {
+// four returns what the shard counts of links that carry IPv4.
+func (sh *shard) four() *vars.Four {
 	if sh.rooms.four == nil {
-		sh.rooms.four = new(fourRooms)
+		sh.rooms.four = new(vars.Four)
 	}
 	return sh.rooms.four
-}
-
-func (sh *shard) arpStats() *arp.Stats { return &sh.four().arp }
-
-// igmpEnv is what the IGMP engines borrow for one call.
-func (sh *shard) igmpEnv(p *pass) igmp.Env {
-	return igmp.Env{T: &p.v.Tun.IGMP, S: &sh.four().igmp}
-}
-
-func (sh *shard) queryEnv(p *pass) igmp.RouterEnv {
-	return igmp.RouterEnv{T: &p.v.Tun.Query, S: &sh.four().query}
 }
 
 func (sh *shard) icmpRoom(p *pass) *icmpRoom {
@@ -105,25 +77,6 @@ func (sh *shard) icmp6Room(p *pass) *icmp6Room {
 	return six.icmp
 }
 
-// bindV6 gives the rooms of IPv6 that an interface has the stack's page and
-// counters.
-func (sh *shard) bindV6(v *ifnet.View, v6 *ifnet.V6) {
-	six := sh.six()
-	v6.ND.Bind(&v.Tun.ND, &six.nd)
-	if v6.Auto != nil {
-		if six.auto == nil {
-			six.auto = new(auto.Stats)
-		}
-		v6.Auto.Bind(&v.Tun.Auto, six.auto)
-	}
-	if v6.Radv != nil {
-		if six.radv == nil {
-			six.radv = new(radv.Stats)
-		}
-		v6.Radv.Bind(six.radv)
-	}
-}
-
 func (sh *shard) reassRoom(p *pass) *reassRoom {
 	if sh.rooms.reass == nil {
 		sh.rooms.reass = new(reassRoom)
@@ -148,10 +101,10 @@ func (sh *shard) rebind(p *pass) {
 	}
 	for _, c := range p.v.Ifs {
 		if c != nil && c.ARP != nil {
-			c.ARP.Bind(&p.v.Tun.ARP, sh.arpStats())
+			c.ARP.Bind(&p.v.Tun.ARP, &sh.four().ARP)
 		}
 		if c != nil && c.V6 != nil {
-			sh.bindV6(p.v, c.V6)
+			c.V6.Bind(p.v.Tun, &sh.six().Six)
 		}
 	}
 }
@@ -163,18 +116,8 @@ func (sh *shard) deadline(v *ifnet.View) clock.Time {
 		at = sh.rooms.reass.Deadline()
 	}
 	for _, c := range v.Ifs {
-		if c == nil {
-			continue
-		}
-		at = min(at, c.ARP.Deadline())
-		if c.IGMP != nil {
-			at = min(at, c.IGMP.Deadline())
-		}
-		if c.Query != nil {
-			at = min(at, c.Query.Deadline())
-		}
-		if c.V6 != nil {
-			at = min(at, c.V6.ND.Deadline(), c.V6.MLD.Deadline(), c.V6.Radv.Deadline())
+		if c != nil {
+			at = min(at, c.Deadline())
 		}
 	}
 	return at
@@ -183,36 +126,22 @@ func (sh *shard) deadline(v *ifnet.View) clock.Time {
 // gather adds what the rooms have counted.
 func (ro *rooms) gather(all map[string]uint64) {
 	if ro.four != nil {
-		sysctl.Add(&ro.four.arp, all)
-		sysctl.Add(&ro.four.igmp, all)
-		sysctl.Add(&ro.four.query, all)
+		sysctl.Add(ro.four, all)
 	}
 	if ro.icmp != nil {
 		sysctl.Add(&ro.icmp.stats, all)
 	}
-	if ro.six != nil {
-		ro.six.gather(all)
+	if six := ro.six; six != nil {
+		sysctl.Add(&six.Six, all)
+		if six.icmp != nil {
+			sysctl.Add(&six.icmp.stats, all)
+		}
 	}
 	if ro.reass != nil {
 		sysctl.Add(&ro.reass.stats, all)
 	}
 	if ro.tcp != nil {
-		ro.tcp.stats.gather(all)
-	}
-}
-
-func (six *sixRooms) gather(all map[string]uint64) {
-	sysctl.Add(&six.IP6, all)
-	sysctl.Add(&six.nd, all)
-	sysctl.Add(&six.mld, all)
-	if six.icmp != nil {
-		sysctl.Add(&six.icmp.stats, all)
-	}
-	if six.auto != nil {
-		sysctl.Add(six.auto, all)
-	}
-	if six.radv != nil {
-		sysctl.Add(six.radv, all)
+		sysctl.Add(&ro.tcp.stats, all)
 	}
 }
 

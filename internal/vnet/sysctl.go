@@ -64,11 +64,7 @@ func (st *Stack) Counters() map[string]uint64 {
 		sysctl.Add(&sh.hot, all)
 		if sh.cold != nil {
 			sysctl.Add(sh.cold, all)
-			for why, n := range sh.cold.DroppedFrames {
-				if n != 0 && pkt.Reason(why) != pkt.QueueFull { // the queue itself counts those
-					all["drop."+pkt.Reason(why).String()] += n
-				}
-			}
+			sh.cold.Drops(all)
 		}
 		sh.rooms.gather(all)
 		sh.release()

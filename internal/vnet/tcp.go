@@ -15,7 +15,6 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
 	"github.com/seed88948545/vimage/internal/sockbuf"
-	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -30,7 +29,7 @@ type tcpRoom struct {
 	waits *wait.Table
 	timer tcpTimer
 
-	stats      tcpStats
+	stats      vars.Segments
 	challenges tcp.Challenges
 	kept       int // bytes of memory kept out of order
 
@@ -42,23 +41,6 @@ type tcpRoom struct {
 	ev  tcp.Event
 	out tcp.Out
 	env tcp.Env
-}
-
-type tcpStats struct {
-	path  vars.TCP
-	conn  tcp.Stats
-	loss  loss.Stats
-	syns  syn.Stats
-	waits wait.Stats
-}
-
-// gather adds what the rooms have counted.
-func (s *tcpStats) gather(all map[string]uint64) {
-	sysctl.Add(&s.path, all)
-	sysctl.Add(&s.conn, all)
-	sysctl.Add(&s.loss, all)
-	sysctl.Add(&s.syns, all)
-	sysctl.Add(&s.waits, all)
 }
 
 // tcpKey is what a connection is found by.
@@ -94,7 +76,7 @@ func (sh *shard) tcp() *tcpRoom {
 func (sh *shard) tcpEnv(p *pass) *tcp.Env {
 	t := sh.rooms.tcp
 	t.env = tcp.Env{
-		T: &p.v.Tun.TCP, S: &t.stats.conn, L: loss.Env{T: &p.v.Tun.Loss, S: &t.stats.loss},
+		T: &p.v.Tun.TCP, S: &t.stats.Conn, L: loss.Env{T: &p.v.Tun.Loss, S: &t.stats.Loss},
 		C: &t.challenges, OOO: int(p.v.Tun.Stream.ReassMax) - t.kept,
 	}
 	return &t.env
@@ -114,12 +96,12 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	}
 	seg, f := wire.ParseTCP(ip.Payload())
 	if f != wire.OK {
-		t.stats.path.BadOffset++
+		t.stats.Path.BadOffset++
 		sh.drop(p, b, pkt.BadTransport)
 		return
 	}
 	if b.Sum == pkt.SumUnknown && !seg.ChecksumOK(ip.Src(), ip.Dst()) {
-		t.stats.path.BadSum++
+		t.stats.Path.BadSum++
 		sh.drop(p, b, pkt.BadTransportSum)
 		return
 	}

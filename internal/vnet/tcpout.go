@@ -119,7 +119,7 @@ func (sh *shard) sendControl(p *pass, k *tcpKey, hd *wire.TCPHeader, fib uint32)
 	}
 	hd.SrcPort, hd.DstPort = k.Local.Port(), k.Remote.Port()
 	b := p.r.Cache.Get(wire.IPv6Len + wire.TCPMaxLen)
-	sh.rooms.tcp.stats.path.Control++
+	sh.rooms.tcp.stats.Path.Control++
 	in, m := p.in, p.m
 	p.in, p.m = nil, pkt.Meta{FIB: fib}
 	sh.putTCP(p, b, k, hd, &c.Hop, c.IsLocal, 0, 0)

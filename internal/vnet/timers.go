@@ -1,6 +1,9 @@
 package vnet
 
-import "github.com/seed88948545/vimage/internal/clock"
+import (
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
+)
 
 const (
 	never   = clock.Never
@@ -17,24 +20,23 @@ func (sh *shard) Fire(clock.Time) {
 		sh.pullReass(&p)
 	}
 	for _, c := range p.v.Ifs {
-		if c == nil {
-			continue
-		}
-		if c.ARP != nil {
-			sh.pullARP(&p, c)
-		}
-		if c.IGMP != nil {
-			sh.pullIGMP(&p, c)
-		}
-		if c.Query != nil {
-			sh.pullQuery(&p, c)
-		}
-		if c.V6 != nil {
-			sh.pullV6(&p, c)
+		if c != nil {
+			sh.pullIface(&p, c)
 		}
 	}
 	sh.unlock(&p)
 	r.Done()
+}
+
+// pullIface does what the rooms of an interface want done.
+func (sh *shard) pullIface(p *pass, c *ifnet.Conf) {
+	if c.ARP != nil {
+		sh.pullARP(p, c)
+	}
+	if c.V6 != nil {
+		sh.pullV6(p, c)
+	}
+	sh.pullGroups(p, c)
 }
 
 // rearm sets the stack's one timer to the earliest deadline of its rooms. Only

@@ -19,27 +19,12 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 	st := s.st
 	h := ifnet.Hop{Zone: o.OutIf}
 	local := v.IsOursOn(hd.Dst, o.OutIf)
-	e := syscall.Errno(0)
-	if !local {
-		if e = v.Way(o, hd.Src, hd.Dst, &h); e != 0 || h.Out == nil { // or a blackhole route
-			r.Cache.Free(b)
-			return e
-		}
-	}
-	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
-		if hd.Src = hd.Dst; !local {
-			hd.Src = v.Source(&h, hd.Dst)
-		}
-	}
-	if !hd.Src.IsValid() {
+	if e := v.Plan(o, hd, &h, local); e != 0 || !local && h.Out == nil { // or a blackhole route
 		r.Cache.Free(b)
-		return syscall.EADDRNOTAVAIL
+		return e
 	}
 	if s.Raw && hd.Proto == wire.ProtoICMPv6 && hd.Dst.Is6() {
 		wire.ICMP6(b.Bytes()).SetChecksum(hd.Src, hd.Dst)
-	}
-	if o.TTL < 0 && hd.Dst.Is6() && !hd.Dst.IsMulticast() {
-		hd.TTL = v.TTL(&h, hd.Dst)
 	}
 	sh := st.shardAt(0)
 	if !s.Raw {
@@ -59,7 +44,7 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		sh.hot.UDPOut++
 	}
 	p.m.FIB = o.FIB
-	e = sh.outIP(&p, b, hd, &h, local, o.Loops(hd.Dst.Is6(), v.Tun.Mcast.Loops(hd.Dst.Is6())))
+	e := sh.outIP(&p, b, hd, &h, local, o.Loops(hd.Dst.Is6(), v.Tun.Mcast.Loops(hd.Dst.Is6())))
 	sh.unlock(&p)
 	return e
 }

@@ -64,46 +64,33 @@ func (st *Stack) Configure(f func() clock.Time) {
 	st.sh.release()
 }
 
-// V6Call is what a request about IPv6 on an interface has to itself.
+// V6Call is a Call about IPv6.
 type V6Call struct {
 	*ifnet.V6
-	Conf *ifnet.Conf
-	View *ifnet.View
-	Now  clock.Time
-	sh   *shard
-	p    *pass
+	Call
 }
 
-// IPv6 runs f on what the rooms of IPv6 keep for an interface, made if need be,
-// and does what they then want done. It returns ENXIO where there is no such
-// interface, EINVAL for lo0, and else what f does. The control lock is held.
+// IPv6 runs f on what the rooms of IPv6 keep for an interface, made if need be.
+// Else it is On.
 func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Errno {
-	return st.control(func(sh *shard, p *pass) syscall.Errno {
-		c := p.v.Conf(index)
-		switch {
-		case c == nil:
-			return syscall.ENXIO
-		case c.Port == nil:
-			return syscall.EINVAL
-		}
+	return st.On(index, func(c *Call) syscall.Errno {
 		if c.V6 == nil {
-			sh.makeV6(p, c)
+			c.makeV6()
 		}
-		e := f(&V6Call{V6: c.V6, Conf: c, View: p.v, Now: p.r.Now(), sh: sh, p: p})
-		sh.bindV6(p.v, c.V6)
-		sh.pullV6(p, c)
+		e := f(&V6Call{c.V6, *c})
+		c.V6.Bind(c.View.Tun, &c.sh.six().Six)
 		return e
 	})
 }
 
-func (sh *shard) makeV6(p *pass, c *ifnet.Conf) {
+func (c *Call) makeV6() {
 	v6 := &ifnet.V6{
-		ND:  nd.New[*pkt.Buf](sh.st.Rand()),
-		MLD: mld.NewHost(&p.v.Tun.MLD, sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
+		ND:  nd.New[*pkt.Buf](c.sh.st.Rand()),
+		MLD: mld.NewHost(&c.View.Tun.MLD, c.sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
 	}
 	c.Iface.V6 = v6
-	sh.bindV6(p.v, v6)
-	v6.ND.SetLink(p.r.Now(), c.NDLink(p.v.Forwards(true)))
+	v6.Bind(c.View.Tun, &c.sh.six().Six)
+	v6.ND.SetLink(c.Now, c.NDLink(c.View.Forwards(true)))
 	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
 }
 
@@ -114,7 +101,7 @@ func (c *V6Call) Reconfigure() { c.sh.st.Reconfigure() }
 func (c *V6Call) Random() uint64 { return c.sh.st.Rand() }
 
 // Bind gives rooms that were just made their tunables and counters.
-func (c *V6Call) Bind() { c.sh.bindV6(c.View, c.V6) }
+func (c *V6Call) Bind() { c.V6.Bind(c.View.Tun, &c.sh.six().Six) }
 
 // Listen lets the interface hear a group that the stack itself needs, and has it
 // reported within delay, or no longer.
@@ -123,7 +110,10 @@ func (c *V6Call) Listen(group netip.Addr, on bool, delay time.Duration) {
 }
 
 // Announce reports all groups again: from now on there is an address to do so.
-func (c *V6Call) Announce() { c.MLD.Announce(c.Now, c.sh.mldEnv(c.p)) }
+func (c *V6Call) Announce() {
+	env := c.sh.groupEnv(c.p, c.Conf)
+	c.AnnounceGroups(c.Now, &env)
+}
 
 // Send sends a message of neighbour discovery, which is copied.
 func (c *V6Call) Send(m []byte, src, dst netip.Addr) {

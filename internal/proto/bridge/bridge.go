@@ -46,6 +46,7 @@ const (
 	Unknown                  // multicast that nobody reported: to routers
 	ToRouters                // a report: to routers
 	Reserved                 // 01:80:c2:00:00:00-0f, which no bridge forwards (IEEE 802.1D)
+	BadIP                    // an IPv4 or IPv6 header that nobody must believe
 	BadIGMP                  // IGMP that nobody must believe
 	BadMLD                   // MLD that nobody must believe
 	NoPort                   // from a port that is not attached
@@ -53,7 +54,7 @@ const (
 
 var verdictNames = [...]string{
 	Unicast: "unicast", Local: "local", Flood: "flood", Members: "members", Unknown: "unknown group",
-	ToRouters: "to routers", Reserved: "reserved", BadIGMP: "bad igmp", BadMLD: "bad mld", NoPort: "no port",
+	ToRouters: "to routers", Reserved: "reserved", BadIP: "bad ip", BadIGMP: "bad igmp", BadMLD: "bad mld", NoPort: "no port",
 }
 
 // String names the verdict as traces show it.

@@ -66,14 +66,27 @@ func (b *Bridge) toGroup(now clock.Time, e Env, to wire.MAC, frame wire.Ether, d
 	}
 }
 
+// toGroup4: RFC 4541 §2.1.2. What is no IPv4 floods (4), what is damaged goes
+// nowhere (6), and so does IGMP behind a damaged header (§2.1.1, 5).
 func (b *Bridge) toGroup4(now clock.Time, e Env, frame wire.Ether, d *Decision) {
-	p, fault := wire.ParseIPv4(datagram(frame, wire.EtherTypeIPv4))
-	switch {
-	case fault != wire.OK || !p.Dst().IsMulticast():
+	packet := datagram(frame, wire.EtherTypeIPv4)
+	if packet == nil {
 		b.flood(d)
-	case p.Proto() == wire.ProtoIGMP && !p.IsFragment():
+		return
+	}
+	p, fault := wire.ParseIPv4(packet)
+	switch {
+	case fault != wire.OK || !e.SumOK && !p.ChecksumOK():
+		d.Verdict = BadIP
+		e.S.BadIP++
+	case !p.Dst().IsMulticast():
+		b.flood(d)
+	case p.Proto() == wire.ProtoIGMP:
 		b.snoop(now, e, p, d)
-	case p.Dst().IsLinkLocalMulticast(): // RFC 4541 §2.1.2, 2
+	case p.Dst().IsLinkLocalMulticast(): // 2
+		if isHello4(p, e.SumOK) {
+			b.v4.heardRouter(now, d.In, e.T)
+		}
 		b.flood(d)
 	default:
 		toMembers(b, e, &b.v4, p.Src4(), p.Dst4(), d)
@@ -84,15 +97,27 @@ func (b *Bridge) toGroup4(now clock.Time, e Env, frame wire.Ether, d *Decision) 
 // is the only one that always goes everywhere. Neighbour discovery lives on
 // groups, so as long as nobody asks, and lists therefore run out, all do.
 func (b *Bridge) toGroup6(now clock.Time, e Env, frame wire.Ether, d *Decision) {
-	ip, fault := wire.ParseIPv6(datagram(frame, wire.EtherTypeIPv6))
-	if fault != wire.OK || !ip.Dst().IsMulticast() {
+	packet := datagram(frame, wire.EtherTypeIPv6)
+	if packet == nil {
 		b.flood(d)
 		return
 	}
-	if p, ok := mldOf(ip); ok {
-		p.SumOK = e.SumOK
-		b.snoop6(now, e, &p, d)
+	ip, fault := wire.ParseIPv6(packet)
+	if fault != wire.OK {
+		d.Verdict = BadIP
+		e.S.BadIP++
 		return
+	}
+	if !ip.Dst().IsMulticast() {
+		b.flood(d)
+		return
+	}
+	if m := control6(ip); m.proto == wire.ProtoICMPv6 && mld.IsMLD(m.Payload) {
+		m.SumOK = e.SumOK
+		b.snoop6(now, e, &m.Packet, d)
+		return
+	} else if m.isAdvert(e.SumOK) || m.isHello(e.SumOK) {
+		b.v6.heardRouter(now, d.In, e.T)
 	}
 	if ip.Dst16() == mld.AllNodes() || !b.v6.knows(now) {
 		b.flood(d)
@@ -101,28 +126,19 @@ func (b *Bridge) toGroup6(now clock.Time, e Env, frame wire.Ether, d *Decision) 
 	toMembers(b, e, &b.v6, ip.Src16(), ip.Dst16(), d)
 }
 
-// mldOf returns the MLD message in the packet, if it is one.
-func mldOf(ip wire.IPv6) (p mld.Packet, ok bool) {
-	if next := ip.NextHeader(); next != wire.ProtoHopByHop && next != wire.ProtoICMPv6 {
-		return p, false
-	}
-	x := ip.Walk(&wire.ExtLimits{}, wire.WalkDest)
-	if x.Problem != wire.ExtOK || x.Fragment || x.Proto != wire.ProtoICMPv6 || !mld.IsMLD(ip[x.Off:]) {
-		return p, false
-	}
-	return mld.Packet{Src: ip.Src(), Dst: ip.Dst(), HopLimit: ip.HopLimit(), RouterAlert: x.RouterAlert, Payload: ip[x.Off:]}, true
-}
-
 // reserved are the addresses that end at the first bridge (IEEE 802.1D §7.12.6).
 func reserved(a wire.MAC) bool {
 	return a[0] == 0x01 && a[1] == 0x80 && a[2] == 0xc2 && a[3] == 0 && a[4] == 0 && a[5] < 16
 }
 
-// datagram returns what the frame carries, behind one tag if there is one; nil
-// if that is of another type.
+// datagram returns what the frame carries, behind one or two tags if there are
+// any (IEEE 802.1Q, 802.1ad); nil if that is of another type.
 func datagram(frame wire.Ether, want uint16) []byte {
 	typ, payload := frame.Type(), frame.Payload()
-	if typ == wire.EtherTypeVLAN || typ == etherTypeServiceTag {
+	for range 2 {
+		if typ != wire.EtherTypeVLAN && typ != etherTypeServiceTag {
+			break
+		}
 		tag, fault := wire.ParseVLAN(payload)
 		if fault != wire.OK {
 			return nil

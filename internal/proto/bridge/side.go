@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"time"
-
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/table"
@@ -21,6 +19,8 @@ type side[A gmp.Address] struct {
 	// While now is between these, a querier is known and everybody has had time
 	// to answer it.
 	answered, asked clock.Time
+
+	querier variables
 }
 
 type sidePort struct {
@@ -45,7 +45,7 @@ func (s *side[A]) port(n int32) *sidePort {
 func (s *side[A]) dropPort(n int32) {
 	if int(n) < len(s.ports) {
 		s.configure(n, RouterNever)
-		s.ports[n].mode = RouterLearn
+		s.ports[n] = sidePort{}
 	}
 	s.db.DropPort(n)
 	s.follow()
@@ -62,25 +62,6 @@ func (s *side[A]) configure(n int32, m RouterMode) {
 	case was == RouterAlways:
 		s.setRouter(n, false)
 	}
-}
-
-// heard notes a querier behind the port, which is a router (RFC 4541 §2.1.1,
-// 1a).
-func (s *side[A]) heard(now clock.Time, n int32, q *gmp.Query[A], t *Tunables) {
-	until := now.Add(time.Duration(t.RouterAge) * time.Second)
-	if q.IsGeneral() {
-		if now >= s.asked {
-			s.answered = now.Add(q.MaxResp)
-		}
-		s.asked = until
-	}
-	p := s.port(n)
-	if p.mode != RouterLearn {
-		return
-	}
-	p.until = until
-	s.wake = min(s.wake, until)
-	s.setRouter(n, true)
 }
 
 // knows reports whether what nobody reported is not wanted.
@@ -180,7 +161,7 @@ func (s *side[A]) toRouters(why Verdict, also []int32, d *Decision) {
 // note takes down a record of what a port's hosts want; false if a limit refused
 // it or part of it.
 func (s *side[A]) note(now clock.Time, e Env, n int32, o *PortOptions, rec gmp.Record[A]) bool {
-	r := gmp.Rules{Member: time.Duration(e.T.MemberAge) * time.Second,
+	r := gmp.Rules{Member: s.memberAge(e.T),
 		MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
 	if o.MaxGroups > 0 {
 		r.MaxGroups = o.MaxGroups
@@ -200,12 +181,12 @@ func (s *side[A]) note(now clock.Time, e Env, n int32, o *PortOptions, rec gmp.R
 }
 
 // lower gives every port's hosts the Last Member Query Time to answer a specific
-// query (RFC 3376 §6.6.1).
+// query (RFC 3376 §6.6.1, of an older version RFC 2236 §3 and RFC 2710 §4).
 func (s *side[A]) lower(now clock.Time, q *gmp.Query[A], t *Tunables) {
-	if q.Version < 3 || q.Suppress || q.IsGeneral() {
+	if q.Suppress || q.IsGeneral() {
 		return
 	}
-	last := q.MaxResp * time.Duration(t.LastMemberCount)
+	last := q.MaxResp * s.lastCount(t)
 	for _, n := range s.routers {
 		s.db.Query(now, n, q, last)
 	}

@@ -11,21 +11,42 @@ import (
 // snoop takes an IGMP message.
 func (b *Bridge) snoop(now clock.Time, e Env, ip wire.IPv4, d *Decision) {
 	p := igmp.Packet{Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), SumOK: e.SumOK, Payload: ip.Payload()}
+	if ip.IsFragment() || !understood(p.Payload) { // RFC 4541 §2.1.1, 3
+		b.flood(d)
+		return
+	}
 	m, v := igmp.Check(&p)
 	if v == igmp.Accepted {
 		switch m.Type() {
 		case wire.IGMPTypeQuery:
 			v = b.query(now, e, &p, m, d)
-		case wire.IGMPTypeV1Report, wire.IGMPTypeV2Report, wire.IGMPTypeV2Leave, wire.IGMPTypeV3Report:
-			v = b.report(now, e, &p, m, d)
-		default: // RFC 4541 §2.1.1, 3: what is not understood is flooded
+		case wire.IGMPTypeDVMRP, igmpMRDAdvert:
+			if isRouter4(p.Dst, m) {
+				b.v4.heardRouter(now, d.In, e.T)
+			}
 			b.flood(d)
+		default:
+			v = b.report(now, e, &p, m, d)
 		}
 	}
 	if v != igmp.Accepted {
 		e.S.BadIGMP++
 		d.Verdict = BadIGMP
 	}
+}
+
+// understood tells whether an IGMP message is of a type that a switch looks
+// into; of others it believes nothing beyond the network's header.
+func understood(m []byte) bool {
+	if len(m) == 0 {
+		return true // so far as to see that it is bad
+	}
+	switch m[0] {
+	case wire.IGMPTypeQuery, wire.IGMPTypeDVMRP, igmpMRDAdvert,
+		wire.IGMPTypeV1Report, wire.IGMPTypeV2Report, wire.IGMPTypeV2Leave, wire.IGMPTypeV3Report:
+		return true
+	}
+	return false
 }
 
 // report notes what the port's hosts want, and shows it to routers only: other
@@ -63,6 +84,11 @@ func (b *Bridge) query(now clock.Time, e Env, p *igmp.Packet, m wire.IGMP, d *De
 // what hosts send that have none yet (RFC 3590 §4).
 func (b *Bridge) snoop6(now clock.Time, e Env, p *mld.Packet, d *Decision) {
 	m, v := mld.Check(p)
+	if v == mld.BadSource && p.Src.IsUnspecified() { // a query, not a router's (RFC 4541 §3)
+		e.S.Queries++
+		b.flood(d)
+		return
+	}
 	if v == mld.Accepted {
 		if m.Type() == wire.ICMP6MLDQuery {
 			v = b.query6(now, e, p, m, d)

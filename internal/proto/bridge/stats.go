@@ -7,9 +7,9 @@ type Tunables struct {
 	Snooping        int32 `sysctl:"net.link.bridge.snooping,min=0,max=1" desc:"0: flood all multicast"`
 	FloodUnknown    int32 `sysctl:"net.link.bridge.flood_unregistered,min=0,max=1" desc:"flood groups that nobody reported, instead of sending them to routers only"`
 	FastLeave       int32 `sysctl:"net.link.bridge.fast_leave,min=0,max=1" desc:"there is one host behind each port, so stop at its leave"`
-	RouterAge       int32 `sysctl:"net.link.bridge.router_age,min=1,max=1000000" desc:"seconds a port leads to a router after a query"`
-	MemberAge       int32 `sysctl:"net.link.bridge.member_age,min=1,max=1000000" desc:"seconds a port listens after a report"`
-	LastMemberCount int32 `sysctl:"net.link.bridge.last_member_count,min=1,max=7" desc:"response times after a specific query until nobody is believed to be left"`
+	RouterAge       int32 `sysctl:"net.link.bridge.router_age,min=0,max=1000000" desc:"seconds a port leads to a router that was heard; 0: as the querier's variables have it"`
+	MemberAge       int32 `sysctl:"net.link.bridge.member_age,min=0,max=1000000" desc:"seconds a port listens after a report; 0: as the querier's variables have it"`
+	LastMemberCount int32 `sysctl:"net.link.bridge.last_member_count,min=0,max=7" desc:"response times after a specific query until nobody is believed to be left; 0: the querier's robustness"`
 	MaxGroups       int32 `sysctl:"net.link.bridge.max_groups,min=0,max=16777216" desc:"groups per port"`
 	MaxSources      int32 `sysctl:"net.link.bridge.max_sources,min=0,max=65535" desc:"sources per port and group"`
 }
@@ -17,8 +17,7 @@ type Tunables struct {
 // Defaults returns the tunables a world starts with.
 func Defaults() Tunables {
 	return Tunables{
-		MaxAge: 300, MaxAddr: 65536, Snooping: 1, RouterAge: 255, MemberAge: 260,
-		LastMemberCount: 2, MaxGroups: 16384, MaxSources: 1024,
+		MaxAge: 300, MaxAddr: 65536, Snooping: 1, MaxGroups: 16384, MaxSources: 1024,
 	}
 }
 
@@ -35,6 +34,7 @@ type Stats struct {
 	NotLearned   uint64 `stat:"bridge.notlearned"`
 	Queries      uint64 `stat:"bridge.queries"`
 	Reports      uint64 `stat:"bridge.reports"`
+	BadIP        uint64 `stat:"bridge.badip"`
 	BadIGMP      uint64 `stat:"bridge.badigmp"`
 	BadMLD       uint64 `stat:"bridge.badmld"`
 	NotRecorded  uint64 `stat:"bridge.notrecorded"`

@@ -66,7 +66,8 @@ func (s *script) do(cmd string) string {
 		return ""
 	case "set":
 		for name, v := range map[string]*int32{"snooping": &s.tun.Snooping, "flood": &s.tun.FloodUnknown,
-			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups} {
+			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups,
+			"memberage": &s.tun.MemberAge, "routerage": &s.tun.RouterAge} {
 			if name == w[1] {
 				*v = int32(number(w[2]))
 			}
@@ -172,8 +173,12 @@ func (s *script) station(n int, w []string) string {
 		return s.input(n, v2Of(n, wire.IGMPTypeV2Leave, w[2], "224.0.0.2"))
 	case "6":
 		return s.station6(n, w[1:])
-	case "dvmrp":
-		return s.input(n, v2Of(n, wire.IGMPTypeDVMRP, "0.0.0.0", "224.0.0.4"))
+	}
+	if f := router4(n, w); f != nil {
+		return s.input(n, f)
+	}
+	if f := odd4(n, w); f != nil {
+		return s.input(n, f)
 	}
 	if types[w[1]] == 0 {
 		s.t.Fatalf("unknown command %q", w)
@@ -214,6 +219,14 @@ func (s *script) station6(n int, w []string) string {
 		return s.input(n, report6(n, ip(w[2]), w[3], w[4], rest(5)))
 	case "bad":
 		return s.input(n, badMLD(n, w[2]))
+	case "pim":
+		return s.input(n, pim6(n, rest(2) == "bad"))
+	case "advert":
+		return s.input(n, v1Of6(n, icmp6MRDAdvert, "::", "ff02::6a"))
+	case "damaged": // what IPv6 has instead of a checksum: the version and the length
+		f := udp6(n, w[2], w[3])
+		f[wire.EtherLen+4]++
+		return s.input(n, f)
 	}
 	return s.input(n, report6(n, linkLocal(n), w[1], w[2], rest(3)))
 }

@@ -94,6 +94,16 @@ func (r *Router[A]) QuerierAddr(now clock.Time) netip.Addr {
 	return NetIP(r.querier)
 }
 
+// SetSelf gives the router another address, with which it asks as one that has just
+// started: who has a lower one will say so (RFC 3376 §6.6.2). What it remembers
+// stays.
+func (r *Router[A]) SetSelf(now clock.Time, rules *RouterRules, self A) {
+	if r.self == self {
+		return
+	}
+	r.self, r.generalAt, r.otherUntil, r.startup = self, now, -clock.Never, count(rules.Startup, rules)
+}
+
 // Forwards reports whether datagrams of the source to the group are wanted on
 // the interface.
 func (r *Router[A]) Forwards(group, src netip.Addr) bool {

@@ -1,6 +1,7 @@
 package igmp
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp/gmptest"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -17,7 +19,7 @@ func TestHostSize(t *testing.T) {
 	const n = 2000
 	tun := Defaults()
 	e := Env{&tun, &Stats{}}
-	f := filterOf(t, "I{10.0.0.1}")
+	f := gmptest.FilterOf(t, "I{10.0.0.1}")
 	hosts := make([]*Host, n)
 	out := Out{Buf: make([]byte, 1476)}
 	var before, after runtime.MemStats
@@ -27,8 +29,8 @@ func TestHostSize(t *testing.T) {
 	for i := range hosts {
 		h := NewHost(&tun, uint64(i), false)
 		hosts[i] = &h
-		h.Change(0, e, ip("224.0.0.1"), mcast.Filter{Mode: mcast.Exclude})
-		h.Change(0, e, ip("232.1.1.1"), f)
+		h.Change(0, e, gmptest.IP("224.0.0.1"), mcast.Filter{Mode: mcast.Exclude})
+		h.Change(0, e, gmptest.IP("232.1.1.1"), f)
 		for h.Deadline() != clock.Never {
 			h.Next(h.Deadline(), e, &out)
 		}
@@ -44,60 +46,13 @@ func TestHostSize(t *testing.T) {
 	runtime.KeepAlive(hosts)
 }
 
-// TestManyGroups: 10,000 groups on an interface are reported completely, in
-// bursts, and leave nothing behind.
-func TestManyGroups(t *testing.T) {
-	const n = 10000
-	s := newHostScript(t)
-	group := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{239, 1, byte(i >> 8), byte(i)}) }
-	for i := range n {
-		s.h.Change(0, s.env(), group(i), mcast.Filter{Mode: mcast.Exclude})
-	}
-	s.run(at(10 * time.Second))
-	q := query(t, nil, map[string]string{"max": "1s"})
-	if v := s.h.Input(s.now, s.env(), &q); v != Accepted {
-		t.Fatal(v)
-	}
-	seen := map[netip.Addr]int{}
-	perMoment := map[clock.Time]int{}
-	for s.h.Deadline() != clock.Never {
-		s.now = s.h.Deadline()
-		for s.h.Next(s.now, s.env(), &s.out) {
-			perMoment[s.now]++
-			r, _ := wire.ParseIGMPv3Report(s.out.Buf[:s.out.N])
-			l := r.Records()
-			for rec, ok := l.Next(); ok; rec, ok = l.Next() {
-				seen[rec.Group()]++
-			}
-		}
-	}
-	if len(seen) != n {
-		t.Errorf("%d groups reported, want %d", len(seen), n)
-	}
-	for now, k := range perMoment {
-		if k > 16 {
-			t.Errorf("%d messages at %v", k, now)
-		}
-	}
-	if len(perMoment) != (n/183+16)/16 {
-		t.Errorf("%d bursts", len(perMoment))
-	}
-	for i := range n {
-		s.h.Change(s.now, s.env(), group(i), mcast.Filter{})
-	}
-	s.run(s.now.Add(10 * time.Second))
-	if s.h.Groups() != 0 || s.h.Deadline() != clock.Never {
-		t.Error("something stayed behind")
-	}
-}
-
 func BenchmarkJoinManyGroups(b *testing.B) {
 	tun := Defaults()
 	e := Env{&tun, &Stats{}}
 	h := NewHost(&tun, 1, false)
 	out := Out{Buf: make([]byte, 1476)}
 	for i := range b.N {
-		now := at(time.Duration(i) * time.Millisecond)
+		now := gmptest.At(time.Duration(i) * time.Millisecond)
 		h.Change(now, e, netip.AddrFrom4([4]byte{239, byte(i >> 16), byte(i >> 8), byte(i)}), mcast.Filter{Mode: mcast.Exclude})
 		for h.Next(now, e, &out) {
 		}
@@ -106,21 +61,21 @@ func BenchmarkJoinManyGroups(b *testing.B) {
 
 func TestHostDoesNotAllocate(t *testing.T) {
 	s := newHostScript(t)
-	s.h.Change(0, s.env(), ip("232.1.1.1"), filterOf(t, "I{10.0.0.1}"))
-	s.run(at(5 * time.Second))
+	s.h.Change(0, s.env(), gmptest.IP("232.1.1.1"), gmptest.FilterOf(t, "I{10.0.0.1}"))
+	s.Run(gmptest.At(5 * time.Second))
 	q := query(t, nil, map[string]string{"max": "0s"})
 	other := query(t, []string{"239.9.9.9"}, nil)
 	n := 0
 	e := s.env()
 	allocs := testing.AllocsPerRun(100, func() {
-		s.h.Input(s.now, e, &other)
+		s.h.Input(s.Now, e, &other)
 	})
 	if allocs > 0 {
 		t.Errorf("a foreign query: %v allocations", allocs)
 	}
 	allocs = testing.AllocsPerRun(100, func() {
-		s.h.Input(s.now, e, &q)
-		for s.h.Next(s.now, e, &s.out) {
+		s.h.Input(s.Now, e, &q)
+		for s.h.Next(s.Now, e, &s.out) {
 			n++
 		}
 	})
@@ -171,32 +126,64 @@ func TestInputChecks(t *testing.T) {
 		if got := s.h.Input(0, s.env(), &c.p); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
-		if got := s.do("stats"); !strings.Contains(got, c.count) {
+		if got := s.Do("stats"); !strings.Contains(got, c.count) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.count)
 		}
 	}
 }
 
 func FuzzHostInput(f *testing.F) {
-	for _, c := range kernelCases {
-		for _, fr := range capture(f, "testdata/kernel/"+c.file+".pcap") {
-			f.Add(fr.pkt.Payload, byte(1))
-		}
-	}
+	seeds(f, func(b []byte) { f.Add(b, byte(1)) })
 	f.Fuzz(func(t *testing.T, b []byte, ttl byte) {
 		s := newHostScript(t)
 		for i, filter := range []string{"I{10.0.0.1}", "E{}", "E{10.0.0.1 10.0.0.2}"} {
-			s.h.Change(0, s.env(), netip.AddrFrom4([4]byte{239, 1, 1, byte(i + 1)}), filterOf(t, filter))
+			s.h.Change(0, s.env(), netip.AddrFrom4([4]byte{239, 1, 1, byte(i + 1)}), gmptest.FilterOf(t, filter))
 		}
-		p := Packet{Src: ip("10.0.0.9"), Dst: ip("224.0.0.1"), TTL: ttl, Payload: b, SumOK: true}
+		p := Packet{Src: gmptest.IP("10.0.0.9"), Dst: gmptest.IP("224.0.0.1"), TTL: ttl, Payload: b, SumOK: true}
 		s.h.Input(0, s.env(), &p)
 		for _, dst := range []string{"239.1.1.1", "239.1.1.2"} {
-			p.Dst = ip(dst)
+			p.Dst = gmptest.IP(dst)
 			s.h.Input(0, s.env(), &p)
 		}
-		sent := s.run(at(time.Hour))
+		sent := s.Run(gmptest.At(time.Hour))
 		if s.h.Deadline() != clock.Never {
 			t.Errorf("still busy after an hour, having sent\n%s", sent)
 		}
 	})
+}
+
+// BenchmarkJoinLeave: a join and a leave, both reported in full, among few and
+// among many groups.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, groups := range []int{0, 1000} {
+		for _, filter := range []string{"E{}", "I{10.0.0.1}"} {
+			b.Run(fmt.Sprintf("%s/%d", filter, groups), func(b *testing.B) {
+				s := newHostScript(b)
+				for i := range groups {
+					s.h.Change(0, s.env(), netip.AddrFrom4([4]byte{239, 2, byte(i >> 8), byte(i)}), mcast.Filter{Mode: mcast.Exclude})
+				}
+				s.Run(gmptest.At(time.Hour))
+				joinLeave(b, s, gmptest.IP("232.1.1.1"), gmptest.FilterOf(b, filter))
+			})
+		}
+	}
+}
+
+func joinLeave(b *testing.B, s *hostScript, group netip.Addr, f mcast.Filter) {
+	e, now, sent := s.env(), s.Now, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Microsecond)
+		s.h.Change(now, e, group, f)
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+		s.h.Change(now, e, group, mcast.Filter{})
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+	}
+	if sent < 2*b.N {
+		b.Errorf("%d messages for %d pairs", sent, b.N)
+	}
 }

@@ -2,6 +2,7 @@ package igmp
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/proto/gmp"
@@ -110,6 +111,14 @@ func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wi
 	if !plausible(&q, p) {
 		s.BadQueries++
 		return BadQuery
+	}
+	if base := uint8(h.engine.Base()); base < q.Version {
+		// Who speaks an older version reads of a query what that has (RFC 2236
+		// §2.5, RFC 1112 appendix I).
+		q.Version, q.MaxResp = base, responseV1
+		if base == 2 {
+			q.MaxResp = time.Duration(m.MaxRespCode()) * 100 * time.Millisecond
+		}
 	}
 	switch {
 	case q.Version < 3:

@@ -187,6 +187,9 @@ func (h *Host) olderReport(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet
 	if !group.IsMulticast() || group != p.Dst {
 		return BadReport
 	}
+	if p.Src.IsUnspecified() { // routers did not hear it (RFC 3590 §4), so it speaks for nobody
+		return Accepted
+	}
 	if r.V2 && h.engine.ReportOlder(now, r, group.As16()) {
 		s.OurReports++
 	}

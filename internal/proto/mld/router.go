@@ -88,6 +88,13 @@ func NewRouter(now clock.Time, t *RouterTunables, self netip.Addr, events bool) 
 	return &Router{gmp.NewRouter(now, &r, self.As16(), events)}
 }
 
+// SetSelf gives the router another address, with which it asks as one that has just
+// started. What it remembers stays.
+func (r *Router) SetSelf(now clock.Time, t *RouterTunables, self netip.Addr) {
+	rules := t.rules()
+	r.engine.SetSelf(now, &rules, self.As16())
+}
+
 // Querier reports whether this router is the one that asks.
 func (r *Router) Querier(now clock.Time) bool { return r.engine.Querier(now) }
 

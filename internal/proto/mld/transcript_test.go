@@ -1,90 +1,17 @@
 package mld
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/proto/gmp/gmptest"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/wire"
 )
-
-var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
-
-// transcripts runs every file that matches: paragraphs of commands, each with
-// the complete output behind a line of four dashes. # starts a comment.
-func transcripts(t *testing.T, pattern string, fresh func(t *testing.T) func(cmd string) string) {
-	files, _ := filepath.Glob(pattern)
-	if len(files) == 0 {
-		t.Fatalf("no transcripts in %s", pattern)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			do := fresh(t)
-			var got strings.Builder
-			for i, p := range strings.Split(strings.TrimSpace(string(b)), "\n\n") {
-				commands, _, _ := strings.Cut(p, "\n----")
-				if i > 0 {
-					got.WriteString("\n")
-				}
-				got.WriteString(commands + "\n")
-				output, ran := "", false
-				for line := range strings.Lines(commands) {
-					if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-						output, ran = output+do(line), true
-					}
-				}
-				if ran {
-					got.WriteString("----\n" + output)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got.String() != string(b) {
-				t.Errorf("%s does not say what happens (-update rewrites it); now:\n%s", file, got.String())
-			}
-		})
-	}
-}
-
-// words splits a command into its words, lists in braces staying whole, and its
-// key=value options.
-func words(cmd string) (list []string, options map[string]string) {
-	options = map[string]string{}
-	for cmd = strings.TrimSpace(cmd); cmd != ""; cmd = strings.TrimSpace(cmd) {
-		end := strings.IndexByte(cmd+" ", ' ')
-		if i := strings.IndexByte(cmd, '{'); i >= 0 && i < end {
-			end = strings.IndexByte(cmd, '}') + 1
-		}
-		word := cmd[:end]
-		cmd = cmd[end:]
-		if k, v, ok := strings.Cut(word, "="); ok {
-			options[k] = v
-		} else {
-			list = append(list, word)
-		}
-	}
-	return list, options
-}
-
-func duration(t testing.TB, s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // signed puts the checksum into a packet's message.
 func signed(p Packet) Packet {
@@ -94,10 +21,10 @@ func signed(p Packet) Packet {
 }
 
 // query makes a version 2 query of the words: group, {sources}, S, max=, code=,
-// qrv=, qqi=, dst=, src=.
+// qrv=, qqi=, qqic=.
 func query(t testing.TB, list []string, o map[string]string) Packet {
-	h := wire.MLDv2QueryHeader{Group: ip("::"), QRV: 2, QQIC: 125, MaxRespCode: 10000}
-	p := Packet{Src: ip("fe80::fe"), Dst: ip("ff02::1"), HopLimit: 1, RouterAlert: true}
+	h := wire.MLDv2QueryHeader{Group: netip.IPv6Unspecified(), QRV: 2, MaxRespCode: 10000}
+	p := Packet{Src: gmptest.IP("fe80::fe"), Dst: gmptest.IP("ff02::1"), HopLimit: 1, RouterAlert: true}
 	b := make([]byte, 8192)
 	var sources []netip.Addr
 	for _, w := range list {
@@ -105,30 +32,21 @@ func query(t testing.TB, list []string, o map[string]string) Packet {
 		case w == "S":
 			h.S = true
 		case w[0] == '{':
-			sources = addrs(strings.Trim(w, "{}"))
+			sources = gmptest.Addrs(w)
 		default:
-			h.Group = ip(w)
+			h.Group = gmptest.IP(w)
 			p.Dst = h.Group
 		}
 	}
 	if v := o["max"]; v != "" {
-		h.MaxRespCode = wire.MLDEncode(int(duration(t, v) / time.Millisecond))
+		h.MaxRespCode = wire.MLDEncode(int(gmptest.Duration(t, v) / time.Millisecond))
 	}
-	if v := o["code"]; v != "" {
-		fmt.Sscanf(v, "%v", &h.MaxRespCode)
-	}
+	fmt.Sscanf(o["code"], "%v", &h.MaxRespCode)
 	fmt.Sscan(o["qrv"], &h.QRV)
-	if v := o["qqi"]; v != "" {
-		n := 0
-		fmt.Sscan(v, &n)
-		h.QQIC = wire.IGMPEncode(n)
-	}
-	if v := o["dst"]; v != "" {
-		p.Dst = ip(v)
-	}
-	if v := o["src"]; v != "" {
-		p.Src = ip(v)
-	}
+	n := 125
+	fmt.Sscan(o["qqi"], &n)
+	h.QQIC = wire.IGMPEncode(n)
+	fmt.Sscanf(o["qqic"], "%v", &h.QQIC)
 	p.Payload = b[:wire.PutMLDv2Query(b, &h, sources)]
 	return signed(p)
 }
@@ -136,101 +54,192 @@ func query(t testing.TB, list []string, o map[string]string) Packet {
 // older makes a version 1 message.
 func older(typ uint8, max time.Duration, group, dst string) Packet {
 	b := make([]byte, wire.MLDLen)
-	wire.PutMLD(b, typ, uint16(max/time.Millisecond), ip(group))
-	return signed(Packet{Src: ip("fe80::9"), Dst: ip(dst), HopLimit: 1, RouterAlert: true, Payload: b})
+	wire.PutMLD(b, typ, uint16(max/time.Millisecond), gmptest.IP(group))
+	return signed(Packet{Src: gmptest.IP("fe80::9"), Dst: gmptest.IP(dst), HopLimit: 1, RouterAlert: true, Payload: b})
 }
 
-// hostScript is a Host and the time.
-type hostScript struct {
-	t     *testing.T
+// report makes a version 2 report of the words TYPE group {sources}, repeated.
+func report(list []string) Packet {
+	b := make([]byte, 4096)
+	n, records := wire.MLDv2ReportLen, 0
+	for i := 0; i < len(list); i += 3 {
+		n += wire.PutMLDv2Record(b[n:], gmptest.RecordType(list[i]), gmptest.IP(list[i+1]), gmptest.Addrs(list[i+2]))
+		records++
+	}
+	wire.PutMLDv2Report(b[:n], records)
+	return signed(Packet{Src: gmptest.IP("fe80::5"), Dst: gmptest.IP("ff02::16"), HopLimit: 1, RouterAlert: true, Payload: b[:n]})
+}
+
+// received makes any message. All take src=, dst=, hops=, own=1, alert=0.
+func received(t testing.TB, list []string, o map[string]string) (p Packet) {
+	group := "::"
+	if len(list) > 1 {
+		group = list[1]
+	}
+	switch list[0] {
+	case "query":
+		p = query(t, list[1:], o)
+	case "v1query":
+		limit, dst := 10*time.Second, "ff02::1"
+		if len(list) > 1 {
+			limit, dst = time.Second, group
+		}
+		if v := o["max"]; v != "" {
+			limit = gmptest.Duration(t, v)
+		}
+		p = older(wire.ICMP6MLDQuery, limit, group, dst)
+	case "v1report":
+		p = older(wire.ICMP6MLDv1Report, 0, group, group)
+	case "done":
+		p = older(wire.ICMP6MLDDone, 0, group, "ff02::2")
+	case "report":
+		p = report(list[1:])
+	default:
+		t.Fatalf("unknown command %q", list)
+	}
+	for key, to := range map[string]*netip.Addr{"src": &p.Src, "dst": &p.Dst} {
+		if v := o[key]; v != "" {
+			*to = gmptest.IP(v)
+		}
+	}
+	fmt.Sscan(o["hops"], &p.HopLimit)
+	p.Own, p.RouterAlert = o["own"] != "", o["alert"] != "0"
+	return signed(p)
+}
+
+// testHost is a Host and what it borrows.
+type testHost struct {
+	t     testing.TB
 	tun   Tunables
 	stats Stats
 	h     Host
-	now   clock.Time
 	out   Out
+	seed  uint64
 }
 
-func newHostScript(t *testing.T) *hostScript {
-	s := &hostScript{t: t, tun: Defaults(), out: Out{Buf: make([]byte, 1500-48)}}
-	s.h = NewHost(&s.tun, 1, false)
+func newTestHost(t testing.TB, version int32, seed uint64) *testHost {
+	s := &testHost{t: t, tun: Defaults(), seed: seed}
+	s.tun.DefaultVersion = version
+	s.Reset(false, 1500)
 	return s
 }
 
-func (s *hostScript) env() Env { return Env{&s.tun, &s.stats} }
+func (s *testHost) env() Env                           { return Env{&s.tun, &s.stats} }
+func (s *testHost) Announce(now clock.Time)            { s.h.Announce(now, s.env()) }
+func (s *testHost) Deadline() clock.Time               { return s.h.Deadline() }
+func (s *testHost) State(now clock.Time) gmp.HostState { return s.h.State(now, &s.tun) }
+func (s *testHost) Tunables() any                      { return &s.tun }
+func (s *testHost) Stats() any                         { return s.stats }
 
-func (s *hostScript) do(cmd string) string {
-	list, o := words(cmd)
-	switch list[0] {
-	case "host":
-		fmt.Sscan(o["version"], &s.tun.DefaultVersion)
-		fmt.Sscan(o["gsrdelay"], &s.tun.SourceDelay)
-		fmt.Sscan(o["use_allow"], &s.tun.UseAllow)
-		fmt.Sscan(o["v1enable"], &s.tun.V1Enable)
-		fmt.Sscan(o["v2enable"], &s.tun.V2Enable)
-		fmt.Sscan(o["robustness"], &s.tun.Robustness)
-		mtu := 1500
-		fmt.Sscan(o["mtu"], &mtu)
+func (s *testHost) Reset(silent bool, mtu int) {
+	if mtu > 0 {
 		s.out.Buf = make([]byte, mtu-48)
-		s.h = NewHost(&s.tun, 1, len(list) > 1)
-	case "change":
-		delay := time.Duration(0)
-		if v := o["delay"]; v != "" {
-			delay = duration(s.t, v)
-		}
-		s.h.Change(s.now, s.env(), ip(list[1]), filterOf(s.t, list[2]), delay)
-		return s.run(s.now)
-	case "query":
-		p := query(s.t, list[1:], o)
-		return s.input(&p)
-	case "v1query":
-		group, dst, limit := "::", "ff02::1", 10*time.Second
-		if len(list) > 1 {
-			group, dst, limit = list[1], list[1], time.Second
-		}
-		if v := o["dst"]; v != "" {
-			dst = v
-		}
-		p := older(wire.ICMP6MLDQuery, limit, group, dst)
-		return s.input(&p)
-	case "v1report":
-		p := older(wire.ICMP6MLDv1Report, 0, list[1], list[1])
-		return s.input(&p)
-	case "announce":
-		s.h.Announce(s.now, s.env())
-		return s.run(s.now)
-	case "run":
-		return s.run(s.now.Add(duration(s.t, list[1])))
-	case "state":
-		return fmt.Sprintf("version %d, %d groups, idle %v\n", s.h.Version(s.now, &s.tun), s.h.Groups(), s.h.Deadline() == clock.Never)
-	case "stats":
-		return fmt.Sprintf("%+v\n", s.stats)
-	default:
-		s.t.Fatalf("unknown command %q", cmd)
 	}
-	return ""
+	s.h = NewHost(&s.tun, s.seed, silent)
 }
 
-func (s *hostScript) input(p *Packet) string {
-	if v := s.h.Input(s.now, s.env(), p); v != Accepted {
-		return v.String() + "\n"
-	}
-	return s.run(s.now)
+func (s *testHost) Change(now clock.Time, group netip.Addr, f mcast.Filter, delay time.Duration) {
+	s.h.Change(now, s.env(), group, f, delay)
 }
 
-// run pulls everything that is due until then.
-func (s *hostScript) run(until clock.Time) string {
-	var b strings.Builder
-	for s.h.Deadline() <= until {
-		s.now = max(s.now, s.h.Deadline())
-		for s.h.Next(s.now, s.env(), &s.out) {
-			fmt.Fprintf(&b, "%8.3fs %s\n", s.now.Sub(0).Seconds(), text(s.out.Buf[:s.out.N]))
-			checkDst(s.t, &s.out)
+func (s *testHost) Input(now clock.Time, list []string, o map[string]string) (string, bool) {
+	p := received(s.t, list, o)
+	v := s.h.Input(now, s.env(), &p)
+	return v.String(), v == Accepted
+}
+
+func (s *testHost) Next(now clock.Time) (string, bool) {
+	if !s.h.Next(now, s.env(), &s.out) {
+		return "", false
+	}
+	checkDst(s.t, &s.out)
+	return text(s.out.Buf[:s.out.N]), true
+}
+
+// checkDst: RFC 3810 §5.1.15, §5.2.14; RFC 2710 §5.
+func checkDst(t testing.TB, out *Out) {
+	t.Helper()
+	m := out.Buf[:out.N]
+	want := gmptest.IP("ff02::16")
+	switch m[0] {
+	case wire.ICMP6MLDv1Report:
+		want = wire.MLD(m).Group()
+	case wire.ICMP6MLDDone:
+		want = gmptest.IP("ff02::2")
+	case wire.ICMP6MLDQuery:
+		if want = wire.MLD(m).Group(); want.IsUnspecified() {
+			want = gmptest.IP("ff02::1")
 		}
 	}
-	s.now = until
-	return b.String()
+	if out.Dst != want {
+		t.Errorf("%s to %v", text(m), out.Dst)
+	}
+}
+
+// hostScript drives a testHost.
+type hostScript struct {
+	gmptest.HostScript
+	*testHost
+}
+
+func newHostScript(t testing.TB) *hostScript {
+	h := newTestHost(t, 2, 1)
+	return &hostScript{gmptest.HostScript{T: t, H: h}, h}
 }
 
 func TestHostTranscripts(t *testing.T) {
-	transcripts(t, "testdata/host/*.txt", func(t *testing.T) func(string) string { return newHostScript(t).do })
+	gmptest.Transcripts(t, "testdata/host/*.txt", func(t *testing.T) func(string) string { return newHostScript(t).Do })
+}
+
+// testRouter is a Router and what it borrows.
+type testRouter struct {
+	t     testing.TB
+	tun   RouterTunables
+	stats RouterStats
+	r     *Router
+	out   Out
+}
+
+func (s *testRouter) env() RouterEnv                        { return RouterEnv{&s.tun, &s.stats} }
+func (s *testRouter) Deadline() clock.Time                  { return s.r.Deadline() }
+func (s *testRouter) QuerierAddr(now clock.Time) netip.Addr { return s.r.QuerierAddr(now) }
+func (s *testRouter) State(now clock.Time) []gmp.GroupState { return s.r.State(now) }
+func (s *testRouter) Tunables() any                         { return &s.tun }
+func (s *testRouter) Stats() any                            { return s.stats }
+func (s *testRouter) Reset(now clock.Time, self netip.Addr) { s.r = NewRouter(now, &s.tun, self, true) }
+
+func (s *testRouter) Input(now clock.Time, list []string, o map[string]string) (string, bool) {
+	p := received(s.t, list, o)
+	v := s.r.Input(now, s.env(), &p)
+	return v.String(), v == Accepted
+}
+
+func (s *testRouter) Next(now clock.Time) (string, bool) {
+	if !s.r.Next(now, s.env(), &s.out) {
+		return "", false
+	}
+	checkDst(s.t, &s.out)
+	return text(s.out.Buf[:s.out.N]), true
+}
+
+func (s *testRouter) NextEvent() (what string, group, source netip.Addr, ok bool) {
+	var e Event
+	ok = s.r.NextEvent(&e)
+	return e.What.String(), netip.AddrFrom16(e.Group), netip.AddrFrom16(e.Source), ok
+}
+
+// routerScript drives a testRouter.
+type routerScript struct {
+	gmptest.RouterScript
+	*testRouter
+}
+
+func newRouterScript(t testing.TB) *routerScript {
+	r := &testRouter{t: t, tun: RouterDefaults(), out: Out{Buf: make([]byte, 1452)}}
+	r.Reset(0, gmptest.IP("fe80::2"))
+	return &routerScript{gmptest.RouterScript{T: t, R: r}, r}
+}
+
+func TestRouterTranscripts(t *testing.T) {
+	gmptest.Transcripts(t, "testdata/router/*.txt", func(t *testing.T) func(string) string { return newRouterScript(t).Do })
 }

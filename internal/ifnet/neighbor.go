@@ -1,0 +1,45 @@
+package ifnet
+
+import (
+	"net/netip"
+
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// IsNeighbor tells whether an address is on the link of interface c.
+func (v *View) IsNeighbor(c *Conf, a netip.Addr) bool {
+	var h Hop
+	return v.Route(c.FIB, a, c.Index, &h) == pkt.NoReason && !h.Gateway && h.Out.Iface == c.Iface
+}
+
+// ARPFrame adds to a message that came in by interface c what routes and other
+// interfaces know about it (behaviour 5.1, 5.3).
+func (v *View) ARPFrame(c *Conf, a wire.ARP) arp.Frame {
+	f := arp.Frame{ARP: a}
+	sender := a.SenderIP()
+	direct := v.IsNeighbor(c, sender)
+	f.OffLink = !direct && !c.Addrs.Covers(sender)
+	for _, o := range v.Ifs {
+		if o != nil && o.Index != c.Index && o.FIB == c.FIB { // other tables, other networks
+			nb := o.Neighbor(sender)
+			f.WrongInterface = f.WrongInterface || nb != nil && nb.Header.Load() != nil
+		}
+	}
+	if v.Tun.ARP.ProxyAll != 0 {
+		var h Hop
+		f.ProxySender = direct
+		f.Proxy = v.Route(c.FIB, a.TargetIP(), 0, &h) == pkt.NoReason && h.Out.Index != c.Index
+	}
+	return f
+}
+
+// NeighborChanged publishes what the path must know. Shard 0 is locked.
+func (c *Conf) NeighborChanged(o *arp.Out[*pkt.Buf]) {
+	if o.Event == arp.Resolved {
+		c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv4)
+	} else {
+		c.Unresolved(o.IP)
+	}
+}

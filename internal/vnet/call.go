@@ -1,0 +1,57 @@
+package vnet
+
+import (
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
+)
+
+// Call is what a request about an interface that leads to a link has to itself:
+// the rooms, under the lock of shard 0.
+type Call struct {
+	*ifnet.Conf
+	View *ifnet.View
+	Now  clock.Time
+	sh   *shard
+	p    *pass
+}
+
+// On runs f on an interface and does what its rooms then want done. It returns
+// ENXIO where there is no such interface, EINVAL for lo0, and else what f does. It
+// needs no lock; but who changes the configuration as well holds the control lock.
+func (st *Stack) On(index uint32, f func(c *Call) syscall.Errno) syscall.Errno {
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		c := p.v.Conf(index)
+		switch {
+		case c == nil:
+			return syscall.ENXIO
+		case c.Port == nil:
+			return syscall.EINVAL
+		}
+		e := f(&Call{c, p.v, p.r.Now(), sh, p})
+		sh.pullIface(p, c)
+		return e
+	})
+}
+
+// control runs f as one change of what packets meet: under the lock of shard 0,
+// with a Runner whose work is done afterwards.
+func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno {
+	r := st.world.sched.Get()
+	p := pass{r: r}
+	st.sh.lock(&p)
+	e := f(&st.sh, &p)
+	st.sh.unlock(&p)
+	r.Done()
+	return e
+}
+
+// ARPTable returns the interface's ARP table, made if need be: it then knows the
+// addresses that the interface has.
+func (c *Call) ARPTable() *arp.Table[*pkt.Buf] { return c.sh.arpTable(c.p, c.Conf) }
+
+// SendARP sends a message of ARP.
+func (c *Call) SendARP(m *arp.Message) { c.sh.sendARP(c.p, c.Conf, m) }

@@ -1,0 +1,104 @@
+package vnet
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// groupEnv is what the engines of IGMP and MLD borrow for one call.
+func (sh *shard) groupEnv(p *pass, c *ifnet.Conf) ifnet.GroupEnv {
+	e := ifnet.GroupEnv{T: p.v.Tun}
+	if c.IGMP != nil || c.Query != nil {
+		e.Four = sh.four()
+	}
+	if c.V6 != nil {
+		e.Six = &sh.six().Six
+	}
+	return e
+}
+
+// groupChanged tells IGMP or MLD that the interface wants something else of a group.
+func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mcast.Filter) {
+	switch {
+	case c.Port == nil || c.Mute:
+		return
+	case group.Is4():
+		c.MakeIGMP(&p.v.Tun.IGMP, sh.st.Rand)
+	case c.V6 == nil || c.Addrs.Listens(group):
+		return
+	}
+	sh.report(p, c, group, want, 0)
+}
+
+// listen lets an interface hear a group of IPv6 that the stack itself needs, and
+// has it reported, or no longer.
+func (sh *shard) listen(p *pass, c *ifnet.Conf, group netip.Addr, on bool, delay time.Duration) {
+	c.Port.Accept(wire.MulticastMAC(group), on)
+	if c.Mute {
+		return
+	}
+	want := mcast.Filter{}
+	if on {
+		want.Mode = mcast.Exclude
+	}
+	sh.report(p, c, group, want, delay)
+}
+
+// report has a change reported within delay.
+func (sh *shard) report(p *pass, c *ifnet.Conf, group netip.Addr, want mcast.Filter, delay time.Duration) {
+	env := sh.groupEnv(p, c)
+	c.GroupChanged(p.r.Now(), &env, group, want, delay)
+	sh.pullGroups(p, c)
+}
+
+// inGroup takes a message of the Internet Group Management Protocol or of Multicast
+// Listener Discovery. All of them come to shard 0.
+func (sh *shard) inGroup(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
+	if p.in == nil || p.in.Port == nil || ip.Is6() && p.in.V6 == nil {
+		sh.drop(p, b, pkt.BadDest)
+		return
+	}
+	if !ip.Is6() {
+		p.in.MakeIGMP(&p.v.Tun.IGMP, sh.st.Rand)
+	}
+	env := sh.groupEnv(p, p.in)
+	ok := p.in.InputGroup(p.r.Now(), &env, ip, p.v.IsOursOn(ip.Src(), p.in.Index), b.Sum != pkt.SumUnknown)
+	sh.pullGroups(p, p.in)
+	if !ok {
+		sh.drop(p, b, pkt.Refused)
+		return
+	}
+	sh.inRaw(p, b, ip, to)
+	p.r.Cache.Free(b)
+}
+
+// pullGroups sends the reports and queries that are due on an interface.
+func (sh *shard) pullGroups(p *pass, c *ifnet.Conf) {
+	sh.stale = true
+	if c.GroupDeadline() == never {
+		return
+	}
+	env := sh.groupEnv(p, c)
+	for c.GroupDeadline() <= p.r.Now() {
+		b := p.r.Cache.Get(c.MTU)
+		var hd wire.IPHeader
+		n := c.NextGroup(p.r.Now(), &env, b.Extend(c.MTU), p.r.Scratch[:0], &hd)
+		b.Trim(n)
+		switch {
+		case n == 0:
+			p.r.Cache.Free(b)
+			return
+		case !c.Carries(hd.Dst.Is6()):
+			sh.drop(p, b, pkt.InterfaceDown)
+			continue
+		}
+		b.Sum = pkt.SumValid
+		h := ifnet.Hop{Out: c, Next: hd.Dst, MTU: c.PacketMTU(hd.Dst.Is6())}
+		sh.outIP(p, b, &hd, &h, false, false)
+	}
+}
