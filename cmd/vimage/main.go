@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(newDemo())
+	root.AddCommand(newMcast())
 	root.AddCommand(newUp())
 	return root
 }
