@@ -127,21 +127,13 @@ func (r *Router[A]) Deadline() clock.Time {
 // none is. It also lets timers run out, so pull it at every deadline.
 func (r *Router[A]) Next(now clock.Time, rules *RouterRules, out *Ask[A]) bool {
 	v := r.inForce(now, rules)
-	for r.db.heap.deadline() <= now {
-		g := r.db.heap.top()
-		if !r.db.expire(now, g) {
-			continue
-		}
-		asked := false
-		if r.Querier(now) {
-			asked = g.nextAsk(now, &v, out)
-		} else {
-			g.asks = nil
-		}
-		g.wake = g.earliest()
-		r.db.heap.fix(g)
+	for {
+		_, asked, done := r.db.NextAsk(now, &v, r.Querier(now), out)
 		if asked {
 			return true
+		}
+		if done {
+			break
 		}
 	}
 	if r.generalAt > now {
