@@ -399,3 +399,41 @@ func (k *kernel) reporter(t *testing.T) netip.Addr {
 	}
 	return k.Addr
 }
+
+// TestMcastSwitchAsks has a switch of ours ask by itself, where there is no
+// router: kernels answer, and are forgotten when they have left.
+func TestMcastSwitchAsks(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *family) {
+		n := &kernels{mcastLab: newMcastLab(t, f)}
+		n.seg = n.Switch("switch", n.subnets(lab.SwitchConfig{BridgeConfig: link.BridgeConfig{
+			Querier: &link.QuerierConfig{Interval: time.Second, Response: 500 * time.Millisecond},
+		}}))
+		k := newKernel(t, n.f.prefix(50).String(), 1500, tap.Config{})
+		k.join(t, n.Lab, n.seg)
+		n.host(t, "recorder", n.seg, 4)
+		knows := func(group netip.Addr, want string) {
+			t.Helper()
+			want = f.named(want)
+			ns.Poll(t, 2*patience, func() (bool, string) {
+				got := n.snooped(group)
+				return got == want, fmt.Sprintf("the switch has %q for %v, want %q", got, group, want)
+			})
+		}
+		w, m := k.Watch(t), k.Member(t, mcastPort)
+		m.JoinSource(t, f.ssm, f.sources[0])
+		m.Join(t, f.group)
+		m.Filter(t, f.group, true, f.sources[2])
+		knows(f.ssm, "include s1")
+		knows(f.group, "exclude !s3")
+		for what, g := range map[string]netip.Addr{"IS_IN": f.ssm, "IS_EX": f.group} {
+			heard(t, w, k.reporter(t), what, g, 2)
+		}
+		knows(f.ssm, "include s1")
+		knows(f.group, "exclude !s3")
+		m.Leave(t, f.ssm)
+		m.Leave(t, f.group)
+		knows(f.ssm, "")
+		knows(f.group, "")
+		n.end(t, "not for us", "bad destination") // the recorder may have no IPv6
+	})
+}
