@@ -251,14 +251,10 @@ func TestMcastKernelStays(t *testing.T) {
 func TestMcastKernelDelivery(t *testing.T) {
 	eachQueried(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 2, link.PortConfig{}, hasty())
-		ma, mb := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
+		ears := [...]*ear{newEar(t, n.hosts[0]), newEar(t, n.hosts[1])}
+		ma, mb := ears[0].m, ears[1].m
 		s1, s2 := f.sources[0], f.sources[1]
 		const probes = 10
-		sniffers := [2]*linuxlab.Sniffer{}
-		for i, k := range n.hosts {
-			sniffers[i] = k.Sniff(t)
-			defer sniffers[i].Close()
-		}
 		for _, step := range []struct {
 			what  string
 			do    func()
@@ -295,36 +291,57 @@ func TestMcastKernelDelivery(t *testing.T) {
 					n.probe(t, s, netip.AddrPortFrom(k.Addr, mcastPort), 1)
 				}
 			}
-			// What was sent to each host by itself comes behind the rest.
-			for i, m := range []*linuxlab.Member{ma, mb} {
-				wire := map[netip.Addr]int{}
-				for ends := 0; ends < len(n.senders); {
-					d, err := sniffers[i].NextUDP(patience)
-					switch {
-					case err != nil:
-						t.Fatal(err)
-					case d.Dst.Port() != mcastPort:
-					case d.Dst.Addr() == f.group:
-						wire[d.Src.Addr()]++
-					default:
-						ends++
-					}
-				}
-				for j, s := range []netip.Addr{s1, s2} {
-					want := step.want[i][j]
-					ns.Poll(t, patience, func() (bool, string) {
-						got := m.Got(s)
-						return got > want, fmt.Sprintf("%s: host %d's socket has %d probes of source %d, want %d and one", step.what, i, got, j, want)
-					})
-					if got := m.Got(s) - 1; got != want || wire[s] != want {
-						t.Errorf("%s: host %d has %d probes of source %d, and %d on its wire, want %d", step.what, i, got, j, wire[s], want)
-					}
-				}
-				m.Reset()
+			for i, e := range ears {
+				e.compare(t, f, step.what, f.group, step.want[i])
 			}
 		}
 		n.end(t, "not for us", "not a member") // the router does not forward
 	})
+}
+
+// ear is a Linux host that listens, and what there is on its wire.
+type ear struct {
+	k    *kernel
+	m    *linuxlab.Member
+	wire *linuxlab.Sniffer
+}
+
+func newEar(t *testing.T, k *kernel) *ear {
+	t.Helper()
+	e := &ear{k, k.Member(t, mcastPort), k.Sniff(t)}
+	t.Cleanup(func() { e.wire.Close() })
+	return e
+}
+
+// compare waits until the first two sources of the family, after what they sent to
+// the group, have sent a probe to the host alone. That many probes of each must
+// have come to the host's socket, and no other on its wire.
+func (e *ear) compare(t *testing.T, f *family, what string, group netip.Addr, want [2]int) {
+	t.Helper()
+	wire := map[netip.Addr]int{}
+	for ends := 0; ends < len(want); {
+		d, err := e.wire.NextUDP(2 * patience)
+		switch {
+		case err != nil:
+			t.Fatalf("%s: on the wire of %v: %v", what, e.k.Addr, err)
+		case d.Dst.Port() != mcastPort:
+		case d.Dst.Addr() == group:
+			wire[d.Src.Addr()]++
+		default:
+			ends++
+		}
+	}
+	for i, n := range want {
+		s := f.sources[i]
+		ns.Poll(t, patience, func() (bool, string) {
+			got := e.m.Got(s)
+			return got > n, fmt.Sprintf("%s: %v has %d probes of %v, want %d and one", what, e.k.Addr, got, s, n)
+		})
+		if got := e.m.Got(s) - 1; got != n || wire[s] != n {
+			t.Errorf("%s: %v has %d probes of %v, and %d on its wire, want %d", what, e.k.Addr, got, s, wire[s], n)
+		}
+	}
+	e.m.Reset()
 }
 
 // TestMcastKernelLeaveTime measures when a switch stops to deliver to a kernel
