@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
@@ -29,13 +29,33 @@ type kernels struct {
 	senders [2]*lab.Node
 }
 
-// tunables of a router that asks often: a membership that nobody confirms ends
-// after two intervals and a half.
-func hasty() map[string]int64 {
-	return map[string]int64{"query_interval": 1, "query_response": 5, "last_member_interval": 1}
+// asking is how often a router of ours asks, and how long it waits for answers.
+type asking struct{ interval, response, last time.Duration }
+
+// hasty is a router that asks often: a membership that nobody confirms ends after
+// two intervals and a half.
+func hasty() asking { return asking{time.Second, 500 * time.Millisecond, 100 * time.Millisecond} }
+
+// ask makes queriers of a router's interfaces.
+func (f *family) ask(t *testing.T, r *lab.Node, a asking, on ...*vimage.Interface) {
+	t.Helper()
+	last, unit := "last_member_interval", 100*time.Millisecond
+	if f.v6() {
+		last, unit = "last_listener_interval", time.Millisecond
+	}
+	for name, v := range map[string]time.Duration{"query_interval": a.interval / time.Second, "query_response": a.response / unit, last: a.last / unit} {
+		if err := r.SetSysctl(f.sysctl+".router."+name, int64(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, i := range on {
+		if err := i.SetQuerier(true); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
-func newKernels(t *testing.T, f *family, count int, c link.PortConfig, tunables map[string]int64) *kernels {
+func newKernels(t *testing.T, f *family, count int, c link.PortConfig, a asking) *kernels {
 	t.Helper()
 	n := &kernels{mcastLab: newMcastLab(t, f)}
 	n.seg = n.Switch("switch", n.subnets(lab.SwitchConfig{}))
@@ -46,34 +66,15 @@ func newKernels(t *testing.T, f *family, count int, c link.PortConfig, tunables 
 	}
 	n.q = n.host(t, "querier", n.seg, 1)
 	n.senders = [...]*lab.Node{n.host(t, "source", n.seg, 100), n.host(t, "impostor", n.seg, 101)}
-	n.tune(t, tunables)
-	if err := n.q.Eth(0).SetQuerier(true); err != nil {
-		t.Fatal(err)
-	}
+	f.ask(t, n.q, a, n.q.Eth(0))
 	return n
 }
 
-func (n *kernels) tune(t *testing.T, tunables map[string]int64) {
-	t.Helper()
-	for name, v := range tunables {
-		if err := n.q.SetSysctl(n.f.sysctl+".router."+name, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// eachQueried is eachFamily for those in which our routers ask.
-func eachQueried(t *testing.T, body func(t *testing.T, f *family)) { inFamilies(t, body, inet()) }
-
-// groups is what our router knows.
-func (n *kernels) groups() []gmp.GroupState {
-	groups, _ := control.QuerierGroups(n.q.Internal(), uint32(n.q.Eth(0).Index()))
-	return groups
-}
-
-// known is what our router knows of a group, as mdb has what a Linux bridge does.
-func (n *kernels) known(group netip.Addr) string {
-	for _, g := range n.groups() {
+// queried is what a router of ours knows of a group on a link, as mdb has what a
+// Linux bridge does.
+func queried(r *lab.Node, link int, group netip.Addr) string {
+	groups, _ := control.QuerierGroups(r.Internal(), uint32(r.Eth(link).Index()))
+	for _, g := range groups {
 		if g.Group == group {
 			var f filterText
 			for _, s := range g.Sources {
@@ -124,7 +125,7 @@ func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]
 	t.Helper()
 	want = n.f.named(want)
 	ns.Poll(t, 2*patience, func() (bool, string) {
-		got := n.known(group)
+		got := queried(n.q, 0, group)
 		ok := got == want
 		if len(n.hosts) == 1 && len(ports) > 0 {
 			at := n.snooped(group)
@@ -145,7 +146,7 @@ func (n *kernels) wants(t *testing.T, group netip.Addr, want string, ports ...[]
 // TestMcastKernelFilters takes a kernel's socket through the changes of RFC 3376
 // §5.1, before a router and a switch of ours.
 func TestMcastKernelFilters(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 1, link.PortConfig{}, hasty())
 		m := n.hosts[0].Member(t, mcastPort)
 		changeFilters(t, f, m, func(want string) {
@@ -179,8 +180,8 @@ func wanted(text string) (ports [][]int) {
 // TestMcastKernelAnswers has a kernel answer what our router asks because another
 // has left a source, or a group, and keep what it listens to.
 func TestMcastKernelAnswers(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
-		n := newKernels(t, f, 2, link.PortConfig{}, map[string]int64{"query_interval": 60, "startup_count": 1, "last_member_interval": 2})
+	eachFamily(t, func(t *testing.T, f *family) {
+		n := newKernels(t, f, 2, link.PortConfig{}, asking{time.Minute, time.Second, 200 * time.Millisecond})
 		stays, leaves := n.hosts[0].Member(t, mcastPort), n.hosts[1].Member(t, mcastPort)
 		for _, m := range []*linuxlab.Member{stays, leaves} {
 			m.JoinSource(t, f.ssm, f.sources[0])
@@ -210,10 +211,10 @@ func TestMcastKernelAnswers(t *testing.T) {
 // TestMcastKernelStays has a kernel's memberships outlive those that nobody
 // confirms, and end when the kernel is cut off.
 func TestMcastKernelStays(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 1, link.PortConfig{}, hasty())
 		k := n.hosts[0]
-		m := k.Member(t, mcastPort)
+		me, m := k.reporter(t), k.Member(t, mcastPort)
 		m.JoinSource(t, f.ssm, f.sources[0])
 		m.JoinSource(t, f.ssm, f.sources[1])
 		m.Join(t, f.group)
@@ -237,7 +238,7 @@ func TestMcastKernelStays(t *testing.T) {
 		for _, g := range []netip.Addr{f.ssm, f.group, f.other} {
 			n.wants(t, g, "")
 		}
-		said := n.end(t, "not for us")[k.reporter(t)]
+		said := n.end(t, "not for us")[me]
 		for _, answer := range []string{of("IS_IN", f.ssm), of("IS_EX", f.group), of("IS_EX", f.other)} {
 			if said[answer] < 2 {
 				t.Errorf("%d of %s", said[answer], answer)
@@ -249,12 +250,13 @@ func TestMcastKernelStays(t *testing.T) {
 // TestMcastKernelDelivery has hosts of ours send to kernels at two ports of a
 // switch of ours: each gets what it wants to hear, and nothing else is on its wire.
 func TestMcastKernelDelivery(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 2, link.PortConfig{}, hasty())
 		ears := [...]*ear{newEar(t, n.hosts[0]), newEar(t, n.hosts[1])}
 		ma, mb := ears[0].m, ears[1].m
 		s1, s2 := f.sources[0], f.sources[1]
 		const probes = 10
+		n.waitSnooping(t, ears[:])
 		for _, step := range []struct {
 			what  string
 			do    func()
@@ -295,7 +297,31 @@ func TestMcastKernelDelivery(t *testing.T) {
 				e.compare(t, f, step.what, f.group, step.want[i])
 			}
 		}
-		n.end(t, "not for us", "not a member") // the router does not forward
+		n.end(t, "not for us", "bad neighbour discovery", "not a member") // the router does not forward
+	})
+}
+
+// waitSnooping waits until data to a group that nobody has joined stays away from
+// hosts: a switch floods it until a querier's first query has been answered.
+func (n *kernels) waitSnooping(t *testing.T, ears []*ear) {
+	t.Helper()
+	ns.Poll(t, 2*patience, func() (bool, string) {
+		n.probe(t, n.senders[0], netip.AddrPortFrom(n.f.sibling, mcastPort), 1)
+		flooded := false
+		for _, e := range ears {
+			n.probe(t, n.senders[0], netip.AddrPortFrom(e.k.Addr, mcastPort), 1)
+			for ended := false; !ended; {
+				d, err := e.wire.NextUDP(patience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				flooded = flooded || d.Dst.Addr() == n.f.sibling
+				ended = d.Dst == netip.AddrPortFrom(e.k.Addr, mcastPort)
+			}
+			ns.Poll(t, patience, func() (bool, string) { return e.m.Got(n.f.sources[0]) > 0, "no probe at the socket" })
+			e.m.Reset()
+		}
+		return !flooded, "the switch still floods"
 	})
 }
 
@@ -347,16 +373,16 @@ func (e *ear) compare(t *testing.T, f *family, what string, group netip.Addr, wa
 // TestMcastKernelLeaveTime measures when a switch stops to deliver to a kernel
 // that has left: after the Last Member Query Time, or with fast leave at once.
 func TestMcastKernelLeaveTime(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		for _, c := range []struct {
 			fast        bool
-			interval    int64 // tenths of a second, of which there are two
+			interval    time.Duration // of which there are two
 			least, most time.Duration
 		}{
-			{false, 4, 800 * time.Millisecond, 3 * time.Second},
-			{true, 30, 0, 3 * time.Second},
+			{false, 400 * time.Millisecond, 800 * time.Millisecond, 3 * time.Second},
+			{true, 3 * time.Second, 0, 3 * time.Second},
 		} {
-			n := newKernels(t, f, 1, link.PortConfig{FastLeave: c.fast}, map[string]int64{"last_member_interval": c.interval})
+			n := newKernels(t, f, 1, link.PortConfig{FastLeave: c.fast}, asking{time.Minute, time.Second, c.interval})
 			m := n.hosts[0].Member(t, mcastPort)
 			m.JoinSource(t, f.ssm, f.sources[0])
 			n.wants(t, f.ssm, "include s1", []int{0})

@@ -153,10 +153,18 @@ func (k *kernel) querier(t *testing.T) string {
 	return ""
 }
 
+// version has our router ask in a version of the protocol.
+func (n *kernels) version(t *testing.T, v int) {
+	t.Helper()
+	if err := n.q.SetSysctl(n.f.sysctl+".router.version", int64(v)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMcastKernelOlderRouter has a router of ours ask in older versions: the
 // kernel speaks like it.
 func TestMcastKernelOlderRouter(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 1, link.PortConfig{}, hasty())
 		k := n.hosts[0]
 		me, w, m := k.reporter(t), k.Watch(t), k.Member(t, mcastPort)
@@ -167,7 +175,7 @@ func TestMcastKernelOlderRouter(t *testing.T) {
 		falls := func(version int) {
 			t.Helper()
 			report := fmt.Sprintf("v%d report", version)
-			n.tune(t, map[string]int64{"version": int64(version - 3 + f.newest)})
+			n.version(t, version-3+f.newest)
 			heard(t, w, n.reporter(n.q), fmt.Sprintf("v%d query", version), f.general(), 0)
 			if got, want := k.querier(t), fmt.Sprintf("V%d", version); !f.v6() && got != want {
 				t.Errorf("the kernel hears a querier of version %s, want %s", got, want)
@@ -180,7 +188,7 @@ func TestMcastKernelOlderRouter(t *testing.T) {
 		n.wants(t, f.other, "exclude") // older reports name no sources
 		m.Leave(t, f.sibling)
 		n.wants(t, f.sibling, "")
-		n.tune(t, map[string]int64{"version": int64(f.newest)})
+		n.version(t, f.newest)
 		n.wants(t, f.other, "include s1")
 		n.wants(t, f.group, "exclude")
 		if !f.v6() {
@@ -193,7 +201,7 @@ func TestMcastKernelOlderRouter(t *testing.T) {
 // TestMcastKernelOlderHost has one kernel speak an older version, as it was told
 // to, and another the newest: a router of ours serves both (RFC 3376 §7.3.2).
 func TestMcastKernelOlderHost(t *testing.T) {
-	eachQueried(t, func(t *testing.T, f *family) {
+	eachFamily(t, func(t *testing.T, f *family) {
 		n := newKernels(t, f, 2, link.PortConfig{}, hasty())
 		old, young := n.hosts[0], n.hosts[1]
 		if f.v6() {

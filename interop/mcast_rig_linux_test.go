@@ -78,12 +78,8 @@ func (f *family) prefix(host int) netip.Prefix { return netip.PrefixFrom(f.addr(
 // eachFamily runs f for IGMP and for MLD, in namespaces of their own and beside
 // other tests: most of what these do is wait.
 func eachFamily(t *testing.T, body func(t *testing.T, f *family)) {
-	inFamilies(t, body, inet(), inet6())
-}
-
-func inFamilies(t *testing.T, body func(t *testing.T, f *family), families ...*family) {
 	t.Parallel()
-	for _, f := range families {
+	for _, f := range [...]*family{inet(), inet6()} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			ns.Run(t, func(t *testing.T) {
