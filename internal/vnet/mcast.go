@@ -29,7 +29,17 @@ func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop,
 
 // listens tells whether anybody here may want what is sent to a group.
 func (sh *shard) listens(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
-	return sh.st.groups.Lookup(group, int32(c.Index)) != nil || len(sh.st.raws.All()) != 0
+	return len(sh.st.raws.All()) != 0 || sh.isMember(v, group, c)
+}
+
+// isMember tells whether the stack listens to a group on an interface, for itself
+// or for a socket.
+func (sh *shard) isMember(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
+	if v.Belongs(c, group) {
+		return true
+	}
+	snap := sh.st.groups.Lookup(group, int32(c.Index))
+	return snap != nil && (len(snap.Members) > 1 || !snap.Members[0].Socket.proxy)
 }
 
 // inUDPMulticast gives a datagram to every member socket it suits: membership
