@@ -142,12 +142,9 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 	return g.propose(m, Key{group, ifIndex}, Filter{Mode: mode, Sources: Sorted(sources)}, tun)
 }
 
-// Filter returns the socket's filter (getsourcefilter). EADDRNOTAVAIL: the
-// socket has no memberships, or not this one. EINVAL: ifIndex is 0, or not a group.
+// Filter returns the socket's filter (getsourcefilter). EINVAL: ifIndex is 0, or
+// not a group. EADDRNOTAVAIL: not a member.
 func (g *Groups[S]) Filter(m *Memberships[S], group netip.Addr, ifIndex int32) (Filter, error) {
-	if m.Len() == 0 {
-		return Filter{}, syscall.EADDRNOTAVAIL
-	}
 	if ifIndex == 0 || !group.IsMulticast() {
 		return Filter{}, syscall.EINVAL
 	}
