@@ -125,7 +125,7 @@ func (f *configurer) addresses(index uint32) {
 	f.st.SetInterface(&c)
 	if ready { // reports that were sent from :: did not count (RFC 3810 §5.2.13)
 		f.st.IPv6(index, func(v6 *vnet.V6Call) syscall.Errno {
-			v6.Announce()
+			v6.Announce(true)
 			return advertise(v6)
 		})
 	}

@@ -106,6 +106,9 @@ func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
 // removeInterface takes everything from an interface that leads to it, the last
 // thing first. The lock is held.
 func removeInterface(st *vnet.Stack, c *ifnet.Info) {
+	unrouteMulticast(st, c.Index)
+	*c, _ = st.Interface(c.Index)
+	flagInterface(st, c, ifnet.Querier, false)
 	for n := len(c.Addrs); n > 0; n = len(c.Addrs) {
 		delAddr(st, c, c.Addrs[n-1].Addr())
 	}

@@ -69,6 +69,9 @@ func linkChanged(st *vnet.Stack, index uint32) {
 				}
 			}
 		}
+		if c.Up() {
+			c.Announce(false)
+		}
 		return 0
 	})
 	if st.View().Conf(index).V6 == nil {
@@ -77,7 +80,7 @@ func linkChanged(st *vnet.Stack, index uint32) {
 	st.IPv6(index, func(v6 *vnet.V6Call) syscall.Errno {
 		v6.ND.SetLink(v6.Now, v6.NDLink(v6.View.Forwards(true)))
 		if v6.Up() {
-			v6.Announce()
+			v6.Announce(true)
 		}
 		return 0
 	})

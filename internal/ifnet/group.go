@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/mld"
@@ -27,14 +28,17 @@ type GroupEnv struct {
 func (e *GroupEnv) igmp() igmp.Env        { return igmp.Env{T: &e.T.IGMP, S: &e.Four.IGMP} }
 func (e *GroupEnv) query() igmp.RouterEnv { return igmp.RouterEnv{T: &e.T.Query, S: &e.Four.Query} }
 func (e *GroupEnv) mld() mld.Env          { return mld.Env{T: &e.T.MLD, S: &e.Six.MLD} }
+func (e *GroupEnv) query6() mld.RouterEnv { return mld.RouterEnv{T: &e.T.Query6, S: &e.Six.Query} }
 
 // MakeIGMP makes the engine that reports groups of IPv4, unless it is there.
 func (c *Conf) MakeIGMP(t *igmp.Tunables, seed func() uint64) {
 	if c.IGMP == nil {
-		h := igmp.NewHost(t, seed(), c.Flags&Loopback != 0 || c.Flags&Multicast == 0)
+		h := igmp.NewHost(t, seed(), c.silent())
 		c.Iface.IGMP = &h
 	}
 }
+
+func (c *Conf) silent() bool { return c.Flags&Loopback != 0 || c.Flags&Multicast == 0 }
 
 // GroupChanged tells the engine of the group's family, which must be there, that
 // the interface now wants something else of it: to be reported within delay.
@@ -52,10 +56,15 @@ func (c *Conf) GroupChanged(now clock.Time, e *GroupEnv, group netip.Addr, want 
 func (c *Conf) InputGroup(now clock.Time, e *GroupEnv, ip wire.Packet, own, sumOK bool) bool {
 	if ip.Is6() {
 		x := ip.V6().Walk(&wire.ExtLimits{}, wire.WalkDest)
-		return c.V6.MLD.Input(now, e.mld(), &mld.Packet{
+		m := mld.Packet{
 			Src: ip.Src(), Dst: ip.Dst(), HopLimit: ip.TTL(), RouterAlert: x.RouterAlert,
 			Own: own, SumOK: sumOK, Payload: ip.Payload(),
-		}) == mld.Accepted
+		}
+		v := c.V6.MLD.Input(now, e.mld(), &m)
+		if c.V6.Query != nil {
+			c.V6.Query.Input(now, e.query6(), &m)
+		}
+		return v == mld.Accepted
 	}
 	m := igmp.Packet{
 		Src: ip.Src(), Dst: ip.Dst(), TTL: ip.TTL(), RouterAlert: ip.V4().HasRouterAlert(),
@@ -68,9 +77,35 @@ func (c *Conf) InputGroup(now clock.Time, e *GroupEnv, ip wire.Packet, own, sumO
 	return v == igmp.Accepted
 }
 
-// AnnounceGroups reports all groups of IPv6 again: from now on there is an address
-// to do so, or a link.
-func (c *Conf) AnnounceGroups(now clock.Time, e *GroupEnv) { c.V6.MLD.Announce(now, e.mld()) }
+// AnnounceGroups reports all groups of a family again: from now on there is a link,
+// or an address to do so from.
+func (c *Conf) AnnounceGroups(now clock.Time, e *GroupEnv, is6 bool) {
+	switch {
+	case is6 && c.V6 != nil:
+		c.V6.MLD.Announce(now, e.mld())
+	case !is6 && c.IGMP != nil:
+		c.IGMP.Announce(now, e.igmp())
+	}
+}
+
+// HostStates returns what the engines of the families that the interface speaks
+// report; nil where it does not.
+func (c *Conf) HostStates(now clock.Time, t *vars.Tunables) (four, six *gmp.HostState) {
+	if c.Addrs.Has(false) || c.IGMP != nil {
+		h := c.IGMP
+		if h == nil { // made at its first group: what it would say
+			first := igmp.NewHost(&t.IGMP, 0, c.silent())
+			h = &first
+		}
+		s := h.State(now, &t.IGMP)
+		four = &s
+	}
+	if c.V6 != nil {
+		s := c.V6.MLD.State(now, &t.MLD)
+		six = &s
+	}
+	return four, six
+}
 
 // GroupDeadline returns when NextGroup will have something to say.
 func (c *Conf) GroupDeadline() clock.Time {
@@ -83,6 +118,9 @@ func (c *Conf) GroupDeadline() clock.Time {
 	}
 	if c.V6 != nil {
 		at = min(at, c.V6.MLD.Deadline())
+		if c.V6.Query != nil {
+			at = min(at, c.V6.Query.Deadline())
+		}
 	}
 	return at
 }
@@ -100,14 +138,27 @@ func (c *Conf) NextGroup(now clock.Time, e *GroupEnv, buf, scratch []byte, hd *w
 	if c.Query != nil && c.Query.Deadline() <= now {
 		o := igmp.Out{Buf: buf[:c.MTU-wire.IPv4Len-4]}
 		if c.Query.Next(now, e.query(), &o) {
-			return c.header4(&o, scratch, hd)
+			c.header4(&o, scratch, hd)
+			c.heardOwn4(now, e, &o, hd)
+			return o.N
 		}
 	}
-	if c.V6 != nil && c.V6.MLD.Deadline() <= now {
-		o := mld.Out{Buf: buf[:c.PacketMTU(true)-wire.IPv6Len-8]}
-		if c.V6.MLD.Next(now, e.mld(), &o) {
-			return c.header6(&o, scratch, hd)
-		}
+	if c.V6 != nil {
+		return c.nextGroup6(now, e, buf[:c.PacketMTU(true)-wire.IPv6Len-8], scratch, hd)
+	}
+	return 0
+}
+
+func (c *Conf) nextGroup6(now clock.Time, e *GroupEnv, buf, scratch []byte, hd *wire.IPHeader) int {
+	o := mld.Out{Buf: buf}
+	if c.V6.MLD.Deadline() <= now && c.V6.MLD.Next(now, e.mld(), &o) {
+		return c.header6(&o, scratch, hd)
+	}
+	o = mld.Out{Buf: buf}
+	if q := c.V6.Query; q != nil && q.Deadline() <= now && q.Next(now, e.query6(), &o) {
+		c.header6(&o, scratch, hd)
+		c.heardOwn6(now, e, &o, hd)
+		return o.N
 	}
 	return 0
 }

@@ -130,7 +130,10 @@ const (
 	Multicast
 	Promisc // somebody asked for every frame
 	NoARP
-	NoIPv6 // its link-local address turned out to be another's (RFC 4862 §5.4.5)
+	NoIPv6     // its link-local address turned out to be another's (RFC 4862 §5.4.5)
+	Querier    // a multicast router's, which asks who listens
+	Downstream // likewise, since the stack is a multicast proxy
+	AllMulti   // multicast is routed that comes in here
 )
 
 // Info is the configuration of an interface.

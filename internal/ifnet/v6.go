@@ -15,10 +15,11 @@ import (
 
 // V6 is what the rooms of IPv6 keep for an interface. It is shard 0's.
 type V6 struct {
-	ND   *nd.Table[*pkt.Buf]
-	MLD  mld.Host
-	Auto *auto.Host   // nil unless the interface configures itself
-	Radv *radv.Router // nil unless it advertises
+	ND    *nd.Table[*pkt.Buf]
+	MLD   mld.Host
+	Query *mld.Router  // while the interface is a multicast router's
+	Auto  *auto.Host   // nil unless the interface configures itself
+	Radv  *radv.Router // nil unless it advertises
 	// Advert is what Radv advertises once there is an address to do so from.
 	Advert *radv.Config
 	// Disabled says that the link-local address is another's (RFC 4862 §5.4.5).

@@ -9,6 +9,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/nd/radv"
@@ -22,7 +23,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{},
+	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, mroute.Stats{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{},
 		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {

@@ -27,10 +27,11 @@ type Four struct {
 // Six is what is counted as soon as IPv6 is spoken.
 type Six struct {
 	IP6
-	ND   nd.Stats
-	MLD  mld.Stats
-	Auto *auto.Stats // nil before it is needed
-	Radv *radv.Stats // likewise
+	ND    nd.Stats
+	MLD   mld.Stats
+	Query mld.RouterStats
+	Auto  *auto.Stats // nil before it is needed
+	Radv  *radv.Stats // likewise
 }
 
 // Segments is what is counted of TCP.

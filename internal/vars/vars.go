@@ -10,6 +10,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/mld"
+	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/pmtu"
@@ -38,6 +39,7 @@ type Tunables struct {
 	ND     nd.Tunables
 	Auto   auto.Tunables
 	Mcast  mcast.Tunables
+	Mroute mroute.Tunables
 	Reass  reass.Tunables
 	PMTU   pmtu.Tunables
 
@@ -102,7 +104,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
-		Mcast: mcast.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(),
+		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }
@@ -128,6 +130,9 @@ type IP6 struct {
 	FragsSent   uint64 `stat:"ip6.fragssent"`  // fragments made
 	BadExt      uint64 `stat:"ip6.badext"`     // extension headers that were refused
 	Redirects   uint64 `stat:"ip6.redirects"`  // senders told of a better next hop
+	McForwarded uint64 `stat:"ip6.mforwarded"` // multicast packets sent on, each once however many links they went to
+	McNoRoute   uint64 `stat:"ip6.mnoroute"`   // nobody has a route for them
+	McWrongIf   uint64 `stat:"ip6.mwrongif"`   // came in where their route does not expect them
 }
 
 // Cold is the counters of what happens now and then.
@@ -143,6 +148,9 @@ type Cold struct {
 	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
 	RawDelivered  uint64 `stat:"ip.rawout"`
+	McForwarded   uint64 `stat:"ip.mforwarded"` // multicast packets sent on, each once however many links they went to
+	McNoRoute     uint64 `stat:"ip.mnoroute"`   // nobody has a route for them
+	McWrongIf     uint64 `stat:"ip.mwrongif"`   // came in where their route does not expect them
 	DroppedFrames [pkt.NumReasons]uint64
 }
 

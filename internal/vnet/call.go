@@ -7,6 +7,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 )
 
 // Call is what a request about an interface that leads to a link has to itself:
@@ -55,3 +56,19 @@ func (c *Call) ARPTable() *arp.Table[*pkt.Buf] { return c.sh.arpTable(c.p, c.Con
 
 // SendARP sends a message of ARP.
 func (c *Call) SendARP(m *arp.Message) { c.sh.sendARP(c.p, c.Conf, m) }
+
+// Announce reports all groups of a family again: from now on there is a link, or an
+// address to do so from.
+func (c *Call) Announce(is6 bool) {
+	env := c.sh.groupEnv(c.p, c.Conf)
+	c.AnnounceGroups(c.Now, &env, is6)
+}
+
+// Members returns the groups that somebody here is a member of on the interface,
+// and the filters that come of it.
+func (c *Call) Members() (all []gmp.HostGroup) {
+	for _, s := range c.sh.st.groups.All(int32(c.Index)) {
+		all = append(all, gmp.HostGroup{Group: s.At.Group, Filter: s.Merged()})
+	}
+	return all
+}

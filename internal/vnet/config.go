@@ -58,9 +58,16 @@ func (st *Stack) View() *ifnet.View { return st.view.Load() }
 // SetInterface gives the interface with i's index its new configuration. The
 // control lock is held.
 func (st *Stack) SetInterface(i *ifnet.Info) {
-	next := *st.view.Load().Conf(i.Index)
+	old := st.view.Load().Conf(i.Index)
+	next := *old
 	next.Set(i)
 	st.setConf(i.Index, &next)
+	if old.Asks() || next.Asks() {
+		st.followQuerier(i.Index)
+	}
+	if old.Port != nil && old.HearsAll() != next.HearsAll() {
+		old.Port.SetPromisc(next.HearsAll()) // what is asked of many groups, or sent to them
+	}
 }
 
 // Plug makes an interface that leads to a link, and gives it an index. It hears
@@ -134,7 +141,7 @@ func (st *Stack) dismantle(c *ifnet.Conf) {
 			sh.pullND(p, c)
 			c.Iface.V6 = nil
 		}
-		c.Iface.IGMP, c.Iface.Query = nil, nil
+		c.Iface.IGMP = nil
 		c.Neigh.Clear()
 		return 0
 	})

@@ -77,6 +77,10 @@ func (sh *shard) inGroup(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	p.r.Cache.Free(b)
 }
 
+// maxGroupBurst is how many reports and queries a stack sends in one go. Others are
+// served before it goes on.
+const maxGroupBurst = 16
+
 // pullGroups sends the reports and queries that are due on an interface.
 func (sh *shard) pullGroups(p *pass, c *ifnet.Conf) {
 	sh.stale = true
@@ -84,21 +88,25 @@ func (sh *shard) pullGroups(p *pass, c *ifnet.Conf) {
 		return
 	}
 	env := sh.groupEnv(p, c)
-	for c.GroupDeadline() <= p.r.Now() {
+	for c.GroupDeadline() <= p.r.Now() && p.said < maxGroupBurst {
 		b := p.r.Cache.Get(c.MTU)
 		var hd wire.IPHeader
 		n := c.NextGroup(p.r.Now(), &env, b.Extend(c.MTU), p.r.Scratch[:0], &hd)
-		b.Trim(n)
-		switch {
-		case n == 0:
+		if n == 0 {
 			p.r.Cache.Free(b)
-			return
-		case !c.Carries(hd.Dst.Is6()):
+			break
+		}
+		b.Trim(n)
+		p.said++
+		if !c.Carries(hd.Dst.Is6()) {
 			sh.drop(p, b, pkt.InterfaceDown)
 			continue
 		}
 		b.Sum = pkt.SumValid
 		h := ifnet.Hop{Out: c, Next: hd.Dst, MTU: c.PacketMTU(hd.Dst.Is6())}
 		sh.outIP(p, b, &hd, &h, false, false)
+	}
+	if c.Query != nil || c.V6 != nil && c.V6.Query != nil {
+		sh.pullListeners(p, c)
 	}
 }

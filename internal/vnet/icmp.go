@@ -18,6 +18,10 @@ func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		sh.drop(p, b, pkt.BadTransport)
 		return
 	}
+	if to == destMulticast && p.in != nil && !sh.isMember(p.v, ip.Dst(), p.in) {
+		sh.drop(p, b, pkt.NotMember)
+		return
+	}
 	room := sh.icmpRoom(p)
 	a := room.Input(p.r.Now(), &icmp.Received{
 		Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown,
@@ -58,6 +62,10 @@ func (sh *shard) inICMP6(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	case wire.ICMP6MLDQuery, wire.ICMP6MLDv1Report, wire.ICMP6MLDDone, wire.ICMP6MLDv2Report:
 		sh.inGroup(p, b, ip, to)
+		return
+	}
+	if to == destMulticast && p.in != nil && !sh.isMember(p.v, ip.Dst(), p.in) {
+		sh.drop(p, b, pkt.NotMember)
 		return
 	}
 	a := sh.icmp6Room(p).Input(p.r.Now(), &icmp.Received6{Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown})

@@ -98,7 +98,7 @@ func (sh *shard) dispatch(p *pass, b *pkt.Buf, ip wire.Packet) {
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
 	case dst[0]&0xf0 == 0xe0:
-		sh.deliver(p, b, ip, destMulticast)
+		sh.inMulticast(p, b, ip)
 	case dst == [4]byte{255, 255, 255, 255}:
 		sh.deliver(p, b, ip, destBroadcast)
 	default:

@@ -48,7 +48,7 @@ func (sh *shard) dispatch6(p *pass, b *pkt.Buf, ip wire.Packet) {
 	case p.m.NextHop.IsValid(): // a filter has decided where it goes
 		sh.forward(p, b, ip)
 	case ip.ToGroup6():
-		sh.deliver(p, b, ip, destMulticast)
+		sh.inMulticast(p, b, ip)
 	case p.v.IsOursOn(dst, p.scope()):
 		sh.deliver(p, b, ip, destUnicast)
 	default:

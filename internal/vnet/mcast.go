@@ -29,7 +29,17 @@ func (sh *shard) outMulticast(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop,
 
 // listens tells whether anybody here may want what is sent to a group.
 func (sh *shard) listens(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
-	return sh.st.groups.Lookup(group, int32(c.Index)) != nil || len(sh.st.raws.All()) != 0
+	return len(sh.st.raws.All()) != 0 || sh.isMember(v, group, c)
+}
+
+// isMember tells whether the stack listens to a group on an interface, for itself
+// or for a socket.
+func (sh *shard) isMember(v *ifnet.View, group netip.Addr, c *ifnet.Conf) bool {
+	if v.Belongs(c, group) {
+		return true
+	}
+	snap := sh.st.groups.Lookup(group, int32(c.Index))
+	return snap != nil && (len(snap.Members) > 1 || !snap.Members[0].Socket.proxy)
 }
 
 // inUDPMulticast gives a datagram to every member socket it suits: membership
@@ -92,18 +102,20 @@ type McastRequest func(v *ifnet.View, g *Groups, m *Members) (McastTxn, error)
 
 // Member makes one change of a membership of s, or returns EBADF where it is
 // closed, else the errno of request.
-func (s *Sock) Member(request McastRequest) syscall.Errno {
-	return s.st.control(func(sh *shard, p *pass) syscall.Errno {
-		if s.Addrs.Load().Closed {
-			return syscall.EBADF
-		}
-		txn, err := request(p.v, &sh.st.groups, &s.members)
-		if err != nil {
-			return err.(syscall.Errno)
-		}
-		sh.commit(p, &txn)
-		return 0
-	})
+func (s *Sock) Member(request McastRequest) (e syscall.Errno) {
+	sh := &s.st.sh
+	p := pass{r: s.st.world.sched.Get()}
+	sh.lock(&p)
+	if s.Addrs.Load().Closed {
+		e = syscall.EBADF
+	} else if txn, err := request(p.v, &s.st.groups, &s.members); err != nil {
+		e = err.(syscall.Errno)
+	} else {
+		sh.commit(&p, &txn)
+	}
+	sh.unlock(&p)
+	p.r.Done()
+	return e
 }
 
 // Memberships shows f the memberships of s, which it must not change.

@@ -13,11 +13,12 @@ import (
 
 // rooms is what a shard's protocol rooms keep, each made at its first event.
 type rooms struct {
-	four  *vars.Four
-	icmp  *icmpRoom
-	six   *sixRooms
-	reass *reassRoom
-	tcp   *tcpRoom
+	four   *vars.Four
+	icmp   *icmpRoom
+	six    *sixRooms
+	reass  *reassRoom
+	tcp    *tcpRoom
+	mroute *mrouteRoom
 }
 
 type icmpRoom struct {
@@ -139,6 +140,9 @@ func (ro *rooms) gather(all map[string]uint64) {
 	}
 	if ro.reass != nil {
 		sysctl.Add(&ro.reass.stats, all)
+	}
+	if ro.mroute != nil {
+		sysctl.Add(&ro.mroute.stats, all)
 	}
 	if ro.tcp != nil {
 		sysctl.Add(&ro.tcp.stats, all)

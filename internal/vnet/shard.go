@@ -12,6 +12,7 @@ import (
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -34,6 +35,7 @@ type shard struct {
 	rooms rooms
 	cold  *vars.Cold                  // made when first counted
 	ahead *fib.Ahead[*ifnet.Neighbor] // of a router with many routes
+	ways  *mroute.Cache               // of a multicast router; made at the first packet
 	asked *pfil.Packet                // what the filter is shown; made when first asked
 	hot   vars.Hot
 }
@@ -47,7 +49,8 @@ type pass struct {
 	in *ifnet.Conf // interface it arrived on; nil for a packet made here
 	l2 l2dest      // how the link addressed it
 
-	nth int // of the packet in its batch, for lookahead
+	nth  int // of the packet in its batch, for lookahead
+	said int // reports and queries sent: see maxGroupBurst
 }
 
 // inIndex returns the index of the interface the packet arrived on, 0 for one

@@ -21,6 +21,7 @@ type Sock struct {
 	prev    *Sock // in the stack's list; shard 0's
 	next    *Sock
 	members mcast.Memberships[*Sock] // shard 0's
+	proxy   bool                     // no socket: a member for others, see mrouteRoom
 }
 
 // PCB makes a Sock a socket of a pcb.Table.

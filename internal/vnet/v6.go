@@ -109,12 +109,6 @@ func (c *V6Call) Listen(group netip.Addr, on bool, delay time.Duration) {
 	c.sh.listen(c.p, c.Conf, group, on, delay)
 }
 
-// Announce reports all groups again: from now on there is an address to do so.
-func (c *V6Call) Announce() {
-	env := c.sh.groupEnv(c.p, c.Conf)
-	c.AnnounceGroups(c.Now, &env)
-}
-
 // Send sends a message of neighbour discovery, which is copied.
 func (c *V6Call) Send(m []byte, src, dst netip.Addr) {
 	c.sh.outICMP6(c.p, c.Conf, m, src, dst, hopsND)

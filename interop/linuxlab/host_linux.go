@@ -132,7 +132,8 @@ func (r *Receiver) Leave(t testing.TB) {
 	}
 }
 
-// Sniffer sees every frame at a host's interface, as tcpdump does.
+// Sniffer sees every frame at a host's interface, as tcpdump does, and sends
+// frames that the host's stack knows nothing of.
 type Sniffer struct {
 	f *os.File
 	b [2048]byte
@@ -170,21 +171,30 @@ type Datagram struct {
 	Payload  []byte
 }
 
+// Next waits up to limit for the next frame, which is valid until the one after.
+func (s *Sniffer) Next(limit time.Duration) ([]byte, error) {
+	if err := s.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return nil, err
+	}
+	n, err := s.f.Read(s.b[:])
+	return s.b[:n], err
+}
+
 // NextUDP waits up to limit for the next UDP datagram.
 func (s *Sniffer) NextUDP(limit time.Duration) (Datagram, error) {
-	if err := s.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return Datagram{}, err
-	}
-	for {
-		n, err := s.f.Read(s.b[:])
+	for end := time.Now().Add(limit); ; {
+		frame, err := s.Next(time.Until(end))
 		if err != nil {
 			return Datagram{}, err
 		}
-		if d, ok := parseUDP(s.b[:n]); ok {
+		if d, ok := parseUDP(frame); ok {
 			return d, nil
 		}
 	}
 }
+
+// Write sends a frame as it is.
+func (s *Sniffer) Write(frame []byte) (int, error) { return s.f.Write(frame) }
 
 func parseUDP(b []byte) (Datagram, bool) {
 	e, fault := wire.ParseEther(b)

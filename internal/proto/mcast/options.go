@@ -142,6 +142,21 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 	return g.propose(m, Key{group, ifIndex}, Filter{Mode: mode, Sources: Sorted(sources)}, tun)
 }
 
+// Replace gives a member that is no socket its filter, whatever it had before: what
+// a proxy wants upstream (RFC 4605 §4.1). The zero Filter ends the membership. How
+// many it has is its own affair. EINVAL: not a group. EADDRNOTAVAIL: ifIndex is 0, or
+// there is no membership to end. ENOSPC: too many sources for the interface.
+func (g *Groups[S]) Replace(m *Memberships[S], group netip.Addr, ifIndex int32, to Filter, tun *Tunables) (Txn[S], error) {
+	f, err := g.begin(m, group, ifIndex)
+	switch {
+	case err != nil:
+		return Txn[S]{}, err
+	case f.Mode == Undefined && to.Mode == Undefined:
+		return Txn[S]{}, syscall.EADDRNOTAVAIL
+	}
+	return g.propose(m, Key{group, ifIndex}, to, tun)
+}
+
 // Filter returns the socket's filter (getsourcefilter). EINVAL: ifIndex is 0, or
 // not a group. EADDRNOTAVAIL: not a member.
 func (g *Groups[S]) Filter(m *Memberships[S], group netip.Addr, ifIndex int32) (Filter, error) {

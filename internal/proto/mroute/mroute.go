@@ -178,6 +178,14 @@ func (t *Table) Delete(k Key) syscall.Errno {
 	return 0
 }
 
+// Leave takes an interface that is gone out of those that a route leads to.
+func (t *Table) Leave(r *Rule, index uint32) {
+	next := *r
+	next.Out = slices.DeleteFunc(slices.Clone(r.Out), func(i uint32) bool { return i == index })
+	t.rules.Put(t.hash(r.Key()), &next)
+	t.changed()
+}
+
 // measure counts a route that came or went, and publishes the lengths there are.
 func (t *Table) measure(k Key, d int32) {
 	t.nRules += int(d)

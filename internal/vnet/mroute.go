@@ -1,0 +1,191 @@
+package vnet
+
+import (
+	"syscall"
+
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/mroute"
+	"github.com/seed88948545/vimage/internal/wire"
+)
+
+// mrouteRoom is what a multicast router has beside the table that its packets see.
+// It is shard 0's.
+type mrouteRoom struct {
+	*mroute.Table
+	stats   mroute.Stats
+	members []*Sock // who wants upstream what is wanted downstream: Scope says where
+}
+
+// mroutes returns the stack's multicast routing, made if need be.
+func (sh *shard) mroutes() *mrouteRoom {
+	if sh.rooms.mroute == nil {
+		sh.rooms.mroute = &mrouteRoom{Table: mroute.New(sh.st.world.seed, 1+len(sh.st.more))}
+	}
+	return sh.rooms.mroute
+}
+
+// forwardMulticast sends a packet that came in by a link to whatever other links it
+// is wanted on (RFC 3376 §6.3), and tells whether it has a route. It borrows b.
+// Nobody is told of packets that are too old, or that nobody routes.
+func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
+	src, is6 := ip.Src(), ip.Is6()
+	if p.in == nil || p.in.Port == nil || !ifnet.Routable(src) || src.IsUnspecified() || p.v.IsOurs(src) || !mroute.Routed(ip.Dst()) {
+		return false
+	}
+	if sh.ways == nil {
+		sh.ways = new(mroute.Cache)
+	}
+	w := p.v.Mroute.Find(sh.ways, p.in.Index, src, ip.Dst())
+	count, n := sh.mcounts(is6), w.Count(sh.id)
+	switch {
+	case w.Verdict == mroute.NoRoute:
+		*count.none++
+		return false
+	case w.Verdict == mroute.WrongIf:
+		*count.wrong++
+		n.WrongIf++
+		return false
+	}
+	n.Packets++
+	n.Bytes += uint64(ip.Len())
+	if ip.TTL() <= 1 || len(w.Out) == 0 {
+		return true
+	}
+	*count.sent++
+	m := p.m
+	for _, index := range w.Out {
+		out := p.v.Conf(index)
+		if out == nil || out.Port == nil || out.Flags&ifnet.Multicast == 0 || !out.Carries(is6) {
+			continue
+		}
+		c := p.r.Cache.Clone(b)
+		c, cip := sh.own(p, c, ip.In(c.Slice(b.Offset(ip.Bytes()), ip.Len())))
+		cip.DecTTL()
+		h := ifnet.Hop{Out: out, Next: ip.Dst(), MTU: out.PacketMTU(is6), Transit: true}
+		sh.send(p, c, cip, &h)
+		p.m = m
+	}
+	return true
+}
+
+// mcounts are a family's counters of multicast on its way through.
+type mcounts struct{ sent, none, wrong *uint64 }
+
+func (sh *shard) mcounts(is6 bool) mcounts {
+	if is6 {
+		six := sh.six()
+		return mcounts{&six.McForwarded, &six.McNoRoute, &six.McWrongIf}
+	}
+	cold := sh.rare()
+	return mcounts{&cold.McForwarded, &cold.McNoRoute, &cold.McWrongIf}
+}
+
+// inMulticast takes a packet to a group: for members here, and on its way through a
+// router. One that was sent on is not lost where nobody here wants it.
+func (sh *shard) inMulticast(p *pass, b *pkt.Buf, ip wire.Packet) {
+	if p.v.Mroute != nil && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
+		p.r.Cache.Free(b)
+		return
+	}
+	sh.deliver(p, b, ip, destMulticast)
+}
+
+// Multicast runs f on the stack's multicast routing, made if need be, and has
+// upstream told of what is then wanted. The control lock is held.
+func (st *Stack) Multicast(f func(t *mroute.Table, tun *mroute.Tunables, s *mroute.Stats) syscall.Errno) syscall.Errno {
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		m := sh.mroutes()
+		e := f(m.Table, &p.v.Tun.Mroute, &m.stats)
+		for _, c := range p.v.Ifs {
+			if c != nil {
+				c.TellQuerier(p.r.Now(), m.Table)
+			}
+		}
+		sh.pullWants(p)
+		return e
+	})
+}
+
+// MrouteCounts returns what routes and proxy have counted, summed over shards.
+func (st *Stack) MrouteCounts(count []mroute.Count) (all mroute.Count) {
+	for i := range count {
+		sh := st.shardAt(i)
+		sh.mu.Lock()
+		n := count[i]
+		sh.release()
+		all.Packets += n.Packets
+		all.Bytes += n.Bytes
+		all.WrongIf += n.WrongIf
+	}
+	return all
+}
+
+// Unproxy ends what the proxy wants upstream. The control lock is held.
+func (st *Stack) Unproxy() {
+	st.control(func(sh *shard, p *pass) syscall.Errno {
+		if m := sh.rooms.mroute; m != nil {
+			for _, s := range m.members {
+				sh.leaveAll(p, s)
+			}
+			m.members = nil
+		}
+		return 0
+	})
+}
+
+// followQuerier lets the router's engines of an interface follow its configuration.
+func (st *Stack) followQuerier(index uint32) {
+	st.On(index, func(c *Call) syscall.Errno {
+		c.FollowQuerier(c.Now, c.View.Tun, c.sh.mroutes().Table)
+		c.sh.pullListeners(c.p, c.Conf)
+		return 0
+	})
+}
+
+// pullListeners tells the multicast routing what the queriers of an interface have
+// found out.
+func (sh *shard) pullListeners(p *pass, c *ifnet.Conf) {
+	m := sh.mroutes()
+	var e mroute.Event
+	for c.NextListener(&e) {
+		m.Listen(&p.v.Tun.Mroute, &m.stats, &e)
+	}
+	c.TellQuerier(p.r.Now(), m.Table)
+	sh.pullWants(p)
+}
+
+// pullWants makes memberships on the proxy's upstream interface of what is wanted
+// downstream: they merge with those of sockets (RFC 4605 §4.1).
+func (sh *shard) pullWants(p *pass) {
+	m := sh.mroutes()
+	proxy := m.Proxy()
+	var w mroute.Want
+	for m.NextWant(&w) {
+		s := m.member(sh.st, w.Index)
+		t, err := sh.st.groups.Replace(&s.members, w.Group, int32(proxy.Up), w.Filter, &mcast.Tunables{MaxGroupSources: many, MaxGroupSources6: many})
+		switch {
+		case err == nil:
+			sh.commit(p, &t)
+		case err != syscall.EADDRNOTAVAIL: // not a member of what is not wanted any more
+			m.stats.Unproxied++
+		}
+	}
+}
+
+// many is more sources than queriers remember.
+const many = 1 << 24
+
+// member returns who is a member upstream for a downstream interface.
+func (m *mrouteRoom) member(st *Stack, index uint32) *Sock {
+	for _, s := range m.members {
+		if s.Scope == index {
+			return s
+		}
+	}
+	s := st.NewSock(wire.ProtoIGMP, true)
+	s.proxy, s.Scope = true, index
+	m.members = append(m.members, s)
+	return s
+}
