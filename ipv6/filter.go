@@ -26,7 +26,8 @@ const (
 
 // SetSourceFilter replaces the filter of a membership as a whole, mode and
 // sources: setsourcefilter of RFC 3678 §5.2.1, which x/net lacks. With no
-// sources, Exclude hears all and Include none, and the membership stays.
+// sources, Exclude hears all and Include none, and the membership stays. A nil
+// interface is as in LeaveGroup.
 // EINVAL: bad mode, or not a group. EADDRNOTAVAIL: not a member on ifi.
 // EAFNOSUPPORT: a source that is not IPv6. ENOBUFS, ENOSPC: too many sources for
 // the socket, for the interface. After an error the filter is what it was. A

@@ -35,8 +35,7 @@ func world(t testing.TB) *vimage.World {
 	return w
 }
 
-// stack makes a stack whose addresses may be used at once: duplicate address
-// detection is off.
+// stack makes a stack that asks nobody whether its addresses are its own.
 func stack(t testing.TB, w *vimage.World, name string) *vimage.Stack {
 	t.Helper()
 	s := must(w.NewStack(name, vimage.StackConfig{}))(t)
@@ -53,6 +52,9 @@ func plug(t testing.TB, s *vimage.Stack, name string, p link.Port, addrs ...stri
 		if err := i.AddAddr(netip.MustParsePrefix(a)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := i.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return i
 }

@@ -90,6 +90,8 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newDemo())
 	root.AddCommand(newMcast())
 	root.AddCommand(newUp())
+	root.AddCommand(newMcast())
+	root.AddCommand(newMtest())
 	return root
 }
 

@@ -31,6 +31,8 @@ func (f *receiveFlags) add(c *cobra.Command) {
 	fl.IntVar(&f.Senders, "senders", 1, "hosts that send, each to all groups")
 	fl.IntVar(&f.Bystanders, "bystanders", 10, "hosts that join nothing and look at every frame")
 	fl.BoolVar(&f.FastLeave, "fast-leave", false, "the switch forgets a host at its leave, without asking first")
+	fl.IntVar(&f.MaxGroups, "max-groups", 0, "groups that the switch takes at one port; 0: what a switch takes")
+	fl.DurationVar(&f.Warmup, "warm-up", 0, "time before the schedule begins, for a querier out there to be known")
 	fl.StringVar(&f.net, "net", "", "`prefix` whose addresses the hosts take (default 10.0.0.0/8 or fd00::/64; needed with --wire)")
 	fl.StringVar(&f.Break, "break", "", "turn one part off: source-filter, snooping, report or link")
 	fl.BoolVar(&f.FindCapacity, "find-capacity", false, "search how many of --groups the network takes")
@@ -105,6 +107,9 @@ func (f *receiveFlags) readSteps(fl *pflag.FlagSet) (err error) {
 			return fmt.Errorf("--%s does not go with --find-capacity, which joins and leaves by itself", name)
 		}
 	}
+	if f.FindCapacity && !fl.Changed("hosts") {
+		f.Hosts = 2 // each has a port of its own, and each port its limit
+	}
 	switch {
 	case fl.Changed("schedule") && fl.Changed("zap"):
 		return errors.New("--zap is a schedule: leave --schedule out, or write zap@TIME into it")
@@ -121,7 +126,7 @@ func (f *receiveFlags) readWires(fl *pflag.FlagSet) (err error) {
 	if f.net == "" {
 		return errors.New("--net: which? with --wire the hosts take addresses of a prefix that is free there, such as 10.9.0.0/16")
 	}
-	for _, name := range []string{"break", "virtual", "fast-leave"} {
+	for _, name := range []string{"break", "virtual", "fast-leave", "max-groups"} {
 		if fl.Changed(name) {
 			return fmt.Errorf("--%s does not go with --wire: the rest of the network is not ours", name)
 		}

@@ -46,6 +46,10 @@ func (c *Receive) Ready() error {
 		m.add("for %v: must be more than 0 and at most %v", c.For, maxTime)
 	}
 	m.limit("packets", c.Packets, 0, 1_000_000_000)
+	m.limit("max-groups", c.MaxGroups, 0, 1<<24)
+	if c.Warmup < 0 || c.Warmup > maxTime {
+		m.add("warm-up %v: must be 0s to %v", c.Warmup, maxTime)
+	}
 	m.limit("bystanders", c.Bystanders, 0, 100_000)
 	if c.Limits.Loss < 0 || c.Limits.Loss > 100 {
 		m.add("expect-loss %g: must be 0 to 100 per cent", c.Limits.Loss)

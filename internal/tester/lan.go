@@ -21,7 +21,7 @@ const (
 // buildLab makes a LAN: a switch that snoops, a querier, senders, an impostor,
 // receivers and bystanders.
 func (t *test) buildLab() error {
-	c := lab.SwitchConfig{BridgeConfig: link.BridgeConfig{NoSnooping: t.Break == "snooping", FastLeave: t.FastLeave}}
+	c := lab.SwitchConfig{BridgeConfig: link.BridgeConfig{NoSnooping: t.Break == "snooping", FastLeave: t.FastLeave, MaxGroups: t.MaxGroups}}
 	if c.Subnet = t.Net; t.six() {
 		c.Subnet, c.Subnet6 = netip.MustParsePrefix("10.0.0.0/8"), t.Net
 	}

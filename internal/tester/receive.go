@@ -27,9 +27,11 @@ type Receive struct {
 	Traffic
 	Bystanders   int // on a network that is made, or with AwayOpen
 	Net          netip.Prefix
-	FastLeave    bool   // of the switch that is made
-	Break        string // "", source-filter, snooping, report or link: turn one part off
-	FindCapacity bool   // instead of the schedule
+	FastLeave    bool          // of the switch that is made
+	MaxGroups    int           // that it takes at one port; 0: what a switch takes
+	Warmup       time.Duration // before the schedule begins: for queriers out there to be known
+	Break        string        // "", source-filter, snooping, report or link: turn one part off
+	FindCapacity bool          // instead of the schedule
 	Limits       Limits
 	Seed         uint64
 	Virtual      bool      // in simulated time: the same seed, the same bytes

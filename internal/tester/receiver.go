@@ -1,20 +1,22 @@
 package tester
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // receiver is a host that joins groups.
 type receiver struct {
 	*station
-	t    *test
-	conn *vimage.UDPConn
-	edge *edge // shared by all on a wire
+	t     *test
+	conns []*vimage.UDPConn // one for so many groups as one may join
+	edge  *edge             // shared by all on a wire
 
 	mu       sync.Mutex // a leaf
 	filter   *filter    // the test's until a step of the schedule changes it
@@ -45,18 +47,29 @@ type heard struct {
 
 // addReceiver makes a receiver of a station.
 func (t *test) addReceiver(s *station, e *edge) error {
-	conn, err := t.listen(s, t.Port)
-	if err != nil {
-		return err
-	}
-	r := &receiver{station: s, t: t, conn: conn, edge: e, filter: &t.filter}
-	conn.OnReadable(r.read)
-	if t.Break == "source-filter" {
-		conn.Internal().SetIgnoreSourceFilters(true)
-	}
 	e.t = t
+	r := &receiver{station: s, t: t, edge: e, filter: &t.filter}
 	t.receivers = append(t.receivers, r)
-	return nil
+	_, err := r.conn(0)
+	return err
+}
+
+// conn returns the socket for a group, which is opened if it is not.
+func (r *receiver) conn(group int) (*vimage.UDPConn, error) {
+	for len(r.conns) <= group/mcast.MaxMemberships {
+		lc := vimage.ListenConfig{Stack: r.Stack, ReusePort: r.t.Groups.Count > mcast.MaxMemberships}
+		pc, err := lc.ListenPacket(r.t.ctx, r.t.network(), fmt.Sprintf(":%d", r.t.Port))
+		if err != nil {
+			return nil, err
+		}
+		c := pc.(*vimage.UDPConn)
+		c.OnReadable(func() { r.read(c) })
+		if r.t.Break == "source-filter" {
+			c.Internal().SetIgnoreSourceFilters(true)
+		}
+		r.conns = append(r.conns, c)
+	}
+	return r.conns[group/mcast.MaxMemberships], nil
 }
 
 // join joins a group, unless it is joined already. counts says that the test is
@@ -78,8 +91,12 @@ func (r *receiver) join(i int, counts bool) error {
 	if already {
 		return nil
 	}
+	conn, err := r.conn(i)
+	if err != nil {
+		return err
+	}
 	r.edge.join(i)
-	return joinGroup(r.conn, r.station, r.t.Groups.At(i), f)
+	return joinGroup(conn, r.station, r.t.Groups.At(i), f)
 }
 
 // begin opens the flows of our senders. The lock is held.
@@ -119,7 +136,11 @@ func (r *receiver) leave(i int) error {
 		}
 	}
 	r.edge.leave(i, r.t.World.Now())
-	return memberError(r.station, "leave", r.t.Groups.At(i), r.conn.LeaveGroup(r.ifi, r.t.Groups.At(i)))
+	conn, err := r.conn(i)
+	if err != nil {
+		return err
+	}
+	return memberError(r.station, "leave", r.t.Groups.At(i), conn.LeaveGroup(r.ifi, r.t.Groups.At(i)))
 }
 
 // end closes a membership's figures and tells whether there was one.
@@ -139,12 +160,12 @@ func (r *receiver) end(i int) bool {
 }
 
 // read takes everything that waits. Several calls may run at once.
-func (r *receiver) read() {
+func (r *receiver) read(c *vimage.UDPConn) {
 	now := r.t.World.Now()
 	buf := r.t.bufs.Get().(*[MaxPayload + 1]byte)
 	defer r.t.bufs.Put(buf)
 	var info socket.Recv
-	sock := r.conn.Internal()
+	sock := c.Internal()
 	for {
 		n, err := sock.ReadFrom(buf[:], &info, false)
 		if err != nil {

@@ -34,6 +34,9 @@ func (s Schedule) length(hosts int) time.Duration {
 
 // run goes through the schedule.
 func (t *test) run() error {
+	if err := t.wait(t.Warmup); err != nil {
+		return err
+	}
 	if err := t.joinNear(); err != nil {
 		return err
 	}
@@ -149,7 +152,9 @@ func (t *test) finish() error {
 // are repeated, have been sent.
 func (t *test) depart() {
 	for _, r := range t.receivers {
-		r.conn.Close()
+		for _, c := range r.conns {
+			c.Close()
+		}
 	}
 	if t.Open == nil {
 		return

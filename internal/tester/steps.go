@@ -63,7 +63,11 @@ func (r *receiver) refilter(i int) error {
 	if !member {
 		return nil
 	}
-	return setFilter(r.conn, r.station, r.t.Groups.At(i), f)
+	conn, err := r.conn(i)
+	if err != nil {
+		return err
+	}
+	return setFilter(conn, r.station, r.t.Groups.At(i), f)
 }
 
 // zapTo leaves the lowest group that is joined and joins the one after it.

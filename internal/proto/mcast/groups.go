@@ -87,11 +87,26 @@ func (s *Snapshot[S]) Key() Key { return s.At }
 type Member[S comparable] struct {
 	Socket S
 	Filter
+	index *sourceIndex // of Filter, if that is long
+}
+
+// Match reports whether a datagram of this source passes.
+func (m *Member[S]) Match(src netip.Addr) bool {
+	if m.index == nil {
+		return m.Filter.Match(src)
+	}
+	return m.index.lists(m.Sources, src) == (m.Mode == Include)
+}
+
+// single is the snapshot of a group with one member, which nearly all are.
+type single[S comparable] struct {
+	Snapshot[S]
+	one [1]Member[S]
 }
 
 // Merged returns the interface's filter: the merge of all members' (RFC 3376
 // §3.2). Only the writer may ask.
-func (s *Snapshot[S]) Merged() Filter { return s.rec.merged }
+func (s *Snapshot[S]) Merged() Filter { return s.rec.merged() }
 
 // Lookup returns who listens to the group on the interface, nil if nobody does.
 func (g *Groups[S]) Lookup(group netip.Addr, ifIndex int32) *Snapshot[S] {
