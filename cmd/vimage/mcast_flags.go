@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed88948545/vimage/internal/tester"
+	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage/lab/topo"
 	"github.com/seed88948545/vimage/link"
 	"github.com/seed88948545/vimage/link/tap"
 )
@@ -36,6 +38,9 @@ func (f *receiveFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.net, "net", "", "`prefix` whose addresses the hosts take (default 10.0.0.0/8 or fd00::/64; needed with --wire)")
 	fl.StringVar(&f.Break, "break", "", "turn one part off: source-filter, snooping, report or link")
 	fl.BoolVar(&f.FindCapacity, "find-capacity", false, "search how many of --groups the network takes")
+	fl.StringVar(&f.on, "on", "", "add the hosts to the network of this topology `file`, instead of making one")
+	fl.StringVar(&f.at, "at", "", "with --on: to this `switch` (default the first)")
+	fl.StringSliceVar(&f.From, "from", nil, "with --on: `hosts` of the file that send, instead of --senders")
 	fl.StringVar(&f.wire, "wire", "", "put the hosts on a real wire: tap:NAME, created if need be")
 	fl.StringVar(&f.sendWire, "send-wire", "", "with --wire: put senders on this one")
 	fl.StringVar(&f.awayWire, "away-wire", "", "with --wire: put bystanders on this one")
@@ -51,6 +56,7 @@ func (f *receiveFlags) add(c *cobra.Command) {
 func addTraffic(fl *pflag.FlagSet, t *tester.Traffic) {
 	fl.Float64Var(&t.Rate, "rate", 10, "datagrams a second from each sender to each group")
 	fl.IntVar(&t.Size, "size", tester.PayloadLen, "bytes of payload")
+	fl.IntVar(&t.TTL, "ttl", 1, "TTL, or hop limit, of the datagrams")
 	fl.IntVar(&t.Count, "count", 0, "datagrams from each sender to each group; 0: as long as it runs")
 }
 
@@ -94,6 +100,9 @@ func (f *receiveFlags) read(fl *pflag.FlagSet) (err error) {
 	if err := f.readSteps(fl); err != nil {
 		return err
 	}
+	if err := f.readNetwork(fl); err != nil {
+		return err
+	}
 	if f.wire == "" {
 		return without(fl, "--wire tap:NAME", "send-wire", "away-wire")
 	}
@@ -121,12 +130,41 @@ func (f *receiveFlags) readSteps(fl *pflag.FlagSet) (err error) {
 	return err
 }
 
+// readNetwork reads the topology file, if there is one.
+func (f *receiveFlags) readNetwork(fl *pflag.FlagSet) error {
+	if f.on == "" {
+		return without(fl, "--on FILE", "at", "from")
+	}
+	for _, name := range []string{"net", "fast-leave", "max-groups"} {
+		if fl.Changed(name) {
+			return fmt.Errorf("--%s does not go with --on: the file says what its network is like", name)
+		}
+	}
+	file, err := loadFile(f.on)
+	if err != nil {
+		return err
+	}
+	f.Network = func(c lab.Config) (*lab.Lab, *lab.Switch, error) {
+		n, err := topo.Build(file, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		sw, err := n.Switch(f.at)
+		if err != nil {
+			n.Close()
+			return nil, nil, err
+		}
+		return n.Lab, sw, nil
+	}
+	return nil
+}
+
 // readWires opens nothing yet.
 func (f *receiveFlags) readWires(fl *pflag.FlagSet) (err error) {
 	if f.net == "" {
 		return errors.New("--net: which? with --wire the hosts take addresses of a prefix that is free there, such as 10.9.0.0/16")
 	}
-	for _, name := range []string{"break", "virtual", "fast-leave", "max-groups"} {
+	for _, name := range []string{"break", "virtual", "fast-leave", "max-groups", "on"} {
 		if fl.Changed(name) {
 			return fmt.Errorf("--%s does not go with --wire: the rest of the network is not ours", name)
 		}
@@ -141,7 +179,7 @@ func (f *receiveFlags) readWires(fl *pflag.FlagSet) (err error) {
 		return err
 	}
 	if f.sendWire == "" {
-		if err := without(fl, "--send-wire tap:NAME", "senders", "rate", "size", "count"); err != nil {
+		if err := without(fl, "--send-wire tap:NAME", "senders", "rate", "size", "count", "ttl"); err != nil {
 			return err
 		}
 	}

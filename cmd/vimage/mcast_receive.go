@@ -19,7 +19,7 @@ type receiveFlags struct {
 	groups, mode, source, net, schedule string
 	zap                                 time.Duration
 	capture                             string
-	wire, sendWire, awayWire            string
+	wire, sendWire, awayWire, on, at    string
 	json                                bool
 }
 
@@ -32,7 +32,8 @@ func newMcastReceive() *cobra.Command {
 MLDv2, and joins all of --groups. Without --wire a LAN is made: one switch that
 snoops, a querier, --senders that send to all groups, an impostor that sends to
 them too, though nobody wants it, and --bystanders that join nothing and look at
-every frame. With --wire the hosts are put on a TAP device, and switch, querier and
+every frame. With --on receivers, impostor and bystanders are added to a switch of a
+topology file's network, and its hosts --from send. With --wire the hosts are put on a TAP device, and switch, querier and
 senders are whatever is out there; with --send-wire and --away-wire senders and
 bystanders are put on two others, and what lies between the three is tested.
 
@@ -52,6 +53,7 @@ is PASS, else 1.`,
   vimage mcast receive --groups ff3e::1+8 --zap 2s --max-zap-time 150ms
   vimage mcast receive --virtual --seed 7 --capture mcast.pcapng --schedule "join@0s stagger=10ms leave@10s"
   vimage mcast receive --groups 239.1.1.1 --mode exclude --break source-filter
+  vimage mcast receive --on examples/ssm.yaml --from source
   vimage mcast receive --wire tap:vm0 --net 10.9.0.0/16 --source 10.9.255.254
   vimage mcast receive --find-capacity --wire tap:vm0 --send-wire tap:vm1 --away-wire tap:vm2 --net 10.9.0.0/16 --groups 232.1.1.1+10000`,
 		Args: noArgs,

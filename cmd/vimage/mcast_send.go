@@ -42,7 +42,6 @@ In a lab "vimage mcast receive" makes senders by itself.`,
 	fl.IntVar(&f.Senders, "source-count", 1, "hosts that send")
 	fl.StringVar(&f.groups, "groups", "232.1.1.1", "first `group` and how many, as in 232.1.1.1+4 or ff3e::1+4")
 	fl.IntVar(&f.Port, "port", 5000, "UDP port to send to")
-	fl.IntVar(&f.TTL, "ttl", 1, "TTL, or hop limit, of the datagrams")
 	addTraffic(fl, &f.Traffic)
 	fl.DurationVar(&f.For, "for", 0, "how long to send; 0: until --count, or an interrupt")
 	fl.Uint64Var(&f.Seed, "seed", 1, "seed of everything random; another each time if it is not given")

@@ -55,7 +55,7 @@ func (c *Receive) Ready() error {
 		m.add("expect-loss %g: must be 0 to 100 per cent", c.Limits.Loss)
 	}
 	c.checkNetwork(&m)
-	if len(m) == 0 {
+	if len(m) == 0 && c.Network == nil {
 		c.checkSize(&m)
 	}
 	return m.err()
@@ -116,11 +116,17 @@ func (c *Receive) checkNetwork(m *mistakes) {
 	if !slices.Contains(append(Breaks(), ""), c.Break) {
 		m.add("break %q: must be one of %s", c.Break, strings.Join(Breaks(), ", "))
 	}
-	if !c.Net.IsValid() || c.Net.Addr().Is4() != c.Groups.First.Is4() || c.Net.Addr().IsMulticast() {
+	if c.Network == nil && (!c.Net.IsValid() || c.Net.Addr().Is4() != c.Groups.First.Is4() || c.Net.Addr().IsMulticast()) {
 		m.add("net %v: must be a prefix of the groups' family, such as %s", c.Net, exampleNet(c.Groups.First))
 	}
 	if c.FindCapacity && !sends {
 		m.add("find-capacity: there must be senders: add --send-wire, or leave --wire out")
+	}
+	if c.Network != nil && c.Open != nil {
+		m.add("wire: the hosts are put on a wire, or added to a network")
+	}
+	if len(c.From) > 0 && c.Network == nil {
+		m.add("from %v: of which network?", c.From)
 	}
 	if c.Open == nil {
 		return
@@ -176,5 +182,6 @@ func (t *Traffic) check(m *mistakes) {
 		m.add("rate %g: must be more than 0 and at most 1000000 datagrams a second", t.Rate)
 	}
 	m.limit("size", t.Size, PayloadLen, MaxPayload)
+	m.limit("ttl", t.TTL, 1, 255)
 	m.limit("count", t.Count, 0, 1_000_000_000)
 }

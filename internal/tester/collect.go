@@ -15,8 +15,11 @@ func (t *test) result() *Result {
 		Capacity: t.found, Ran: t.ran.Seconds(),
 		Behind: ms(t.driver.behind), Held: t.driver.held.Seconds(), AllJoined: time.Duration(t.joinedS.Load()).Seconds(), AllJoinedRSS: t.joinedRSS.Load(),
 	}
-	if t.Open != nil {
+	switch {
+	case t.Open != nil:
 		r.Where = "wire"
+	case t.Network != nil:
+		r.Where = "network"
 	}
 	if t.Virtual {
 		r.Time = "simulated"

@@ -19,18 +19,15 @@ const (
 )
 
 // buildLab makes a LAN: a switch that snoops, a querier, senders, an impostor,
-// receivers and bystanders.
+// receivers and bystanders; or adds the hosts to the network that is there.
 func (t *test) buildLab() error {
-	c := lab.SwitchConfig{BridgeConfig: link.BridgeConfig{NoSnooping: t.Break == "snooping", FastLeave: t.FastLeave, MaxGroups: t.MaxGroups}}
-	if c.Subnet = t.Net; t.six() {
-		c.Subnet, c.Subnet6 = netip.MustParsePrefix("10.0.0.0/8"), t.Net
+	if t.lan == nil {
+		if err := t.buildLAN(); err != nil {
+			return err
+		}
 	}
-	var err error
-	if t.lan, err = t.AddSwitch("lan", c); err != nil {
-		return err
-	}
-	if t.querier, err = t.onLAN("querier", t.lan, netip.Addr{}); err != nil {
-		return err
+	if t.Break == "snooping" {
+		t.lan.Bridge().SetSnooping(false)
 	}
 	if err := t.buildSenders(); err != nil {
 		return err
@@ -51,7 +48,24 @@ func (t *test) buildLab() error {
 			return err
 		}
 	}
-	return t.querier.ifi.SetQuerier(true)
+	return nil
+}
+
+// buildLAN makes a switch and a querier.
+func (t *test) buildLAN() error {
+	c := lab.SwitchConfig{BridgeConfig: link.BridgeConfig{FastLeave: t.FastLeave, MaxGroups: t.MaxGroups}}
+	if c.Subnet = t.Net; t.six() {
+		c.Subnet, c.Subnet6 = netip.MustParsePrefix("10.0.0.0/8"), t.Net
+	}
+	var err error
+	if t.lan, err = t.AddSwitch("lan", c); err != nil {
+		return err
+	}
+	querier, err := t.onLAN("querier", t.lan, netip.Addr{})
+	if err != nil {
+		return err
+	}
+	return querier.ifi.SetQuerier(true)
 }
 
 // built shows progress and returns the cause when ctx has ended.
@@ -75,6 +89,9 @@ func (t *test) onLAN(name string, at *lab.Switch, addr netip.Addr) (*station, er
 }
 
 func (t *test) linked(name string, at *lab.Switch, c lab.LinkConfig) (*station, error) {
+	if t.Network != nil {
+		name = "tester." + name // the network has names of its own
+	}
 	h, err := t.AddNode(name, lab.NodeConfig{})
 	if err != nil {
 		return nil, err
@@ -82,24 +99,71 @@ func (t *test) linked(name string, at *lab.Switch, c lab.LinkConfig) (*station, 
 	if _, err := t.AddLink(h, at, c); err != nil {
 		return nil, err
 	}
-	s := &station{Stack: h.Stack, ifi: h.Eth(0), addr: h.Addr()}
-	if t.six() {
-		s.addr = h.Addr6()
+	s := &station{Stack: h.Stack, ifi: h.Eth(0), addr: t.addrOf(h)}
+	if !s.addr.IsValid() {
+		return nil, fmt.Errorf("groups %v: the switch has no subnet of IPv6", t.Groups)
 	}
 	return s, nil
+}
+
+// addrOf returns a node's address of the test's family.
+func (t *test) addrOf(h *lab.Node) netip.Addr {
+	if t.six() {
+		return h.Addr6()
+	}
+	return h.Addr()
 }
 
 // buildSenders makes the senders and the impostor. Where sources are given, they
 // are the senders' addresses or, where they are excluded, the impostor's.
 func (t *test) buildSenders() error {
-	given := t.Sources
+	var wanted, unwanted []netip.Addr
+	if t.Mode == Include {
+		wanted = t.Sources
+	} else {
+		unwanted = t.Sources
+	}
+	if err := t.buildWanted(wanted); err != nil {
+		return err
+	}
+	var a netip.Addr
+	if len(unwanted) > 0 {
+		a = unwanted[0]
+	}
+	s, err := t.onLAN("impostor", t.lan, a)
+	if err != nil {
+		return err
+	}
+	if t.impostor, err = t.newSender(s, len(t.senders)); err != nil {
+		return err
+	}
+	t.filter = t.ownFilter()
+	return nil
+}
+
+// buildWanted makes the senders: hosts of the network that is there, or new ones
+// with the addresses that are given.
+func (t *test) buildWanted(given []netip.Addr) error {
+	for _, name := range t.From {
+		h := t.Node(name)
+		if h == nil || !h.Addr().IsValid() {
+			return fmt.Errorf("from %q: the network has no such host with a link", name)
+		}
+		s := &station{Stack: h.Stack, ifi: h.Eth(0), addr: t.addrOf(h)}
+		if err := t.addSender(s); err != nil {
+			return err
+		}
+	}
+	if len(t.From) > 0 {
+		return nil
+	}
 	n := t.Senders
-	if len(given) > 0 && t.Mode == Include {
+	if len(given) > 0 {
 		n = len(given)
 	}
 	for i := range n {
 		var a netip.Addr
-		if len(given) > 0 && t.Mode == Include {
+		if len(given) > 0 {
 			a = given[i]
 		}
 		s, err := t.onLAN(fmt.Sprintf("sender%d", i), t.lan, a)
@@ -110,18 +174,6 @@ func (t *test) buildSenders() error {
 			return err
 		}
 	}
-	var a netip.Addr
-	if len(given) > 0 && t.Mode == Exclude {
-		a = given[0]
-	}
-	s, err := t.onLAN("impostor", t.lan, a)
-	if err != nil {
-		return err
-	}
-	if t.impostor, err = t.newSender(s, n); err != nil {
-		return err
-	}
-	t.filter = t.ownFilter()
 	return nil
 }
 
@@ -130,7 +182,7 @@ func (t *test) buildSenders() error {
 func (t *test) buildReceiver(i int) error {
 	at := t.lan
 	if i%hubEvery == 0 {
-		hub, err := t.AddSwitch(fmt.Sprintf("hub%d", i), lab.SwitchConfig{Within: t.lan, BridgeConfig: link.BridgeConfig{Hub: true}})
+		hub, err := t.AddSwitch(fmt.Sprintf("tester.hub%d", i), lab.SwitchConfig{Within: t.lan, BridgeConfig: link.BridgeConfig{Hub: true}})
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,7 @@ type test struct {
 	senders    []*sender
 	impostor   *sender // nil on a wire
 	filter     filter
-	querier    *station
-	lan        *lab.Switch // nil on a wire
+	lan        *lab.Switch // that hosts are added to; nil on a wire
 	wire       *edge       // the receivers' wire as a whole; nil in a lab
 	records    *link.Recorder
 	pcap       *pcapng.Writer
@@ -54,12 +53,17 @@ type station struct {
 	addr netip.Addr
 }
 
-func newTest(ctx context.Context, c Receive) *test {
-	t := &test{Receive: c, ctx: ctx, began: time.Now(), clock: ClockOf(c.Virtual, c.Seed)}
-	t.Lab = lab.Open(lab.Config{Seed: c.Seed, Simulated: c.Virtual})
+func newTest(ctx context.Context, c Receive) (t *test, err error) {
+	t = &test{Receive: c, ctx: ctx, began: time.Now(), clock: ClockOf(c.Virtual, c.Seed)}
+	config := lab.Config{Seed: c.Seed, Simulated: c.Virtual}
+	if c.Network != nil {
+		t.Lab, t.lan, err = c.Network(config)
+	} else {
+		t.Lab = lab.Open(config)
+	}
 	t.bufs.New = func() any { return new([MaxPayload + 1]byte) }
 	t.tally.oneWay = new(Histogram)
-	return t
+	return t, err
 }
 
 // build makes the network and all hosts.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -38,6 +39,11 @@ type Receive struct {
 	Capture      io.Writer // pcapng of every link or, on a wire, of the receivers'; if not nil
 	Progress     func(stage string, done, of int)
 
+	// Network, if not nil, makes the network that hosts are added to, at a switch of
+	// it; a querier is its own business. From names those of its hosts that send;
+	// nobody: hosts are added for that too. A Capture is of the added hosts' links.
+	Network func(lab.Config) (*lab.Lab, *lab.Switch, error)
+	From    []string
 	// Open opens the wire that the receivers are put on; nil: the network is made.
 	// SendOpen and AwayOpen open the senders' and the bystanders'; nil: none
 	// of ours is out there.
@@ -50,6 +56,7 @@ type Traffic struct {
 	Rate    float64 // datagrams a second from each to each group
 	Size    int     // bytes of payload; 0 means PayloadLen
 	Count   int     // datagrams from each to each group; 0: as long as the test runs
+	TTL     int     // of the datagrams, or hop limit; 0 means 1
 }
 
 // Breaks are the parts of a network that is made which can be turned off, to
@@ -81,6 +88,9 @@ func (c *Receive) defaults() {
 	if c.Size == 0 {
 		c.Size = PayloadLen
 	}
+	if c.TTL == 0 {
+		c.TTL = 1
+	}
 	if c.Mode == 0 {
 		c.Mode = Include
 	}
@@ -105,7 +115,10 @@ func RunReceive(ctx context.Context, c Receive) (r *Result, err error) {
 	if err := c.Ready(); err != nil {
 		return nil, err
 	}
-	t := newTest(ctx, c)
+	t, err := newTest(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	defer t.Close()
 	if c.Capture != nil {
 		t.capture(c.Capture)

@@ -2,7 +2,7 @@ package tester
 
 // Result is what was measured, as --json prints it. Delays are in milliseconds.
 type Result struct {
-	Where      string   `json:"where"` // lab, wire, or the topology file's name
+	Where      string   `json:"where"` // lab, wire, or network (one that was there)
 	Time       string   `json:"time"`  // real or simulated
 	Seed       uint64   `json:"seed"`
 	Hosts      int      `json:"hosts"`

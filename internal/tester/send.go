@@ -14,7 +14,6 @@ type Send struct {
 	Groups Groups
 	Port   int // of UDP; 0 means 5000
 	Traffic
-	TTL      int           // 0 means 1
 	For      time.Duration // 0: until Count, or until ctx ends
 	Net      netip.Prefix
 	Source   netip.Addr // of the first sender; the others follow; none: the last of Net
@@ -42,7 +41,6 @@ func (c *Send) Ready() error {
 		m = append(m, err)
 	}
 	m.limit("port", c.Port, 1, 65535)
-	m.limit("ttl", c.TTL, 1, 255)
 	c.Traffic.check(&m)
 	if c.For < 0 || c.For > maxTime {
 		m.add("for %v: must be 0s to %v", c.For, maxTime)
@@ -91,10 +89,13 @@ func RunSend(ctx context.Context, c Send) (*Sent, error) {
 	if err := c.Ready(); err != nil {
 		return nil, err
 	}
-	t := newTest(ctx, Receive{
+	t, err := newTest(ctx, Receive{
 		Groups: c.Groups, Port: c.Port, Traffic: c.Traffic, Net: c.Net, Seed: c.Seed,
 		Open: c.Open, For: c.For, Progress: c.Progress,
 	})
+	if err != nil {
+		return nil, err
+	}
 	defer t.Close()
 	seg, err := Plug(t.Lab, "wire", c.Net, c.Open, nil)
 	if err != nil {
@@ -106,9 +107,6 @@ func RunSend(ctx context.Context, c Send) (*Sent, error) {
 			return nil, err
 		}
 		if err := t.addSender(s); err != nil {
-			return nil, err
-		}
-		if err := t.senders[i].conn.SetMulticastTTL(c.TTL); err != nil {
 			return nil, err
 		}
 	}

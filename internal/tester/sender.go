@@ -32,6 +32,9 @@ func (t *test) newSender(s *station, number int) (*sender, error) {
 	if err := conn.SetMulticastInterface(s.ifi); err != nil {
 		return nil, memberError(s, "send to", t.Groups.First, err)
 	}
+	if err := conn.SetMulticastTTL(t.TTL); err != nil {
+		return nil, memberError(s, "TTL of", t.Groups.First, err)
+	}
 	return &sender{
 		station: s, t: t, conn: conn, number: uint32(number),
 		buf: make([]byte, t.Size), groups: make([]sentTo, t.Groups.Count),
