@@ -144,17 +144,22 @@ func (f *receiveFlags) readNetwork(fl *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	f.Network = func(c lab.Config) (*lab.Lab, *lab.Switch, error) {
+	f.Network = func(c lab.Config) (*tester.Place, error) {
 		n, err := topo.Build(file, c)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		sw, err := n.Switch(f.at)
+		p, err := n.Place(f.at)
+		for _, name := range f.From {
+			if err == nil && n.Lab.Node(name) == nil {
+				err = fmt.Errorf("--from %s: %s has no such host", name, f.on)
+			}
+		}
 		if err != nil {
 			n.Close()
-			return nil, nil, err
+			return nil, usageError{err}
 		}
-		return n.Lab, sw, nil
+		return &tester.Place{Lab: n.Lab, Switch: p.Switch, Net: p.Net, Net6: p.Net6, Taken: p.Taken}, nil
 	}
 	return nil
 }

@@ -9,8 +9,11 @@ const (
 	// forget is how long a network takes to stop what has been left: a querier
 	// asks twice for a second (RFC 3376 §8.8), and a while.
 	forget = 3 * time.Second
-	// patience is how long a datagram of a trial may take on a wire.
-	patience = 500 * time.Millisecond
+	// rounds is how often a trial sends to memberships that have had nothing, and
+	// patience how long a datagram may take on a wire the first time: the report
+	// may have been slower. It doubles each time, to 640 ms.
+	rounds   = 8
+	patience = 5 * time.Millisecond
 	// burst is how many datagrams go to a wire at once.
 	burst = 8
 )
@@ -158,42 +161,50 @@ func (t *test) become(first, n int) (refused int, err error) {
 	return refused, nil
 }
 
-// silent sends to each of the groups and returns how many memberships got nothing;
-// those that did not are asked once more.
+// silent sends to each of the groups, again and again to those that somebody has
+// had nothing of, and returns how many memberships still have not.
 func (t *test) silent(first, n int) (silent int, err error) {
 	t.forgetFirst(first, n)
-	for round := 0; round < 2; round++ {
+	for round := range rounds {
 		for g := first; g < n; g++ {
 			if round > 0 && t.missing(g, g+1) == 0 {
 				continue
 			}
-			for _, s := range t.senders {
-				s.send(g)
-				t.driver.rest()
-			}
-			if t.Virtual {
-				t.Run(time.Microsecond)
-			} else if t.Open != nil && g%burst == burst-1 {
-				if err := t.wait(time.Millisecond); err != nil {
-					return 0, err
-				}
+			if err := t.sendTo(g); err != nil {
+				return 0, err
 			}
 		}
-		if silent, err = t.listenFor(first, n); err != nil || silent == 0 {
+		silent, err = t.listenFor(first, n, patience<<round)
+		if err != nil || silent == 0 || t.Open == nil {
 			break
 		}
 	}
 	return silent, err
 }
 
+// sendTo has all senders send to a group, to a wire a few groups at a time.
+func (t *test) sendTo(g int) error {
+	for _, s := range t.senders {
+		s.send(g)
+		t.driver.rest()
+	}
+	switch {
+	case t.Virtual:
+		t.Run(time.Microsecond)
+	case t.Open != nil && g%burst == burst-1:
+		return t.wait(time.Millisecond)
+	}
+	return nil
+}
+
 // listenFor waits until all memberships have had something, and returns how many
-// have not when patience ends.
-func (t *test) listenFor(first, n int) (missing int, err error) {
+// have not after some time.
+func (t *test) listenFor(first, n int, d time.Duration) (missing int, err error) {
 	if t.Open == nil {
 		t.pause(10 * time.Millisecond)
 		return t.missing(first, n), nil
 	}
-	for end := time.Now().Add(patience); ; {
+	for end := time.Now().Add(d); ; {
 		if missing = t.missing(first, n); missing == 0 || time.Now().After(end) {
 			return missing, nil
 		}

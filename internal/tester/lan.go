@@ -89,8 +89,11 @@ func (t *test) onLAN(name string, at *lab.Switch, addr netip.Addr) (*station, er
 }
 
 func (t *test) linked(name string, at *lab.Switch, c lab.LinkConfig) (*station, error) {
-	if t.Network != nil {
+	if t.place != nil {
 		name = "tester." + name // the network has names of its own
+		if err := t.place.choose(&c, t.six()); err != nil {
+			return nil, err
+		}
 	}
 	h, err := t.AddNode(name, lab.NodeConfig{})
 	if err != nil {
@@ -100,9 +103,6 @@ func (t *test) linked(name string, at *lab.Switch, c lab.LinkConfig) (*station, 
 		return nil, err
 	}
 	s := &station{Stack: h.Stack, ifi: h.Eth(0), addr: t.addrOf(h)}
-	if !s.addr.IsValid() {
-		return nil, fmt.Errorf("groups %v: the switch has no subnet of IPv6", t.Groups)
-	}
 	return s, nil
 }
 

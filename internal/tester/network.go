@@ -27,6 +27,7 @@ type test struct {
 	impostor   *sender // nil on a wire
 	filter     filter
 	lan        *lab.Switch // that hosts are added to; nil on a wire
+	place      *Place      // nil unless the network was there
 	wire       *edge       // the receivers' wire as a whole; nil in a lab
 	records    *link.Recorder
 	pcap       *pcapng.Writer
@@ -56,14 +57,17 @@ type station struct {
 func newTest(ctx context.Context, c Receive) (t *test, err error) {
 	t = &test{Receive: c, ctx: ctx, began: time.Now(), clock: ClockOf(c.Virtual, c.Seed)}
 	config := lab.Config{Seed: c.Seed, Simulated: c.Virtual}
-	if c.Network != nil {
-		t.Lab, t.lan, err = c.Network(config)
-	} else {
+	if c.Network == nil {
 		t.Lab = lab.Open(config)
+	} else {
+		if t.place, err = c.Network(config); err != nil {
+			return nil, err
+		}
+		t.Lab, t.lan = t.place.Lab, t.place.Switch
 	}
 	t.bufs.New = func() any { return new([MaxPayload + 1]byte) }
 	t.tally.oneWay = new(Histogram)
-	return t, err
+	return t, nil
 }
 
 // build makes the network and all hosts.

@@ -39,15 +39,25 @@ type Receive struct {
 	Capture      io.Writer // pcapng of every link or, on a wire, of the receivers'; if not nil
 	Progress     func(stage string, done, of int)
 
-	// Network, if not nil, makes the network that hosts are added to, at a switch of
-	// it; a querier is its own business. From names those of its hosts that send;
-	// nobody: hosts are added for that too. A Capture is of the added hosts' links.
-	Network func(lab.Config) (*lab.Lab, *lab.Switch, error)
+	// Network, if not nil, makes the network that hosts are added to; a querier is its
+	// own business. From names those of its hosts that send; nobody: hosts are
+	// added for that too. A Capture is of the added hosts' links.
+	Network func(lab.Config) (*Place, error)
 	From    []string
 	// Open opens the wire that the receivers are put on; nil: the network is made.
 	// SendOpen and AwayOpen open the senders' and the bystanders'; nil: none
 	// of ours is out there.
 	Open, SendOpen, AwayOpen func() (link.Device, error)
+}
+
+// Place is where hosts are added to a network that is there.
+type Place struct {
+	Lab       *lab.Lab
+	Switch    *lab.Switch
+	Net, Net6 netip.Prefix        // the switch's; Net6 is invalid where there is no IPv6
+	Taken     map[netip.Addr]bool // addresses that hosts have already
+
+	last, last6 netip.Addr
 }
 
 // Traffic is what senders send.
