@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/proto/mroute"
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
@@ -71,8 +70,6 @@ func (f *family) end(p netip.Prefix) lab.LinkConfig {
 	}
 	return lab.LinkConfig{A: p}
 }
-
-func (n *routed) index(link int) uint32 { return uint32(n.r.Eth(link).Index()) }
 
 // knows waits until our router knows this of a group on a link.
 func (n *routed) knows(t *testing.T, link int, group netip.Addr, want string) {
@@ -144,12 +141,12 @@ func TestMcastRoutes(t *testing.T) {
 		f.ask(t, n.r, hasty(), n.r.Eth(1), n.r.Eth(2))
 		n.flow(t, "without routes", f.other, [2][2]int{})
 		whole := func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
-		for _, r := range []mroute.Route{
-			{Group: whole(f.other), Source: s1, In: n.index(0), Out: []uint32{n.index(1)}},
-			{Group: whole(f.group), In: n.index(0), Listeners: true},
+		for _, r := range []vimage.MulticastRoute{
+			{Group: whole(f.other), Source: s1, In: n.r.Eth(0), Out: []*vimage.Interface{n.r.Eth(1)}},
+			{Group: whole(f.group), In: n.r.Eth(0), Listeners: true},
 		} {
-			if e := control.AddMulticastRoute(n.r.Internal(), r); e != 0 {
-				t.Fatal(e)
+			if err := n.r.AddMulticastRoute(r); err != nil {
+				t.Fatal(err)
 			}
 		}
 		n.ears[0].m.Join(t, f.other)
@@ -165,6 +162,11 @@ func TestMcastRoutes(t *testing.T) {
 		n.ears[1].m.Leave(t, f.group)
 		n.knows(t, 2, f.group, "")
 		n.flow(t, "one has left", f.group, [2][2]int{{all, 0}, {}})
+		for _, r := range n.r.MulticastRoutes() {
+			if r.Packets == 0 || r.WrongInterface != 0 {
+				t.Errorf("the route for %v has seen %d packets, %d of them on another interface", r.Group, r.Packets, r.WrongInterface)
+			}
+		}
 		n.end(t, "not for us", "bad destination", "bad neighbour discovery", "not a member")
 	})
 }
@@ -174,8 +176,8 @@ func TestMcastRoutes(t *testing.T) {
 func TestMcastProxy(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f *family) {
 		n := newRouted(t, f)
-		if e := control.SetMulticastProxy(n.r.Internal(), n.index(0), []uint32{n.index(1), n.index(2)}); e != 0 {
-			t.Fatal(e)
+		if err := n.r.SetMulticastProxy(n.r.Eth(0), n.r.Eth(1), n.r.Eth(2)); err != nil {
+			t.Fatal(err)
 		}
 		a, b, g, all := n.ears[0].m, n.ears[1].m, f.group, forwarded
 		s1, s2 := f.sources[0], f.sources[1]

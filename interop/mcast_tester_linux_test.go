@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,6 +20,11 @@ import (
 // beyond.
 func TestMcastCapacity(t *testing.T) {
 	t.Parallel()
+	bin := buildVimage(t) // once for all
+	if err := os.Setenv(built, bin); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Unsetenv(built) })
 	const entries = 40
 	for limit, reason := range map[string]string{
 		"bridge": "datagrams came to bystanders",
@@ -27,7 +33,6 @@ func TestMcastCapacity(t *testing.T) {
 		t.Run(limit, func(t *testing.T) {
 			eachFamily(t, func(t *testing.T, f *family) {
 				need(t, "tshark")
-				bin := buildVimage(t)
 				f.linux(t)
 				taps := [...]string{linuxlab.TAP, "vm1", "vm2"}
 				for _, p := range taps[1:] {
