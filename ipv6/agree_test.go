@@ -375,7 +375,7 @@ func TestBatchesAgree(t *testing.T) {
 			if text := string(bytes.Join(m.Buffers, nil)[:m.N]); text != want.text {
 				t.Errorf("message %d is %q, want %q", i, text, want.text)
 			}
-			if truncated := m.Flags&syscall.MSG_TRUNC != 0; truncated != want.truncated {
+			if truncated := m.Flags&ipv6.MsgTrunc != 0; truncated != want.truncated {
 				t.Errorf("message %d: flags %#x", i, m.Flags)
 			}
 			if u := m.Addr.(*net.UDPAddr); u.IP.String() != want.from {

@@ -108,7 +108,7 @@ var rules = []rule{
 		why: "owns stacks"},
 	{pkg: ".", may: below + " internal/vnet internal/usrreq internal/control internal/jail internal/dns", mods: xmods, goFiles: many,
 		why: "the front door: what users import"},
-	{pkg: "internal/xnet", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods, goFiles: many,
+	{pkg: "internal/xnet", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
 		why: "what ipv4 and ipv6 have in common: sockets in the ways of golang.org/x/net"},
 	{pkg: "ipv4", may: core + " internal/xnet", mods: xmods, goFiles: many,
 		why: "drop-in for golang.org/x/net/ipv4"},
