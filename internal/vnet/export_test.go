@@ -40,6 +40,9 @@ func (st *Stack) Sink(index uint32) *receiver {
 func (w *World) TunableNames() []string                                 { return w.names.All() }
 func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
 
+// SinkOf is Sink for an interface that may be gone.
+func (st *Stack) SinkOf(c *ifnet.Conf) *receiver { return &receiver{c.Iface, st} }
+
 // LookupUDP finds the socket of a datagram.
 func (st *Stack) LookupUDP(local, remote netip.AddrPort) *Sock {
 	return st.udp.Lookup(st.world.seed, local, remote, 0)

@@ -54,6 +54,7 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 	}
 	if snap == nil {
 		cold.NotMember++
+		cold.NoPortMcast++
 		sh.drop(p, b, pkt.NotMember)
 		return
 	}
@@ -66,7 +67,7 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 		if a.Local.Port() != port || m.Socket.Raw {
 			continue
 		}
-		if l := a.Local.Addr(); !l.IsUnspecified() && l != dst && !a.Remote.IsValid() || a.Remote.IsValid() && a.Remote != remote {
+		if l := a.Local.Addr(); !l.IsUnspecified() && l != dst || a.Remote.IsValid() && a.Remote != remote {
 			continue
 		}
 		if !m.Match(src) && !m.Socket.Opts.Load().McastAll {
@@ -76,6 +77,12 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 		}
 		found = true
 		sh.toSock(p, m.Socket, b, ip, u)
+		if m.Socket.Reuse == 0 { // who shares the port with nobody is the last to get it
+			break
+		}
+	}
+	if !found {
+		cold.NoPortMcast++ // and never an ICMP error (RFC 1122 §3.2.2)
 	}
 	switch {
 	case found:
@@ -83,7 +90,6 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 	case filtered:
 		sh.drop(p, b, pkt.SourceFiltered)
 	default:
-		cold.NoPortMcast++
 		sh.drop(p, b, pkt.NoPort)
 	}
 }

@@ -15,7 +15,7 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 	found := false
 	var full *pkt.Buf // b with its checksum filled in, for readers of bytes
 	for _, s := range socks {
-		if !s.suitsRaw(p, ip, to) || b.Sum != pkt.SumPartial && !s.ChecksumOK(ip) {
+		if !sh.suitsRaw(p, s, ip, to) || b.Sum != pkt.SumPartial && !s.ChecksumOK(ip) {
 			continue
 		}
 		found = true
@@ -46,8 +46,8 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 
 // suitsRaw tells whether a raw socket gets a packet (behaviour 6.7): by
 // protocol and addresses, and multicast other than IGMP and ICMPv6 by its memberships, if
-// it has any.
-func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
+// it has asked for any.
+func (sh *shard) suitsRaw(p *pass, s *Sock, ip wire.Packet, to destKind) bool {
 	if !s.Takes(ip, p.link(ip.Dst())) {
 		return false
 	}
@@ -55,14 +55,13 @@ func (s *Sock) suitsRaw(p *pass, ip wire.Packet, to destKind) bool {
 	if to != destMulticast || ip.Proto() == wire.ProtoIGMP || ip.Proto() == wire.ProtoICMPv6 || !o.Multicast(ip.Is6()).Own || p.in == nil {
 		return true
 	}
-	snap := s.st.groups.Lookup(ip.Dst(), int32(p.in.Index))
-	if snap == nil {
-		return false
-	}
-	for i := range snap.Members {
-		if snap.Members[i].Socket == s {
-			return snap.Members[i].Match(ip.Src())
+	if snap := sh.st.groups.Lookup(ip.Dst(), int32(p.in.Index)); snap != nil {
+		for i := range snap.Members {
+			if snap.Members[i].Socket == s && snap.Members[i].Match(ip.Src()) {
+				return true
+			}
 		}
 	}
+	sh.rare().NotMember++
 	return false
 }

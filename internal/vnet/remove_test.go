@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +18,8 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/proto/nd/radv"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
@@ -149,6 +153,9 @@ func TestChurn(t *testing.T) {
 	if raceOn || testing.Short() {
 		rounds = 40
 	}
+	if n, err := strconv.Atoi(os.Getenv("CHURN")); err == nil { // a soak does thousands
+		rounds = n
+	}
 	for _, policy := range []netisr.Policy{netisr.Direct, netisr.Hybrid, netisr.Deferred} {
 		t.Run(policy.String(), func(t *testing.T) {
 			forShards(t, func(t *testing.T, shards int) {
@@ -165,6 +172,13 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 	hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
 	must(t, e)
 	must(t, hub.SetSysctl("net.inet.ip.forwarding", 1))
+	for i := range 5 { // the first four make room for what comes and goes
+		_, e := control.AddInterface(hub, control.IfaceConfig{Name: fmt.Sprint("p", i), Port: link.NewEpair(0).A()})
+		must(t, e)
+	}
+	for i := range uint32(4) {
+		must(t, control.RemoveInterface(hub, anIf+i))
+	}
 	var stop atomic.Bool
 	var senders sync.WaitGroup
 	for i := range 4 {
@@ -172,6 +186,15 @@ func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 			rnd := rand.New(rand.NewPCG(1, uint64(i)))
 			for !stop.Load() {
 				churnSend(t, hub, rnd)
+			}
+		})
+	}
+	must(t, control.AddMulticastRoute(hub, mroute.Route{Group: prefix("232.0.0.0/8"), In: anIf + 4, Listeners: true})) // e4, below
+	for i := range 2 {
+		senders.Go(func() {
+			rnd := rand.New(rand.NewPCG(2, uint64(i)))
+			for !stop.Load() {
+				churnGroups(t, hub, rnd)
 			}
 		})
 	}
@@ -211,6 +234,80 @@ func churnSend(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
 	}
 	s.SetReadDeadline(time.Now().Add(time.Hour))
 	s.Close()
+}
+
+// churnGroups has a socket join, leave, block, unblock and set filters at random, on
+// interfaces that come and go, and queries and reports arrive by them.
+func churnGroups(t *testing.T, hub *vnet.Stack, rnd *rand.Rand) {
+	s, e := usrreq.ListenUDP(hub, addrPort("[::]:0"), 0, 0)
+	if e != 0 {
+		t.Error(e)
+		return
+	}
+	defer s.Close()
+	for range 20 {
+		at := usrreq.McastIf{Index: uint32(2 + rnd.IntN(5))}
+		group := []netip.Addr{addr("232.1.2.3"), addr("239.1.2.3"), addr("ff3e::8000:1"), addr("ff1e::1")}[rnd.IntN(4)]
+		source := subnet(rnd.IntN(4), 2).Addr()
+		if group.Is6() {
+			source = subnet6(rnd.IntN(4), 2).Addr()
+		}
+		switch op := rnd.IntN(9); op {
+		case 6:
+			s.SetSourceFilter(at, group, mcast.Mode(1+rnd.IntN(2)), []netip.Addr{source})
+		case 7:
+			control.SetQuerier(hub, at.Index, rnd.IntN(2) == 0)
+		case 8:
+			if rnd.IntN(2) == 0 {
+				control.SetMulticastProxy(hub, anIf+4, []uint32{uint32(2 + rnd.IntN(4)), uint32(2 + rnd.IntN(4))})
+			} else {
+				control.SetMulticastProxy(hub, 0, nil)
+			}
+			control.Memberships(hub, at.Index)
+			control.QuerierGroups(hub, at.Index)
+		default:
+			s.Mcast(usrreq.McastOp(op), at, group, source)
+		}
+		churnFrame(hub, at.Index, rnd)
+	}
+}
+
+// churnFrame lets a query or a report arrive.
+func churnFrame(hub *vnet.Stack, index uint32, rnd *rand.Rand) {
+	c := hub.View().Conf(index)
+	if c == nil || c.Port == nil {
+		return
+	}
+	i := rnd.IntN(4)
+	hd := wire.IPHeader{TTL: 1, Src: subnet(i, 2).Addr(), Dst: addr("224.0.0.1"), Proto: wire.ProtoIGMP}
+	ra4, ra6 := wire.RouterAlert(), wire.RouterAlert6(wire.ProtoICMPv6, 0)
+	var m []byte
+	switch rnd.IntN(3) {
+	case 0:
+		m = make([]byte, wire.IGMPv3QueryLen)
+		wire.PutIGMPv3Query(m, &wire.IGMPv3QueryHeader{MaxRespCode: 1, Group: netip.IPv4Unspecified(), QRV: 2, QQIC: 125}, nil)
+	case 1:
+		m = make([]byte, wire.IGMPLen)
+		hd.Dst = addr("239.1.2.3")
+		wire.PutIGMP(m, wire.IGMPTypeV2Report, 0, hd.Dst)
+	default:
+		hd.Src, hd.Dst, hd.Proto = addr("fe80::99"), netip.IPv6LinkLocalAllNodes(), wire.ProtoICMPv6
+		m = make([]byte, wire.MLDv2QueryLen)
+		wire.PutMLDv2Query(m, &wire.MLDv2QueryHeader{MaxRespCode: 100, Group: netip.IPv6Unspecified(), QRV: 2, QQIC: 125}, nil)
+		wire.ICMP6(m).SetChecksum(hd.Src, hd.Dst)
+		hd.Options = ra6[:]
+	}
+	if hd.Dst.Is4() {
+		hd.Options = ra4[:]
+	}
+	r := hub.World().Sched().Get()
+	defer r.Done()
+	b := r.Cache.Get(wire.EtherLen + hd.Len() + len(m))
+	f := b.Extend(wire.EtherLen + hd.Len() + len(m))
+	wire.PutEther(f, wire.MulticastMAC(hd.Dst), wire.MAC{2, 0, 0, 0, 0, 9}, map[bool]uint16{true: wire.EtherTypeIPv4, false: wire.EtherTypeIPv6}[hd.Dst.Is4()])
+	wire.PutIP(f[wire.EtherLen:], &hd, len(m))
+	copy(f[wire.EtherLen+hd.Len():], m)
+	hub.SinkOf(c).Put(r, b)
 }
 
 func subnet6(i, host int) netip.Prefix {
@@ -254,6 +351,10 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 				s.WriteTo(b[:3000], info.From, nil) // answers, in fragments
 			}
 		})
+	}
+	for i, idx := range ifs { // addresses go and come back
+		control.DelAddr(hub, idx, subnet(i, 1).Addr())
+		control.AddAddr(hub, idx, subnet(i, 1))
 	}
 	for i, st := range hosts {
 		if i%2 == 0 {
