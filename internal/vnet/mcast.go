@@ -58,6 +58,7 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 		sh.drop(p, b, pkt.NotMember)
 		return
 	}
+	hears := sh.cold.choices.Hearers(snap, src)
 	found, filtered := false, false
 	remote := netip.AddrPortFrom(src, u.SrcPort())
 	port := u.DstPort()
@@ -70,7 +71,7 @@ func (sh *shard) inUDPMulticast(p *pass, b *pkt.Buf, ip wire.Packet, u wire.UDP)
 		if l := a.Local.Addr(); !l.IsUnspecified() && l != dst || a.Remote.IsValid() && a.Remote != remote {
 			continue
 		}
-		if !m.Match(src) && !m.Socket.Opts.Load().McastAll {
+		if !hears.Hears(i) && !m.Socket.Opts.Load().McastAll {
 			cold.FilterMcast++
 			filtered = true
 			continue

@@ -6,6 +6,7 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
@@ -19,6 +20,12 @@ type rooms struct {
 	reass  *reassRoom
 	tcp    *tcpRoom
 	mroute *mrouteRoom
+}
+
+// coldRoom is what a shard that hardly ever meets broadcasts and groups does without.
+type coldRoom struct {
+	vars.Cold
+	choices mcast.Choices[*Sock]
 }
 
 type icmpRoom struct {

@@ -32,7 +32,7 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *vars.Cold                  // made when first counted
+	cold  *coldRoom                   // made when first counted
 	ahead *fib.Ahead[*ifnet.Neighbor] // of a router with many routes
 	asked *pfil.Packet                // what the filter is shown; made when first asked
 	hot   vars.Hot
@@ -196,9 +196,9 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 // rare returns the block of rare counters.
 func (sh *shard) rare() *vars.Cold {
 	if sh.cold == nil {
-		sh.cold = new(vars.Cold)
+		sh.cold = new(coldRoom)
 	}
-	return sh.cold
+	return &sh.cold.Cold
 }
 
 // shardAt returns shard i.

@@ -63,7 +63,7 @@ func (st *Stack) Counters() map[string]uint64 {
 		sh.mu.Lock()
 		sysctl.Add(&sh.hot, all)
 		if sh.cold != nil {
-			sysctl.Add(sh.cold, all)
+			sysctl.Add(&sh.cold.Cold, all)
 			sh.cold.Drops(all)
 		}
 		sh.rooms.gather(all)

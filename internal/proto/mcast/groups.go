@@ -87,15 +87,6 @@ func (s *Snapshot[S]) Key() Key { return s.At }
 type Member[S comparable] struct {
 	Socket S
 	Filter
-	index *sourceIndex // of Filter, if that is long
-}
-
-// Match reports whether a datagram of this source passes.
-func (m *Member[S]) Match(src netip.Addr) bool {
-	if m.index == nil {
-		return m.Filter.Match(src)
-	}
-	return m.index.lists(m.Sources, src) == (m.Mode == Include)
 }
 
 // single is the snapshot of a group with one member, which nearly all are.

@@ -154,6 +154,7 @@ func TestAgainstSets(t *testing.T) {
 		var g Groups[int]
 		m := model{}
 		var sockets [6]Memberships[int]
+		var choices Choices[int]
 		for i := range sockets {
 			sockets[i].Socket, m[i] = i, map[Key]modelFilter{}
 		}
@@ -173,14 +174,14 @@ func TestAgainstSets(t *testing.T) {
 				}
 				tx.Commit()
 			}
-			if err := compare(&g, m, q.at); err != nil {
+			if err := compare(&g, m, q.at, &choices); err != nil {
 				t.Fatalf("seed %d step %d %+v: %v", seed, step, q, err)
 			}
 		}
 	}
 }
 
-func compare(g *Groups[int], m model, at Key) error {
+func compare(g *Groups[int], m model, at Key, choices *Choices[int]) error {
 	want := m.merged(at)
 	s := g.Lookup(at.Group, at.IfIndex)
 	if s == nil {
@@ -201,11 +202,15 @@ func compare(g *Groups[int], m model, at Key) error {
 	if listeners != len(s.Members) {
 		return fmt.Errorf("%d members, want %d", len(s.Members), listeners)
 	}
-	for _, member := range s.Members {
+	for k, member := range s.Members {
 		f := m[member.Socket][at]
 		for i := range 6 {
-			if got := member.Match(src(i)); got != (f.sources[src(i)] == (f.mode == Include)) {
+			got := member.Match(src(i))
+			if got != (f.sources[src(i)] == (f.mode == Include)) {
 				return fmt.Errorf("socket %d passes %v: %v", member.Socket, src(i), got)
+			}
+			if choices.Hearers(s, src(i)).Hears(k) != got {
+				return fmt.Errorf("socket %d is remembered otherwise about %v", member.Socket, src(i))
 			}
 		}
 	}

@@ -104,7 +104,7 @@ func (t *Txn[S]) Rollback() {
 func (t *Txn[S]) Commit() {
 	r, m := t.rec, t.member
 	members := r.members()
-	me := Member[S]{m.Socket, t.to, indexOf(t.to.Sources)}
+	me := Member[S]{m.Socket, t.to}
 	switch {
 	case t.from.Mode == Undefined:
 		m.list = slices.Insert(m.list, int(t.index), r)
