@@ -34,7 +34,7 @@ func (f *receiveFlags) add(c *cobra.Command) {
 	fl.IntVar(&f.Bystanders, "bystanders", 10, "hosts that join nothing and look at every frame")
 	fl.BoolVar(&f.FastLeave, "fast-leave", false, "the switch forgets a host at its leave, without asking first")
 	fl.IntVar(&f.MaxGroups, "max-groups", 0, "groups that the switch takes at one port; 0: what a switch takes")
-	fl.DurationVar(&f.Warmup, "warm-up", 0, "time before the schedule begins, for a querier out there to be known")
+	fl.DurationVar(&f.Warmup, "warm-up", 0, "time before the schedule begins, for a querier to be known: with IPv6 a switch floods until hosts have had time to answer, 10s")
 	fl.StringVar(&f.net, "net", "", "`prefix` whose addresses the hosts take (default 10.0.0.0/8 or fd00::/64; needed with --wire)")
 	fl.StringVar(&f.Break, "break", "", "turn one part off: source-filter, snooping, report or link")
 	fl.BoolVar(&f.FindCapacity, "find-capacity", false, "search how many of --groups the network takes")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/lab"
@@ -14,6 +15,9 @@ const (
 	// hubEvery says that one receiver in so many shares a hub with a host that
 	// wants the impostor.
 	hubEvery = 10
+	// answers is how long hosts may take to answer the querier of a network that is
+	// made: until then a switch floods IPv6 (RFC 4541 §3), and nothing is measured.
+	answers = 500 * time.Millisecond
 	// tick is how often progress is shown: every so many.
 	tick = 100
 )
@@ -48,6 +52,9 @@ func (t *test) buildLab() error {
 			return err
 		}
 	}
+	if t.place == nil && t.six() {
+		return t.wait(answers + answers/10)
+	}
 	return nil
 }
 
@@ -63,6 +70,9 @@ func (t *test) buildLAN() error {
 	}
 	querier, err := t.onLAN("querier", t.lan, netip.Addr{})
 	if err != nil {
+		return err
+	}
+	if err := querier.SetSysctl("net.inet6.mld.router.query_response", answers.Milliseconds()); err != nil {
 		return err
 	}
 	return querier.ifi.SetQuerier(true)
