@@ -180,15 +180,6 @@ func (i *Interface) DelAddr(a netip.Addr) error {
 	return wrapConfig("delete address", a.String()+" from "+i.name, control.DelAddr(i.s.st, i.index, a.WithZone("")))
 }
 
-// SetQuerier makes the interface a multicast router's, which asks the hosts of
-// its link what they listen to (IGMPv3), or a host's again.
-func (i *Interface) SetQuerier(on bool) error {
-	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
-		return err
-	}
-	return wrapConfig("set querier", i.name, control.SetQuerier(i.s.st, i.index, on))
-}
-
 // SetPromiscuous asks the link for every frame: those to other hosts are still
 // dropped, but counted, and multicast that nobody here joined is seen.
 func (i *Interface) SetPromiscuous(on bool) error {

@@ -59,6 +59,9 @@ func TestMcastBridgeQuerier(t *testing.T) {
 			wantMDB(t, f, linuxlab.TAP, g, "")
 		}
 		ns.IP(t, "link", "set", linuxlab.Bridge, "up")
+		if f.v6() { // Linux takes a link-local address away with the link
+			ns.IP(t, "address", "add", linuxlab.QuerierAddr6+"/64", "dev", linuxlab.Bridge, "nodad")
+		}
 		known()
 		sent := n.end(t)[n.reporter(h)]
 		if sent["IS_IN"] < 3 || sent["IS_EX"] < 6 {

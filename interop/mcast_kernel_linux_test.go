@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/lab"
@@ -73,14 +71,13 @@ func newKernels(t *testing.T, f *family, count int, c link.PortConfig, a asking)
 // queried is what a router of ours knows of a group on a link, as mdb has what a
 // Linux bridge does.
 func queried(r *lab.Node, link int, group netip.Addr) string {
-	groups, _ := control.QuerierGroups(r.Internal(), uint32(r.Eth(link).Index()))
-	for _, g := range groups {
+	for _, g := range r.Eth(link).QuerierGroups() {
 		if g.Group == group {
 			var f filterText
 			for _, s := range g.Sources {
 				f.add(s.Source, s.Left)
 			}
-			return f.text(g.Mode == mcast.Exclude)
+			return f.text(g.Mode == vimage.Exclude)
 		}
 	}
 	return ""

@@ -57,10 +57,15 @@ type MulticastRoute struct {
 func MulticastRoutes(st *vnet.Stack) (all []MulticastRoute) {
 	st.Lock()
 	defer st.Unlock()
-	if st.View().Mroute == nil {
+	if !st.RoutesMulticast() {
 		return nil
 	}
-	for _, r := range st.View().Mroute.Rules() {
+	var rules []*mroute.Rule
+	st.Multicast(func(t *mroute.Table, _ *mroute.Tunables, _ *mroute.Stats) syscall.Errno {
+		rules = t.Rules()
+		return 0
+	})
+	for _, r := range rules {
 		all = append(all, MulticastRoute{r.Route, st.MrouteCounts(r.Count)})
 	}
 	return all
@@ -112,14 +117,9 @@ func showRoutes(st *vnet.Stack) {
 		if p := t.Proxy(); p != nil {
 			in = append(append(in, p.Up), p.Down...)
 		}
-		if !t.Active() {
-			t = nil
-		}
-		if st.View().Mroute != t {
-			st.Change(func(v *ifnet.View) { v.Mroute = t })
-		}
 		return 0
 	})
+	st.RouteMulticast()
 	for i := range st.Interfaces() {
 		flagInterface(st, &i, ifnet.AllMulti, slices.Contains(in, i.Index))
 	}
@@ -128,11 +128,15 @@ func showRoutes(st *vnet.Stack) {
 // unrouteMulticast takes an interface that goes out of multicast routing. The lock is
 // held.
 func unrouteMulticast(st *vnet.Stack, index uint32) {
-	t := st.View().Mroute
-	if t == nil {
+	if !st.RoutesMulticast() {
 		return
 	}
-	if p := t.Proxy(); p != nil && (p.Up == index || slices.Equal(p.Down, []uint32{index})) {
+	var p *mroute.Proxy
+	st.Multicast(func(t *mroute.Table, _ *mroute.Tunables, _ *mroute.Stats) syscall.Errno {
+		p = t.Proxy()
+		return 0
+	})
+	if p != nil && (p.Up == index || slices.Equal(p.Down, []uint32{index})) {
 		setProxy(st, 0, nil)
 	} else if p != nil && slices.Contains(p.Down, index) {
 		setProxy(st, p.Up, slices.DeleteFunc(slices.Clone(p.Down), func(i uint32) bool { return i == index }))

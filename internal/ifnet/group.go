@@ -28,7 +28,7 @@ type GroupEnv struct {
 func (e *GroupEnv) igmp() igmp.Env        { return igmp.Env{T: &e.T.IGMP, S: &e.Four.IGMP} }
 func (e *GroupEnv) query() igmp.RouterEnv { return igmp.RouterEnv{T: &e.T.Query, S: &e.Four.Query} }
 func (e *GroupEnv) mld() mld.Env          { return mld.Env{T: &e.T.MLD, S: &e.Six.MLD} }
-func (e *GroupEnv) query6() mld.RouterEnv { return mld.RouterEnv{T: &e.T.Query6, S: &e.Six.Query} }
+func (e *GroupEnv) query6() mld.RouterEnv { return mld.RouterEnv{T: &e.T.Query6, S: e.Six.Query} }
 
 // MakeIGMP makes the engine that reports groups of IPv4, unless it is there.
 func (c *Conf) MakeIGMP(t *igmp.Tunables, seed func() uint64) {

@@ -37,6 +37,9 @@ func (v *V6) Bind(t *vars.Tunables, s *vars.Six) {
 		}
 		v.Auto.Bind(&t.Auto, s.Auto)
 	}
+	if v.Query != nil && s.Query == nil {
+		s.Query = new(mld.RouterStats)
+	}
 	if v.Radv != nil {
 		if s.Radv == nil {
 			s.Radv = new(radv.Stats)

@@ -7,7 +7,6 @@ import (
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/proto/fib"
-	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/vars"
 )
 
@@ -20,7 +19,6 @@ type View struct {
 	Filter pfil.Filter
 	Divert pfil.Ports
 	Policy *addrsel.Policy // nil: RFC 6724's
-	Mroute *mroute.Table   // nil unless multicast is routed
 }
 
 // LoIndex is the index of lo0, which every stack has.

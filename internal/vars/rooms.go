@@ -29,9 +29,9 @@ type Six struct {
 	IP6
 	ND    nd.Stats
 	MLD   mld.Stats
-	Query mld.RouterStats
-	Auto  *auto.Stats // nil before it is needed
-	Radv  *radv.Stats // likewise
+	Auto  *auto.Stats      // nil before it is needed
+	Query *mld.RouterStats // likewise
+	Radv  *radv.Stats      // likewise
 }
 
 // Segments is what is counted of TCP.

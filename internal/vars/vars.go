@@ -130,9 +130,20 @@ type IP6 struct {
 	FragsSent   uint64 `stat:"ip6.fragssent"`  // fragments made
 	BadExt      uint64 `stat:"ip6.badext"`     // extension headers that were refused
 	Redirects   uint64 `stat:"ip6.redirects"`  // senders told of a better next hop
-	McForwarded uint64 `stat:"ip6.mforwarded"` // multicast packets sent on, each once however many links they went to
-	McNoRoute   uint64 `stat:"ip6.mnoroute"`   // nobody has a route for them
-	McWrongIf   uint64 `stat:"ip6.mwrongif"`   // came in where their route does not expect them
+}
+
+// Transit is the counters of multicast packets on their way through.
+type Transit struct {
+	Forwarded uint64 `stat:"ip.mforwarded"` // sent on, each counted once however many links it went to
+	NoRoute   uint64 `stat:"ip.mnoroute"`   // nobody has a route for it
+	WrongIf   uint64 `stat:"ip.mwrongif"`   // came in where its route does not expect it
+}
+
+// Transit6 is Transit for IPv6.
+type Transit6 struct {
+	Forwarded uint64 `stat:"ip6.mforwarded"`
+	NoRoute   uint64 `stat:"ip6.mnoroute"`
+	WrongIf   uint64 `stat:"ip6.mwrongif"`
 }
 
 // Cold is the counters of what happens now and then.
@@ -148,9 +159,6 @@ type Cold struct {
 	Rerouted      uint64 `stat:"ip.rerouted"` // packets whose next hop or FIB a filter changed
 	LoopbackCopy  uint64 `stat:"ip.mcastloop"`
 	RawDelivered  uint64 `stat:"ip.rawout"`
-	McForwarded   uint64 `stat:"ip.mforwarded"` // multicast packets sent on, each once however many links they went to
-	McNoRoute     uint64 `stat:"ip.mnoroute"`   // nobody has a route for them
-	McWrongIf     uint64 `stat:"ip.mwrongif"`   // came in where their route does not expect them
 	DroppedFrames [pkt.NumReasons]uint64
 }
 

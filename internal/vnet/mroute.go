@@ -7,21 +7,30 @@ import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/mroute"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// mrouteRoom is what a multicast router has beside the table that its packets see.
-// It is shard 0's.
+// mrouteRoom is what a shard of a multicast router has beside the table that packets
+// see.
 type mrouteRoom struct {
-	*mroute.Table
-	stats   mroute.Stats
-	members []*Sock // who wants upstream what is wanted downstream: Scope says where
+	routes *mroute.Table // nil unless there is something to forward by
+	ways   mroute.Cache
+	four   vars.Transit
+	six    vars.Transit6
+
+	*mroute.Table // shard 0's, as is what follows: the same, always there
+	stats         mroute.Stats
+	members       []*Sock // who wants upstream what is wanted downstream: Scope says where
 }
 
-// mroutes returns the stack's multicast routing, made if need be.
+// mroutes returns the shard's room for multicast routing, made if need be.
 func (sh *shard) mroutes() *mrouteRoom {
 	if sh.rooms.mroute == nil {
-		sh.rooms.mroute = &mrouteRoom{Table: mroute.New(sh.st.world.seed, 1+len(sh.st.more))}
+		sh.rooms.mroute = new(mrouteRoom)
+		if sh.id == 0 {
+			sh.rooms.mroute.Table = mroute.New(sh.st.world.seed, 1+len(sh.st.more))
+		}
 	}
 	return sh.rooms.mroute
 }
@@ -34,17 +43,15 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	if p.in == nil || p.in.Port == nil || !ifnet.Routable(src) || src.IsUnspecified() || p.v.IsOurs(src) || !mroute.Routed(ip.Dst()) {
 		return false
 	}
-	if sh.ways == nil {
-		sh.ways = new(mroute.Cache)
-	}
-	w := p.v.Mroute.Find(sh.ways, p.in.Index, src, ip.Dst())
-	count, n := sh.mcounts(is6), w.Count(sh.id)
+	room := sh.rooms.mroute
+	w := room.routes.Find(&room.ways, p.in.Index, src, ip.Dst())
+	stats, n := room.transit(is6), w.Count(sh.id)
 	switch {
 	case w.Verdict == mroute.NoRoute:
-		*count.none++
+		stats.NoRoute++
 		return false
 	case w.Verdict == mroute.WrongIf:
-		*count.wrong++
+		stats.WrongIf++
 		n.WrongIf++
 		return false
 	}
@@ -53,7 +60,7 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	if ip.TTL() <= 1 || len(w.Out) == 0 {
 		return true
 	}
-	*count.sent++
+	stats.Forwarded++
 	m := p.m
 	for _, index := range w.Out {
 		out := p.v.Conf(index)
@@ -70,22 +77,18 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	return true
 }
 
-// mcounts are a family's counters of multicast on its way through.
-type mcounts struct{ sent, none, wrong *uint64 }
-
-func (sh *shard) mcounts(is6 bool) mcounts {
+// transit returns the counters of a family.
+func (t *mrouteRoom) transit(is6 bool) *vars.Transit {
 	if is6 {
-		six := sh.six()
-		return mcounts{&six.McForwarded, &six.McNoRoute, &six.McWrongIf}
+		return (*vars.Transit)(&t.six) // they differ in their names only
 	}
-	cold := sh.rare()
-	return mcounts{&cold.McForwarded, &cold.McNoRoute, &cold.McWrongIf}
+	return &t.four
 }
 
 // inMulticast takes a packet to a group: for members here, and on its way through a
 // router. One that was sent on is not lost where nobody here wants it.
 func (sh *shard) inMulticast(p *pass, b *pkt.Buf, ip wire.Packet) {
-	if p.v.Mroute != nil && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
+	if m := sh.rooms.mroute; m != nil && m.routes != nil && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
 		p.r.Cache.Free(b)
 		return
 	}
@@ -106,6 +109,30 @@ func (st *Stack) Multicast(f func(t *mroute.Table, tun *mroute.Tunables, s *mrou
 		sh.pullWants(p)
 		return e
 	})
+}
+
+// RouteMulticast lets packets find what there is to forward by, or that there is
+// nothing. The control lock is held.
+func (st *Stack) RouteMulticast() {
+	var routes *mroute.Table
+	for i := range 1 + len(st.more) {
+		sh := st.shardAt(i)
+		sh.mu.Lock()
+		if m := sh.rooms.mroute; i == 0 && m != nil && m.Active() {
+			routes = m.Table
+		}
+		if routes != nil || sh.rooms.mroute != nil {
+			sh.mroutes().routes = routes
+		}
+		sh.release()
+	}
+}
+
+// RoutesMulticast tells whether there is anything to forward by, or was.
+func (st *Stack) RoutesMulticast() bool {
+	st.sh.mu.Lock()
+	defer st.sh.release()
+	return st.sh.rooms.mroute != nil
 }
 
 // MrouteCounts returns what routes and proxy have counted, summed over shards.
@@ -139,6 +166,9 @@ func (st *Stack) Unproxy() {
 func (st *Stack) followQuerier(index uint32) {
 	st.On(index, func(c *Call) syscall.Errno {
 		c.FollowQuerier(c.Now, c.View.Tun, c.sh.mroutes().Table)
+		if c.V6 != nil {
+			c.V6.Bind(c.View.Tun, &c.sh.six().Six)
+		}
 		c.sh.pullListeners(c.p, c.Conf)
 		return 0
 	})

@@ -143,6 +143,8 @@ func (ro *rooms) gather(all map[string]uint64) {
 	}
 	if ro.mroute != nil {
 		sysctl.Add(&ro.mroute.stats, all)
+		sysctl.Add(&ro.mroute.four, all)
+		sysctl.Add(&ro.mroute.six, all)
 	}
 	if ro.tcp != nil {
 		sysctl.Add(&ro.tcp.stats, all)

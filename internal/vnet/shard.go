@@ -12,7 +12,6 @@ import (
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/fib"
-	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -35,7 +34,6 @@ type shard struct {
 	rooms rooms
 	cold  *vars.Cold                  // made when first counted
 	ahead *fib.Ahead[*ifnet.Neighbor] // of a router with many routes
-	ways  *mroute.Cache               // of a multicast router; made at the first packet
 	asked *pfil.Packet                // what the filter is shown; made when first asked
 	hot   vars.Hot
 }

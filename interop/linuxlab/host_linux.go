@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// multicastTTL lets what a host sends pass some routers.
-const multicastTTL = 8
+// MulticastTTL lets what a host sends pass some routers.
+const MulticastTTL = 8
 
 // Send sends n probes from a kernel socket of the host, rate a second, or as
 // fast as the kernel takes them if rate is 0. It returns how many were sent,
@@ -34,9 +34,9 @@ func (h *Host) Send(ctx context.Context, to netip.AddrPort, n, rate int) (int, e
 	}
 	defer c.Close()
 	if h.Addr.Is4() {
-		err = ipv4.NewPacketConn(c).SetMulticastTTL(multicastTTL)
+		err = ipv4.NewPacketConn(c).SetMulticastTTL(MulticastTTL)
 	} else {
-		err = ipv6.NewPacketConn(c).SetMulticastHopLimit(multicastTTL)
+		err = ipv6.NewPacketConn(c).SetMulticastHopLimit(MulticastTTL)
 	}
 	if err != nil {
 		return 0, err
@@ -168,6 +168,7 @@ func (s *Sniffer) Close() error { return s.f.Close() }
 // Datagram is a UDP datagram seen on the wire. Payload is valid until the next.
 type Datagram struct {
 	Src, Dst netip.AddrPort
+	TTL      uint8
 	Payload  []byte
 }
 
@@ -211,6 +212,6 @@ func parseUDP(b []byte) (Datagram, bool) {
 	}
 	return Datagram{
 		Src: netip.AddrPortFrom(p.Src(), u.SrcPort()), Dst: netip.AddrPortFrom(p.Dst(), u.DstPort()),
-		Payload: u.Payload(),
+		TTL: p.TTL(), Payload: u.Payload(),
 	}, true
 }
