@@ -1,10 +1,10 @@
 package lab_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/seed88948545/vimage/lab"
@@ -15,9 +15,8 @@ import (
 // asks about, and forgets them soon after a leave.
 func TestSwitchQuerier(t *testing.T) {
 	for _, asks := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			n := lab.Open(lab.Config{IPv6: true})
-			defer n.Close()
+		t.Run(fmt.Sprint("asks ", asks), func(t *testing.T) {
+			n := lab.NewConfig(t, lab.Config{IPv6: true, Simulated: true})
 			var c lab.SwitchConfig
 			if asks {
 				c.Querier = &link.QuerierConfig{Interval: 30 * time.Second}
@@ -35,7 +34,7 @@ func TestSwitchQuerier(t *testing.T) {
 				}
 				socks = append(socks, k)
 			}
-			time.Sleep(10 * time.Minute)
+			n.Run(10 * time.Minute)
 			for _, g := range groups {
 				if got := len(s.Bridge().Members(netip.MustParseAddr(g), netip.Addr{})); (got == 1) != asks || got > 1 {
 					t.Errorf("%s: %d members, the switch asks: %v", g, got, asks)
@@ -44,7 +43,7 @@ func TestSwitchQuerier(t *testing.T) {
 			for _, k := range socks {
 				k.Close()
 			}
-			time.Sleep(4 * time.Second)
+			n.Run(4 * time.Second)
 			if p, ok := s.Port("h-s"); !ok || asks && p.Groups != 1 { // the solicited-node group
 				t.Errorf("after the leave: %+v %+v", p, s.Bridge().Groups(p.Number))
 			}

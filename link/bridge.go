@@ -202,10 +202,10 @@ func (p *bridgePort) Accept(mac wire.MAC, on bool) {
 	if !b.owns(p) {
 		return
 	}
-	h := b.cards.Add(p.n, mac)
-	if !on { // what was added just now, and once before
-		b.cards.Remove(h)
-		b.cards.Remove(h)
+	if on {
+		b.cards.Add(p.n, mac)
+	} else {
+		b.cards.Drop(p.n, mac)
 	}
 }
 

@@ -88,7 +88,6 @@ func newRoot() *cobra.Command {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(newDemo())
-	root.AddCommand(newMcast())
 	root.AddCommand(newUp())
 	root.AddCommand(newMcast())
 	root.AddCommand(newMtest())

@@ -24,6 +24,7 @@ type watchFlags struct {
 	wire, read, on string
 	at             string
 	links          []string
+	sent           bool
 	limit, every   time.Duration
 	seed           uint64
 	virtual        bool
@@ -69,6 +70,7 @@ exit status is 0, or with --strict 1 if anything was malformed or an anomaly.`,
 	fl.StringVar(&f.on, "on", "", "run the network of this topology `file`")
 	fl.StringVar(&f.at, "at", "", "with --on: the switch, link or node whose `segment` is watched (default the first with a querier)")
 	fl.StringArrayVar(&f.links, "link", nil, "with --read: only frames of this `interface` of the capture; may be repeated")
+	fl.BoolVar(&f.sent, "sent", false, "with --read: only frames that their interface has sent; of a capture of all links of a lab, each frame once")
 	fl.DurationVar(&f.limit, "for", 0, "with --wire and --on: end after this time; 0: at an interrupt, or when the flows have ended")
 	fl.DurationVar(&f.every, "every", 0, "print the tables so often, too")
 	fl.Uint64Var(&f.seed, "seed", 1, "with --on: seed of everything random")
@@ -102,7 +104,7 @@ func (f *watchFlags) check(c *cobra.Command) error {
 	for _, o := range []struct {
 		names, with string
 		ok          bool
-	}{{"at seed virtual", "--on FILE.yaml", f.on != ""}, {"link", "--read FILE", f.read != ""}, {"for", "--wire or --on", f.read == ""}} {
+	}{{"at seed virtual", "--on FILE.yaml", f.on != ""}, {"link sent", "--read FILE", f.read != ""}, {"for", "--wire or --on", f.read == ""}} {
 		for _, name := range strings.Fields(o.names) {
 			if c.Flags().Changed(name) && !o.ok {
 				return usageError{fmt.Errorf("--%s goes with %s", name, o.with)}
@@ -163,7 +165,7 @@ func (f *watchFlags) fromCapture(c *cobra.Command) (end int64, err error) {
 	}
 	var failed error
 	stop := func() error { return errors.Join(failed, context.Cause(c.Context())) }
-	end, err = live.ReadCapture(in, f.links, stop, func(fr *live.Frame) {
+	end, err = live.ReadCapture(in, f.links, f.sent, stop, func(fr *live.Frame) {
 		fr.Give(f.w)
 		failed = f.events(fr.At)
 	})

@@ -152,20 +152,26 @@ func (sh *Shell) obey(ctx context.Context, line string, l *lines) error {
 	case 'a', 'd', 'm', 'p':
 		sh.link(&c)
 	case 'i', 'e':
-		for len(c.sources) < c.n && err == nil {
-			if !l.next() {
-				err = fmt.Errorf("%d sources, %d were announced", len(c.sources), c.n)
-				break
-			}
-			err = c.listed(strings.TrimSpace(l.Text()))
-		}
-		if err != nil {
+		if err := c.rest(l); err != nil {
 			sh.fail(err.Error())
 			return nil
 		}
 		sh.member(&c)
 	default:
 		sh.member(&c)
+	}
+	return nil
+}
+
+// rest reads the sources that stand on the lines behind the command's.
+func (c *command) rest(l *lines) error {
+	for len(c.sources) < c.n {
+		if !l.next() {
+			return fmt.Errorf("%d sources, %d were announced", len(c.sources), c.n)
+		}
+		if err := c.listed(strings.TrimSpace(l.Text())); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -232,32 +238,31 @@ func (sh *Shell) member(c *command) {
 			op = usrreq.McastLeave
 		}
 		sh.result(option(op, c.group), s.Mcast(op, at, c.group, c.source))
-	case 't', 'b':
+	case 'i':
+		sh.result("setsourcefilter", s.SetSourceFilter(at, c.group, mcast.Include, c.sources))
+	case 'e':
+		sh.result("setsourcefilter", s.SetSourceFilter(at, c.group, mcast.Exclude, c.sources))
+	default:
 		f, e := s.SourceFilter(at, c.group)
-		if e != 0 {
+		switch {
+		case e != 0:
 			sh.result("getsourcefilter", e)
-			return
+		case c.verb == 'g':
+			sh.show(f, c.n)
+		default:
+			op := delta(f.Mode, c.verb == 't')
+			sh.result(option(op, c.group), s.Mcast(op, at, c.group, c.source))
 		}
-		op := delta(f.Mode, c.verb == 't')
-		sh.result(option(op, c.group), s.Mcast(op, at, c.group, c.source))
-	case 'i', 'e':
-		mode := mcast.Include
-		if c.verb == 'e' {
-			mode = mcast.Exclude
-		}
-		sh.result("setsourcefilter", s.SetSourceFilter(at, c.group, mode, c.sources))
-	case 'g':
-		f, e := s.SourceFilter(at, c.group)
-		if e != 0 {
-			sh.result("getsourcefilter", e)
-			return
-		}
-		fmt.Fprintf(sh.Out, "%s\n%d\n", strings.ToLower(f.Mode.String()), len(f.Sources))
-		for _, a := range f.Sources[:min(c.n, len(f.Sources))] {
-			fmt.Fprintln(sh.Out, a)
-		}
-		fmt.Fprintln(sh.Out, "ok")
 	}
+}
+
+// show prints a filter, and up to n of its sources.
+func (sh *Shell) show(f mcast.Filter, n int) {
+	fmt.Fprintf(sh.Out, "%s\n%d\n", strings.ToLower(f.Mode.String()), len(f.Sources))
+	for _, a := range f.Sources[:min(n, len(f.Sources))] {
+		fmt.Fprintln(sh.Out, a)
+	}
+	fmt.Fprintln(sh.Out, "ok")
 }
 
 // delta is the request that allows or blocks a source in a mode.

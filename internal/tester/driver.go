@@ -16,6 +16,8 @@ type driver struct {
 	slots  int64         // datagrams sent, or left out, so far
 	base   time.Duration // when slot 0 was due
 	steps  events
+	did    time.Duration // when the last step that was done was planned
+	busy   bool          // there were steps when the driver looked before
 	held   time.Duration // how long the schedule stood still because steps took their time
 	behind time.Duration // how late datagrams were sent at worst
 	errs   []error
@@ -27,7 +29,7 @@ const (
 	// crowd is how many packets may be under way when the driver does more.
 	crowd = 2048
 	// slack is how late a step may be before the schedule stands still.
-	slack = 10 * time.Millisecond
+	slack = 30 * time.Millisecond
 	// lag is how far senders may fall behind before they leave datagrams out.
 	lag = 250 * time.Millisecond
 	// grace is how long before a leave a datagram may have been sent and still be on
@@ -110,9 +112,7 @@ func (d *driver) work(now time.Duration) {
 		d.again(&e)
 		d.do(&e)
 		d.rest()
-	}
-	if len(d.steps) > 0 {
-		d.held += max(now-d.held-d.steps[0].at-slack, 0)
+		d.did = e.at
 	}
 	for range turn {
 		if !d.sending() || d.dueAt(d.slots) > now {
@@ -120,6 +120,22 @@ func (d *driver) work(now time.Duration) {
 		}
 		d.send(now)
 	}
+}
+
+// hold lets the schedule stand still as long as the next step, or the last if
+// there is none, is late.
+func (d *driver) hold(now time.Duration) {
+	if d.t.Virtual {
+		return // nothing is ever late
+	}
+	at := d.did
+	if len(d.steps) > 0 {
+		at = d.steps[0].at
+	}
+	if len(d.steps) > 0 || d.busy {
+		d.held += max(now-d.held-at-slack, 0)
+	}
+	d.busy = len(d.steps) > 0
 }
 
 // send sends the next datagram.
@@ -141,7 +157,7 @@ func (d *driver) rest() {
 	if d.t.Open != nil || d.t.Virtual || d.t.World.Pool().Buffers <= crowd {
 		return
 	}
-	for until := time.Now().Add(lag); d.t.World.Pool().Buffers > crowd && time.Now().Before(until); {
+	for until := time.Now().Add(time.Second); d.t.World.Pool().Buffers > crowd && time.Now().Before(until); {
 		runtime.Gosched()
 	}
 }

@@ -23,8 +23,9 @@ type edge struct {
 // watched is one group at an edge.
 type watched struct {
 	members int32
-	left    int64 // when the last member left, Unix ns; 0: it has not
-	last    int64 // when the last wanted datagram came after that; 0: none
+	filter  *filter // of the last member that left
+	left    int64   // when the last member left, Unix ns; 0: it has not
+	last    int64   // when the last wanted datagram came after that; 0: none
 	after   uint64
 }
 
@@ -51,7 +52,7 @@ func (e *edge) saw(src, dst netip.Addr) {
 		return
 	}
 	w := &e.groups[i]
-	if w.members == 0 && w.left != 0 && e.t.filter.wants(src) {
+	if w.members == 0 && w.left != 0 && w.filter.wants(src) {
 		w.last = e.t.World.Now().UnixNano()
 		w.after++
 	}
@@ -69,12 +70,12 @@ func (e *edge) join(i int) {
 }
 
 // leave takes a member away.
-func (e *edge) leave(i int, now time.Time) {
+func (e *edge) leave(i int, f *filter, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w := &e.groups[i]; w.members > 0 {
 		if w.members--; w.members == 0 {
-			w.left, w.last, w.after = now.UnixNano(), 0, 0
+			w.left, w.last, w.after, w.filter = now.UnixNano(), 0, 0, f
 		}
 	}
 }

@@ -19,7 +19,6 @@ type receiver struct {
 	edge  *edge             // shared by all on a wire
 
 	mu       sync.Mutex // a leaf
-	filter   *filter    // the test's until a step of the schedule changes it
 	channels []channel  // by group; nil before the first join
 	wrong    uint64
 	foreign  uint64
@@ -31,6 +30,8 @@ type receiver struct {
 
 // channel is a group at a receiver.
 type channel struct {
+	filter *filter // the test's until a step of the schedule changes it
+	change int64   // when that was, Unix ns
 	member bool
 	waits  bool  // counts for allJoined until its first datagram
 	asked  int64 // when it was joined, Unix ns
@@ -48,7 +49,7 @@ type heard struct {
 // addReceiver makes a receiver of a station.
 func (t *test) addReceiver(s *station, e *edge) error {
 	e.t = t
-	r := &receiver{station: s, t: t, edge: e, filter: &t.filter}
+	r := &receiver{station: s, t: t, edge: e}
 	t.receivers = append(t.receivers, r)
 	_, err := r.conn(0)
 	return err
@@ -84,9 +85,10 @@ func (r *receiver) join(i int, counts bool) error {
 	already := c.member
 	if !already {
 		c.member, c.waits, c.asked, c.first = true, counts, now, 0
+		c.filter = &r.t.filter
 		r.begin(c, i)
 	}
-	f := r.filter
+	f := c.filter
 	r.mu.Unlock()
 	if already {
 		return nil
@@ -102,7 +104,7 @@ func (r *receiver) join(i int, counts bool) error {
 // begin opens the flows of our senders. The lock is held.
 func (r *receiver) begin(c *channel, i int) {
 	for k, s := range r.t.senders {
-		if !r.filter.wants(s.addr) {
+		if !c.filter.wants(s.addr) {
 			continue
 		}
 		c.flow(s.addr, len(r.t.senders)).Begin(r.t.driver.sent(k, i) + 1)
@@ -135,7 +137,7 @@ func (r *receiver) leave(i int) error {
 			return err
 		}
 	}
-	r.edge.leave(i, r.t.World.Now())
+	r.edge.leave(i, r.channels[i].filter, r.t.World.Now())
 	conn, err := r.conn(i)
 	if err != nil {
 		return err
@@ -152,11 +154,37 @@ func (r *receiver) end(i int) bool {
 	}
 	c := &r.channels[i]
 	c.member = false
+	r.pause(c, i)
+	r.t.tally.join(c.first-c.asked, c.first != 0)
+	return true
+}
+
+// pause closes the flows of a group. The lock is held.
+func (r *receiver) pause(c *channel, i int) {
 	for k := range c.heard {
 		c.heard[k].End(r.t.driver.due(c.heard[k].source, i))
 	}
-	r.t.tally.join(c.first-c.asked, c.first != 0)
-	return true
+}
+
+// refilter changes the filter of a membership, if there is one.
+func (r *receiver) refilter(i int, f *filter) error {
+	r.mu.Lock()
+	member := r.channels != nil && r.channels[i].member
+	if member {
+		c := &r.channels[i]
+		r.pause(c, i)
+		c.filter, c.change = f, r.t.World.Now().UnixNano()
+		r.begin(c, i)
+	}
+	r.mu.Unlock()
+	if !member {
+		return nil
+	}
+	conn, err := r.conn(i)
+	if err != nil {
+		return err
+	}
+	return setFilter(conn, r.station, r.t.Groups.At(i), f)
 }
 
 // read takes everything that waits. Several calls may run at once.
@@ -188,13 +216,15 @@ func (r *receiver) take(b []byte, info *socket.Recv, now time.Time) {
 	if r.channels == nil || !r.channels[i].member {
 		return // it waited when the group was left
 	}
-	if !r.filter.wants(source) {
-		r.wrong++
+	c := &r.channels[i]
+	if !c.filter.wants(source) {
+		if now.UnixNano()-c.change > int64(grace) { // else it may have waited since the filter before
+			r.wrong++
+		}
 		return
 	}
 	r.got++
 	r.bytes += uint64(len(b))
-	c := &r.channels[i]
 	c.got++
 	if c.first == 0 {
 		c.first = max(now.UnixNano(), c.asked+1)

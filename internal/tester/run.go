@@ -50,6 +50,7 @@ func (t *test) run() error {
 	var shown time.Time
 	for {
 		now := t.World.Now().Sub(t.start)
+		d.hold(now)
 		if now-d.held >= t.For || t.done() {
 			break
 		}

@@ -20,10 +20,7 @@ func (d *driver) do(e *event) {
 		d.must(r.zapTo())
 	case Filter:
 		f := newFilter(s.Mode, s.Sources)
-		r.mu.Lock()
-		r.filter = &f
-		r.mu.Unlock()
-		d.each(e, r.refilter)
+		d.each(e, func(i int) error { return r.refilter(i, &f) })
 	case Leave:
 		d.each(e, r.leave)
 	case Join:
@@ -53,21 +50,6 @@ func (d *driver) each(e *event, do func(i int) error) {
 	for i := first; i <= last && len(d.errs) == 0; i++ {
 		d.must(do(i))
 	}
-}
-
-// refilter gives a membership the receiver's filter of now.
-func (r *receiver) refilter(i int) error {
-	r.mu.Lock()
-	member, f := r.channels != nil && r.channels[i].member, r.filter
-	r.mu.Unlock()
-	if !member {
-		return nil
-	}
-	conn, err := r.conn(i)
-	if err != nil {
-		return err
-	}
-	return setFilter(conn, r.station, r.t.Groups.At(i), f)
 }
 
 // zapTo leaves the lowest group that is joined and joins the one after it.

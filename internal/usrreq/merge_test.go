@@ -2,8 +2,10 @@ package usrreq_test
 
 import (
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -185,6 +187,7 @@ func TestInterfaceGoes(t *testing.T) {
 func TestInterfaceGoesMeanwhile(t *testing.T) {
 	st := newStack(t, vnet.NewWorld(vnet.Config{Seed: 1}), "a")
 	stop := make(chan struct{})
+	var joined atomic.Uint64
 	var wg sync.WaitGroup
 	socks := make([]usrreq.Sock, 4)
 	for i := range socks {
@@ -203,7 +206,9 @@ func TestInterfaceGoesMeanwhile(t *testing.T) {
 				}
 				switch n % 5 {
 				case 0, 1:
-					s.Mcast(usrreq.McastJoin, on, group, netip.Addr{})
+					if s.Mcast(usrreq.McastJoin, on, group, netip.Addr{}) == 0 {
+						joined.Add(1)
+					}
 				case 2:
 					s.Mcast(usrreq.McastJoinSource, on, group, source)
 					s.SetMulticastIf(2)
@@ -216,8 +221,16 @@ func TestInterfaceGoesMeanwhile(t *testing.T) {
 			}
 		})
 	}
-	for range 300 {
+	rounds := 60
+	if raceOn {
+		rounds = 20
+	}
+	for range rounds {
+		before := joined.Load()
 		index := plug(t, st, "e0", link.NewEpair(0).A(), "10.0.0.1/24", "fd00::1/64")
+		for joined.Load() < before+2 { // until they are at it
+			runtime.Gosched()
+		}
 		must(t, control.RemoveInterface(st, index))
 		for _, s := range socks {
 			if i, i6 := s.MulticastIf(), s.MulticastIf6(); i != 0 || i6 != 0 {

@@ -114,6 +114,11 @@ func (n *Network) build() error {
 			}
 		}
 	}
+	for _, s := range f.nodes {
+		if err := n.addMulticast(s); err != nil {
+			return err
+		}
+	}
 	if f.auto {
 		if err := n.Lab.AddRoutes(); err != nil {
 			return fmt.Errorf("%s: routing: auto: %w", f.name, err)

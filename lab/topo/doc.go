@@ -81,6 +81,12 @@
 //	routes    a list of: to (a prefix, an address, default, or the name of a
 //	          switch or link for its subnet), via (a neighbour, or its address)
 //	          or reject: true or blackhole: true; fib, mtu, ipv6
+//	mroutes   static multicast routes, a list of: group (one, or a prefix), in (the
+//	          link by which its packets come), out (links), listeners: true (and
+//	          every link that the node is the querier of and where somebody
+//	          listens), source (only this one's packets)
+//	proxy     {upstream: LINK, downstream: [LINK, …]}: it is the querier downstream,
+//	          asks upstream for what is wanted there, and passes packets on (RFC 4605)
 //	autoconf  of hosts: see IPv6
 //
 // With routing: auto every node also gets routes in table 0 to every subnet, by
@@ -109,7 +115,8 @@
 //	addrs     {NODE: ADDRESS, …}, or a list of them of which the first of each
 //	          family is in the subnet; whoever has none gets the next free one
 //	fibs      {NODE: TABLE, …}: the table that routes what comes in there
-//	querier   the node that asks the link's hosts what they listen to (IGMPv3)
+//	querier   the node that asks the link's hosts what they listen to, by IGMPv3 and,
+//	          with IPv6, by MLDv2; or several, one of whom will ask
 //	advertise the routers that tell the link's hosts of themselves: see IPv6
 //	ports     {SWITCH: {…}, …}: how a switch treats its port at this link, with
 //	          router (learn; always: all multicast goes there; never), fast_leave,

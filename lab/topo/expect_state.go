@@ -188,13 +188,15 @@ func (e *joined) resolve(c *checker) {
 	case e.s != nil:
 	case e.n == nil:
 		c.at(e.on.line, "there is no node or switch %q: %s", e.on.s, oneOf("they", append(c.nodeNames(), c.switchNames()...), e.on.s))
-	case !slices.ContainsFunc(e.n.ports, (*end).querier) && c.whole:
-		c.at(e.on.line, "%s asks nobody what they listen to: make it the querier of a link", e.on.s)
+	case !e.n.asks() && c.whole:
+		c.at(e.on.line, "%s asks nobody what they listen to: make it the querier of a link, or a proxy", e.on.s)
 	}
 }
 
 // querier tells whether the interface is a multicast router's.
-func (e *end) querier() bool { return e.link.querier.line != 0 && e.link.querier.s == e.node.name.s }
+func (e *end) querier() bool {
+	return slices.ContainsFunc(e.link.querier, func(t text) bool { return t.s == e.node.name.s })
+}
 
 func (e *joined) check(n *Network) []Outcome {
 	has := false

@@ -44,7 +44,9 @@ type node struct {
 	fibs, shards int
 	sysctls      []sysctl
 	routes       []*route
-	ports        []*end // eth0, eth1, …
+	mroutes      []*mroute
+	proxy        *mproxy // nil: it is none
+	ports        []*end  // eth0, eth1, …
 }
 
 type sysctl struct {
@@ -64,7 +66,7 @@ type cable struct {
 	adverts []*advert
 	named   []text // the keys of addrs, fibs and adverts
 	ports   []*swport
-	querier text
+	querier []text
 	mtu     int
 	fault   link.FaultConfig
 	ends    [2]end
@@ -277,6 +279,10 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 			key{name: "routes", to: func(key string, v *yaml.Node) {
 				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
 			}},
+			key{name: "mroutes", to: func(key string, v *yaml.Node) {
+				d.list(key, v, func(v *yaml.Node) { n.mroutes = append(n.mroutes, d.mroute(v)) })
+			}},
+			key{name: "proxy", to: func(_ string, v *yaml.Node) { d.mproxy(v, n) }},
 		)
 	})
 }
@@ -321,7 +327,7 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 		d.subnet6("subnet6", &l.subnet6),
 		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
 		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
-		d.word("querier", &l.querier),
+		d.words("querier", &l.querier),
 		key{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
 		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
 		d.integer("mtu", &l.mtu, 68, 65535),

@@ -34,6 +34,7 @@ func (c *checker) resolve() {
 	}
 	for _, n := range c.nodes {
 		c.staticRoutes(n)
+		c.multicast(n)
 	}
 	for _, j := range c.joins {
 		c.member(j)
@@ -176,7 +177,7 @@ func (c *checker) linkFields(l *cable) {
 		}
 	}
 	c.linkPorts(l)
-	if q := l.querier; q.line != 0 {
+	for _, q := range l.querier {
 		if e := l.end(q.s); e == nil || e.node == nil {
 			c.at(q.line, "the querier %q is no host or router at this link: it is between %s and %s", q.s, l.between[0].s, l.between[1].s)
 		}

@@ -78,7 +78,7 @@ func (f *File) segmentOf(name string) *segment {
 		return nil
 	}
 	for _, l := range f.links {
-		if l.querier.s != "" {
+		if len(l.querier) > 0 {
 			return l.ends[0].segment()
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	// MaxBlock is the longest block in bytes, and the longest packet.
 	MaxBlock = 1 << 20
 	// MaxInterfaces is how many interfaces a section may describe.
-	MaxInterfaces = 4096
+	MaxInterfaces = 1 << 18
 )
 
 // ErrFormat is what every error of a Reader wraps that is due to the bytes.

@@ -70,7 +70,7 @@ func (m *model) record(now clock.Time, k modelKey, typ uint8, list []string, ver
 		case typ == wire.IGMPToEx:
 			list = nil
 		case typ == wire.IGMPToIn && now < g.v1:
-			typ = wire.IGMPIsIn
+			return
 		}
 	}
 	switch version {

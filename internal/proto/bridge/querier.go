@@ -155,7 +155,7 @@ func (s *side[A]) next(now clock.Time, e Env, b *Bridge, ask *gmp.Ask[A], out *O
 	q, mine := &s.own, s.isQuerier(now)
 	v := s.variables(now, e.T)
 	rules := gmp.RouterRules{Interval: v.interval, Response: v.response, LastMember: lastMember(e.T),
-		Robustness: v.robustness, LastCount: uint8(s.lastCount(e.T))}
+		Version: 3, Robustness: v.robustness, LastCount: uint8(s.lastCount(e.T))}
 	var port int32
 	for done := false; !ok && !done; s.follow() {
 		port, ok, done = s.db.NextAsk(now, &rules, mine, ask)
@@ -176,7 +176,7 @@ func (s *side[A]) next(now clock.Time, e Env, b *Bridge, ask *gmp.Ask[A], out *O
 		b.one[0] = port
 		out.Ports = b.one[:]
 	}
-	*ask = gmp.Ask[A]{Buf: ask.Buf, Head: ask.Head, MaxResp: v.response, Interval: v.interval, Robustness: v.robustness}
+	*ask = gmp.Ask[A]{Buf: ask.Buf, Head: ask.Head, MaxResp: v.response, Interval: v.interval, Robustness: v.robustness, Version: 3}
 	if mine {
 		as = q.self
 	}

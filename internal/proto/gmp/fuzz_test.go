@@ -195,7 +195,11 @@ func checkHost[A Address](t *testing.T, h *Host[A], now clock.Time, r *HostRules
 			}
 			continue
 		}
-		pending++
+		if p.place != 0 {
+			pending++
+		} else if h.work == nil || h.work.sole != g {
+			t.Fatal("something is to be sent, but never")
+		}
 		if len(p.asked) > maxAsked || len(p.changed) > 0 && p.changed[0].left > 7 || p.modeLeft > 7 {
 			t.Fatalf("too much is remembered: %+v", p)
 		}

@@ -160,13 +160,22 @@ func (m *Memberships[S]) find(group netip.Addr, ifIndex int32) (int, *record[S])
 	return i, nil
 }
 
-// filter returns the filter of a socket that is a member, and its place among
-// the members.
-func (r *record[S]) filter(socket S) (Filter, int) {
-	for i := range r.snap.Members {
-		if r.snap.Members[i].Socket == socket {
-			return r.snap.Members[i].Filter, i
-		}
+// seat is the place of a membership, or where it would be.
+type seat[S comparable] struct {
+	at    Key
+	rec   *record[S] // nil: the socket is not a member
+	from  Filter     // the socket's
+	index int        // in its list
+	place int        // among the members, -1 if it is none
+}
+
+func (m *Memberships[S]) seat(at Key) seat[S] {
+	index, rec := m.find(at.Group, at.IfIndex)
+	s := seat[S]{at: at, rec: rec, index: index, place: -1}
+	if rec != nil {
+		s.at = rec.snap.At
+		s.place = slices.IndexFunc(rec.snap.Members, func(x Member[S]) bool { return x.Socket == m.Socket })
+		s.from = rec.snap.Members[s.place].Filter
 	}
-	return Filter{}, -1
+	return s
 }

@@ -32,26 +32,22 @@ func (t *Txn[S]) Joined() bool { return t.from.Mode == Undefined && len(t.rec.me
 // Left: see Joined.
 func (t *Txn[S]) Left() bool { return t.to.Mode == Undefined && len(t.rec.members()) == 1 }
 
-// propose prepares to replace the socket's filter. rec is nil for a group that
-// has no members yet.
-func (g *Groups[S]) propose(m *Memberships[S], at Key, to Filter, tun *Tunables) (Txn[S], error) {
+// propose prepares to replace the filter of a membership.
+func (g *Groups[S]) propose(m *Memberships[S], at *seat[S], to Filter, tun *Tunables) (Txn[S], error) {
 	if g.open {
 		panic("mcast: the previous transaction is still open")
 	}
-	index, rec := m.find(at.Group, at.IfIndex)
-	t := Txn[S]{At: at, groups: g, member: m, to: to, place: -1, index: int32(index)}
-	if rec != nil {
-		t.At = rec.snap.At
-		var place int
-		t.from, place = rec.filter(m.Socket)
-		t.place = int32(place)
-	} else if s := g.Lookup(at.Group, at.IfIndex); s != nil {
-		rec = s.rec
-	} else {
-		rec = new(record[S])
+	t := Txn[S]{At: at.at, groups: g, member: m, from: at.from, to: to, place: int32(at.place), index: int32(at.index)}
+	rec := at.rec
+	if rec == nil {
+		if s := g.Lookup(t.At.Group, t.At.IfIndex); s != nil {
+			rec = s.rec
+		} else {
+			rec = new(record[S])
+		}
 	}
 	t.rec, t.Old = rec, rec.merged()
-	if err := t.merge(tun.groupSources(at.Group)); err != nil {
+	if err := t.merge(tun.groupSources(t.At.Group)); err != nil {
 		return Txn[S]{}, err
 	}
 	g.open = true

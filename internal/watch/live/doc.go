@@ -21,9 +21,9 @@ type Frame struct {
 }
 
 // ReadCapture hands the frames of a capture to visit, which borrows them, until
-// it ends or stop says so. names, if there are any, are the interfaces that count.
-// It returns the time of the last frame.
-func ReadCapture(in io.Reader, names []string, stop func() error, visit func(*Frame)) (last int64, err error) {
+// it ends or stop says so. names, if there are any, are the interfaces that count;
+// with sent only what they have sent does. It returns the time of the last frame.
+func ReadCapture(in io.Reader, names []string, sent bool, stop func() error, visit func(*Frame)) (last int64, err error) {
 	r := pcapng.NewReader(in)
 	count := make(map[string]bool)
 	for _, n := range names {
@@ -40,7 +40,7 @@ func ReadCapture(in io.Reader, names []string, stop func() error, visit func(*Fr
 			}
 			return last, err
 		}
-		if _, ok := count[f.Name]; !ok && len(names) > 0 || strings.HasPrefix(f.Comment, "drop: ") {
+		if _, ok := count[f.Name]; !ok && len(names) > 0 || sent && f.Dir != pcapng.Out || strings.HasPrefix(f.Comment, "drop: ") {
 			continue // not asked for, or a packet's second record: that a stack of ours has dropped it
 		}
 		count[f.Name] = true

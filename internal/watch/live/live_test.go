@@ -152,22 +152,27 @@ func TestReadCapture(t *testing.T) {
 	w := pcapng.NewWriter(&b, pcapng.Section{})
 	one, two := w.AddInterface(pcapng.Interface{Name: "one"}), w.AddInterface(pcapng.Interface{Name: "two"})
 	w.WritePacket(one, pcapng.Packet{Time: 1}, []byte("a"))
-	w.WritePacket(two, pcapng.Packet{Time: 2}, []byte("b"))
+	w.WritePacket(two, pcapng.Packet{Time: 2, Dir: pcapng.Out}, []byte("b"))
 	w.WritePacket(two, pcapng.Packet{Time: 3, Comment: "drop: ttl"}, []byte("c"))
 	w.Close()
 	goOn := func() error { return nil }
 	for names, want := range map[string]string{"": "ab", "one": "a", "two": "b", "one two": "ab"} {
 		var got string
-		last, err := ReadCapture(bytes.NewReader(b.Bytes()), strings.Fields(names), goOn, func(f *Frame) { got += string(f.Data) })
+		last, err := ReadCapture(bytes.NewReader(b.Bytes()), strings.Fields(names), false, goOn, func(f *Frame) { got += string(f.Data) })
 		if err != nil || got != want || last == 0 {
 			t.Errorf("%q: %q, want %q; %v", names, got, want, err)
 		}
 	}
-	if _, err := ReadCapture(bytes.NewReader(b.Bytes()), []string{"three"}, goOn, func(*Frame) {}); err == nil {
+	if _, err := ReadCapture(bytes.NewReader(b.Bytes()), []string{"three"}, false, goOn, func(*Frame) {}); err == nil {
 		t.Error("an interface that is not there")
 	}
+	var sent string
+	ReadCapture(bytes.NewReader(b.Bytes()), nil, true, goOn, func(f *Frame) { sent += string(f.Data) })
+	if sent != "b" {
+		t.Errorf("sent: %q", sent)
+	}
 	stop := errors.New("stop")
-	if _, err := ReadCapture(bytes.NewReader(b.Bytes()), nil, func() error { return stop }, func(*Frame) { t.Error("read on") }); err != stop {
+	if _, err := ReadCapture(bytes.NewReader(b.Bytes()), nil, false, func() error { return stop }, func(*Frame) { t.Error("read on") }); err != stop {
 		t.Errorf("stopped: %v", err)
 	}
 }
