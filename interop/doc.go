@@ -1,6 +1,6 @@
 // Package interop holds the tests that put vimage beside other
-// implementations: the Linux kernel's stack and bridge, and tools that read what
-// vimage writes.
+// implementations: the Linux kernel's stack and bridge, FRR's pimd, and tools
+// that read what vimage writes.
 //
 // It is a module of its own, so that what only these tests need stays out of
 // the product. Run it with

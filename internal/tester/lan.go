@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/lab"
@@ -14,6 +15,9 @@ const (
 	// hubEvery says that one receiver in so many shares a hub with a host that
 	// wants the impostor.
 	hubEvery = 10
+	// answers is how long hosts may take to answer the querier of a network that is
+	// made: until then a switch floods IPv6 (RFC 4541 §3), and nothing is measured.
+	answers = 500 * time.Millisecond
 	// tick is how often progress is shown: every so many.
 	tick = 100
 )
@@ -48,6 +52,9 @@ func (t *test) buildLab() error {
 			return err
 		}
 	}
+	if t.place == nil && t.six() {
+		return t.wait(answers + answers/10)
+	}
 	return nil
 }
 
@@ -63,6 +70,9 @@ func (t *test) buildLAN() error {
 	}
 	querier, err := t.onLAN("querier", t.lan, netip.Addr{})
 	if err != nil {
+		return err
+	}
+	if err := querier.SetSysctl("net.inet6.mld.router.query_response", answers.Milliseconds()); err != nil {
 		return err
 	}
 	return querier.ifi.SetQuerier(true)
@@ -112,69 +122,6 @@ func (t *test) addrOf(h *lab.Node) netip.Addr {
 		return h.Addr6()
 	}
 	return h.Addr()
-}
-
-// buildSenders makes the senders and the impostor. Where sources are given, they
-// are the senders' addresses or, where they are excluded, the impostor's.
-func (t *test) buildSenders() error {
-	var wanted, unwanted []netip.Addr
-	if t.Mode == Include {
-		wanted = t.Sources
-	} else {
-		unwanted = t.Sources
-	}
-	if err := t.buildWanted(wanted); err != nil {
-		return err
-	}
-	var a netip.Addr
-	if len(unwanted) > 0 {
-		a = unwanted[0]
-	}
-	s, err := t.onLAN("impostor", t.lan, a)
-	if err != nil {
-		return err
-	}
-	if t.impostor, err = t.newSender(s, len(t.senders)); err != nil {
-		return err
-	}
-	t.filter = t.ownFilter()
-	return nil
-}
-
-// buildWanted makes the senders: hosts of the network that is there, or new ones
-// with the addresses that are given.
-func (t *test) buildWanted(given []netip.Addr) error {
-	for _, name := range t.From {
-		h := t.Node(name)
-		if h == nil || !h.Addr().IsValid() {
-			return fmt.Errorf("from %q: the network has no such host with a link", name)
-		}
-		s := &station{Stack: h.Stack, ifi: h.Eth(0), addr: t.addrOf(h)}
-		if err := t.addSender(s); err != nil {
-			return err
-		}
-	}
-	if len(t.From) > 0 {
-		return nil
-	}
-	n := t.Senders
-	if len(given) > 0 {
-		n = len(given)
-	}
-	for i := range n {
-		var a netip.Addr
-		if len(given) > 0 {
-			a = given[i]
-		}
-		s, err := t.onLAN(fmt.Sprintf("sender%d", i), t.lan, a)
-		if err != nil {
-			return err
-		}
-		if err := t.addSender(s); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // buildReceiver makes a receiver, every tenth with a hub and a member of the

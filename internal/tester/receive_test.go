@@ -42,13 +42,25 @@ func TestReceivePasses(t *testing.T) {
 	}
 }
 
+// TestReceiveIPv6: as with IPv4.
+func TestReceiveIPv6(t *testing.T) {
+	for _, mode := range []Mode{Include, Exclude} {
+		c := small()
+		c.Mode, c.Groups = mode, MustGroups("ff1e::1+3")
+		r := run(t, c)
+		if r.Verdict != Pass || r.Joined != 90 || r.Stopped.Switch == 0 || r.Stopped.Socket == 0 || r.LeaveDelay.Max > 2000 {
+			t.Errorf("%v: %+v", mode, r)
+		}
+	}
+}
+
 // TestBreaksShow turns one part off after the other: each makes its own figure
 // non-zero, the others stay, and the verdict is FAIL.
 func TestBreaksShow(t *testing.T) {
 	for _, broken := range Breaks() {
-		for _, mode := range []Mode{Include, Exclude} {
-			c := small()
-			c.Break, c.Mode, c.Groups = broken, mode, MustGroups("239.1.1.1+3")
+		for i, groups := range []string{"239.1.1.1+3", "239.1.1.1+3", "ff1e::1+3", "ff1e::1+3"} {
+			c, mode := small(), Include+Mode(i%2)
+			c.Break, c.Mode, c.Groups = broken, mode, MustGroups(groups)
 			r := run(t, c)
 			figures := map[string]uint64{
 				"source-filter": r.WrongSource, "snooping": r.Leaked,

@@ -1,14 +1,10 @@
 package tester
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // receiver is a host that joins groups.
@@ -44,33 +40,6 @@ type channel struct {
 type heard struct {
 	source netip.Addr
 	Flow
-}
-
-// addReceiver makes a receiver of a station.
-func (t *test) addReceiver(s *station, e *edge) error {
-	e.t = t
-	r := &receiver{station: s, t: t, edge: e}
-	t.receivers = append(t.receivers, r)
-	_, err := r.conn(0)
-	return err
-}
-
-// conn returns the socket for a group, which is opened if it is not.
-func (r *receiver) conn(group int) (*vimage.UDPConn, error) {
-	for len(r.conns) <= group/mcast.MaxMemberships {
-		lc := vimage.ListenConfig{Stack: r.Stack, ReusePort: r.t.Groups.Count > mcast.MaxMemberships}
-		pc, err := lc.ListenPacket(r.t.ctx, r.t.network(), fmt.Sprintf(":%d", r.t.Port))
-		if err != nil {
-			return nil, err
-		}
-		c := pc.(*vimage.UDPConn)
-		c.OnReadable(func() { r.read(c) })
-		if r.t.Break == "source-filter" {
-			c.Internal().SetIgnoreSourceFilters(true)
-		}
-		r.conns = append(r.conns, c)
-	}
-	return r.conns[group/mcast.MaxMemberships], nil
 }
 
 // join joins a group, unless it is joined already. counts says that the test is
@@ -185,63 +154,4 @@ func (r *receiver) refilter(i int, f *filter) error {
 		return err
 	}
 	return setFilter(conn, r.station, r.t.Groups.At(i), f)
-}
-
-// read takes everything that waits. Several calls may run at once.
-func (r *receiver) read(c *vimage.UDPConn) {
-	now := r.t.World.Now()
-	buf := r.t.bufs.Get().(*[MaxPayload + 1]byte)
-	defer r.t.bufs.Put(buf)
-	var info socket.Recv
-	sock := c.Internal()
-	for {
-		n, err := sock.ReadFrom(buf[:], &info, false)
-		if err != nil {
-			return
-		}
-		r.take(buf[:n], &info, now)
-	}
-}
-
-// take counts a datagram.
-func (r *receiver) take(b []byte, info *socket.Recv, now time.Time) {
-	i := r.t.Groups.Index(info.To.Unmap())
-	if i < 0 {
-		return
-	}
-	source := info.From.Addr().Unmap().WithZone("")
-	p, ours := ParsePayload(b)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.channels == nil || !r.channels[i].member {
-		return // it waited when the group was left
-	}
-	c := &r.channels[i]
-	if !c.filter.wants(source) {
-		if now.UnixNano()-c.change > int64(grace) { // else it may have waited since the filter before
-			r.wrong++
-		}
-		return
-	}
-	r.got++
-	r.bytes += uint64(len(b))
-	c.got++
-	if c.first == 0 {
-		c.first = max(now.UnixNano(), c.asked+1)
-		if c.waits {
-			r.t.firstCame()
-		}
-	}
-	if !ours {
-		r.foreign++
-		return
-	}
-	f := c.flow(source, len(r.t.senders))
-	f.Arrive(p.Seq)
-	if d, same := p.delay(r.t.clock, now); same {
-		f.Delay.add(d)
-		r.t.tally.delay(d)
-	} else {
-		r.strange++
-	}
 }
