@@ -146,7 +146,8 @@ func TestCasesAreChosenByName(t *testing.T) {
 // must arrive.
 func TestPeersDoWhatTheySay(t *testing.T) {
 	for _, f := range []family{ip4, ip6} {
-		small := []Case{udpCase(), forwardCase(f, "forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(f), createCase(f, "create", 10)}
+		small := []Case{udpCase(), forwardCase(f, "forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(f), createCase(f, "create", 10),
+			filterCase(), queryCase("query", 1000), receiversCase("receivers", 20)}
 		verbs(t, f, append(small, tcpCases()...))
 	}
 }
@@ -293,6 +294,29 @@ func TestCasesOverIPv6AreTheSame(t *testing.T) {
 		six := all[half+i]
 		if six.Name != prefix6+c.Name || !six.Family.is6() || len(six.Rows) != len(c.Rows) || six.Rows[0].Name != prefix6+c.Rows[0].Name {
 			t.Errorf("%s has the counterpart %s, %+v", c.Name, six.Name, six.Rows)
+		}
+	}
+}
+
+// TestReportsAreReallySent: what joins and leaves cost includes what they say,
+// where a stack says it at once.
+func TestReportsAreReallySent(t *testing.T) {
+	for _, f := range []family{ip4, ip6} {
+		for _, p := range []Peer{newVimage(f), newGvisor(f)} {
+			m, err := p.Joins(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, _ := m.Sent()
+			if err := m.each(f, m.Join, 10, 10); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.each(f, m.Leave, 10, 10); err != nil {
+				t.Fatal(err)
+			}
+			if after, _ := m.Sent(); after-before < 20 {
+				t.Errorf("%T%d: %d packets for ten groups joined and left", p, f, after-before)
+			}
 		}
 	}
 }

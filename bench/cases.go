@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"runtime"
 	"slices"
 	"time"
@@ -41,10 +40,8 @@ type Case struct {
 }
 
 const (
-	chunk        = 64 // datagrams or frames between two looks at the clock
-	burst        = 32 // multicasts sent before the members read them
-	joinGroups   = 1000
-	joinsPerSock = 20 // Linux's default net.ipv4.igmp_max_memberships
+	chunk = 64 // datagrams or frames between two looks at the clock
+	burst = 32 // multicasts sent before the members read them
 )
 
 // cases returns what is measured, in order: all over IPv4, then all again over
@@ -63,7 +60,8 @@ func casesOf(f family) []Case {
 		forwardCase(f, "forward10", 10),
 		forwardCase(f, "forward100k", 100_000),
 		fanoutCase(1), fanoutCase(100), fanoutCase(1000),
-		joinCase(f),
+		filterCase(), joinCase(f), membershipCase(f), membershipHeapCase(f),
+		queryCase("query10k", 10_000), receiversCase("receivers10k", 10_000),
 		createCase(f, "create1k", 1000),
 		createCase(f, "create10k", 10_000),
 	}
@@ -230,55 +228,6 @@ func fanout(name string, members int, send, drain func(n int) error) measure {
 		read := all.figure(copies, time.Nanosecond)
 		read.Allocs = &allocs
 		return Result{name: sending.figure(copies, time.Nanosecond), name + ".read": read}, nil
-	}
-}
-
-func joinCase(f family) Case {
-	return Case{
-		Name: "joins",
-		Rows: []Row{
-			{Name: "joins", Unit: "joins/s", Higher: true},
-			{Name: "joins.cpu", Unit: "µs CPU/join"},
-		},
-		Note: fmt.Sprintf("%d distinct groups on one interface, IGMP or MLD on, %d groups a socket; joins/s by wall time, leaving not timed", joinGroups, joinsPerSock),
-		prepare: func(p Peer) (measure, error) {
-			join, leave, err := p.Joins(joinGroups / joinsPerSock)
-			if err != nil {
-				return nil, err
-			}
-			return joins(f, join, leave), nil
-		},
-	}
-}
-
-func joins(f family, join func(int, netip.Addr) error, leave func() error) measure {
-	return func(budget time.Duration) (Result, error) {
-		var w stopwatch
-		var objects uint64
-		rounds, err := repeat(budget, func() error {
-			before := mallocs()
-			err := w.time(func() error {
-				for i := range joinGroups {
-					if err := join(i/joinsPerSock, plus(f.groups(), i)); err != nil {
-						return fmt.Errorf("join %d: %w", i, err)
-					}
-				}
-				return nil
-			})
-			objects += mallocs() - before
-			if err != nil {
-				return err
-			}
-			return leave()
-		})
-		if err != nil {
-			return nil, err
-		}
-		n := rounds * joinGroups
-		cpu := w.figure(n, time.Microsecond)
-		allocs := float64(objects) / float64(n)
-		cpu.Allocs = &allocs
-		return Result{"joins": {Value: float64(n) / w.wall.Seconds()}, "joins.cpu": cpu}, nil
 	}
 }
 

@@ -85,7 +85,7 @@ func (p gvisorPeer) Includes(name string) string {
 		return "the same host on fdbased, which has GSO for sockets only; buffers of 256 KiB out and 1 MiB in"
 	case "tcprtt", "tcpconn", "tcpidle":
 		return hosts + " over a pipe with host GSO; tcpip.Endpoint's calls with waiter.Queue"
-	case "joins":
+	case "joins", "membership", "membership.heap":
 		return "socket option; reports go to a link endpoint that discards"
 	case "create1k", "create10k":
 		return hosts + " over a pipe; without TCP " + p.gvCreateWithoutTCP()

@@ -31,9 +31,13 @@ type Peer interface {
 	// up, and its addresses, and keeps it.
 	Create() (add func(addresses []netip.Prefix) error, err error)
 
+	// Filtered is Fanout where each member takes the datagrams of these sources
+	// only, of which one is the sender.
+	Filtered(members int, sources []netip.Addr) (send, drain func(n int) error, err error)
+
 	// Joins makes one stack with one interface, IGMP or MLD on, and that many UDP
-	// sockets. join makes socket i a member of group; leave ends all memberships.
-	Joins(sockets int) (join func(i int, group netip.Addr) error, leave func() error, err error)
+	// sockets.
+	Joins(sockets int) (Members, error)
 
 	// TCP joins two hosts by one link of MTU 1500 and returns what opens
 	// connections from the first to the second.
@@ -42,6 +46,14 @@ type Peer interface {
 	// Includes says in a few words what the figures of the named case include
 	// or were limited to for this peer; empty if there is nothing to say.
 	Includes(name string) string
+}
+
+// Members are the sockets of one stack, which have no membership at first.
+type Members struct {
+	// Join makes socket i a member of group, Leave ends that.
+	Join, Leave func(i int, group netip.Addr) error
+	// Sent returns how many packets have left the interface.
+	Sent func() (uint64, error)
 }
 
 // absence is the error of a peer or a figure that does not exist on this machine.

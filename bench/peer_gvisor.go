@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -135,6 +136,7 @@ type gvSink struct {
 	*channel.Endpoint
 	gateway tcpip.LinkAddress
 	frames  uint64
+	all     atomic.Uint64 // timers send, too
 }
 
 func newGvSink(mac []byte) *gvSink {
@@ -146,6 +148,7 @@ func newGvSink(mac []byte) *gvSink {
 
 // WritePackets implements stack.LinkEndpoint.
 func (s *gvSink) WritePackets(p stack.PacketBufferList) (int, tcpip.Error) {
+	s.all.Add(uint64(p.Len()))
 	for _, pkt := range p.AsSlice() {
 		if pkt.EgressRoute.RemoteLinkAddress == s.gateway {
 			s.frames++
@@ -236,34 +239,31 @@ func (p gvisorPeer) Create() (func([]netip.Prefix) error, error) {
 	return add, nil
 }
 
-func (p gvisorPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
-	s, err := gvHost(p.gvProtocols(), newGvSink(routerInMAC()), p.addrA())
+func (p gvisorPeer) Filtered(int, []netip.Addr) (func(int) error, func(int) error, error) {
+	return nil, nil, absence("gVisor has no source filters")
+}
+
+func (p gvisorPeer) Joins(sockets int) (Members, error) {
+	sink := newGvSink(routerInMAC())
+	s, err := gvHost(p.gvProtocols(), sink, p.addrA())
 	if err != nil {
-		return nil, nil, err
+		return Members{}, err
 	}
 	var eps []tcpip.Endpoint
 	for range sockets {
 		ep, err := p.gvSocket(s, true)
 		if err != nil {
-			return nil, nil, err
+			return Members{}, err
 		}
 		eps = append(eps, ep)
 	}
-	var joined []tcpip.RemoveMembershipOption
-	var by []tcpip.Endpoint
-	join := func(i int, group netip.Addr) error {
-		m := tcpip.AddMembershipOption{NIC: 1, MulticastAddr: gvAddr(group)}
-		joined, by = append(joined, tcpip.RemoveMembershipOption(m)), append(by, eps[i])
-		return gvErr("AddMembership", eps[i].SetSockOpt(&m))
-	}
-	leave := func() error {
-		for i := range joined {
-			if err := by[i].SetSockOpt(&joined[i]); err != nil {
-				return gvErr("RemoveMembership", err)
-			}
-		}
-		joined, by = joined[:0], by[:0]
-		return nil
-	}
-	return join, leave, nil
+	return Members{
+		Join: func(i int, group netip.Addr) error {
+			return gvErr("AddMembership", eps[i].SetSockOpt(&tcpip.AddMembershipOption{NIC: 1, MulticastAddr: gvAddr(group)}))
+		},
+		Leave: func(i int, group netip.Addr) error {
+			return gvErr("RemoveMembership", eps[i].SetSockOpt(&tcpip.RemoveMembershipOption{NIC: 1, MulticastAddr: gvAddr(group)}))
+		},
+		Sent: func() (uint64, error) { return sink.all.Load(), nil },
+	}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -30,13 +31,13 @@ func newLinux(quick bool, f family) Peer { return &linuxPeer{quick: quick, famil
 func (p *linuxPeer) Includes(name string) string {
 	const calls = "namespaces joined by veth; plain write and read system calls"
 	switch name {
-	case "udp64", "fanout1", "fanout100", "fanout1000":
+	case "udp64", "fanout1", "fanout100", "fanout1000", "filter1000":
 		return calls
 	case "forward10", "forward100k":
 		return fmt.Sprintf("includes the generator (AF_PACKET sendmmsg past the qdisc in one namespace, veth to the router; %.2f µs measured alone) and the receiving veth, where frames are counted and dropped as another host's", p.generator)
 	case "tcpbulk", "tcpplain", "tcprtt", "tcpconn", "tcpflood":
 		return calls + ", CUBIC; with what ksoftirqd uses meanwhile"
-	case "joins":
+	case "joins", "membership", "membership.heap":
 		return "IP_ADD_MEMBERSHIP on an interface that is a veth's end"
 	case "create1k", "create10k":
 		s := "namespace with one end of a veth whose other end is in a common namespace, made by netlink; RSS is kernel memory (slab, per-cpu, vmalloc) by /proc/meminfo"
@@ -303,9 +304,22 @@ func (p plug) feeder(frames [][]byte) (func(n int) error, error) {
 }
 
 func (p *linuxPeer) Fanout(members int) (func(int) error, func(int) error, error) {
+	return p.Filtered(members, nil)
+}
+
+// Filtered implements Peer; without sources there is no filter.
+func (p *linuxPeer) Filtered(members int, sources []netip.Addr) (func(int) error, func(int) error, error) {
 	a, b, err := p.linuxWire()
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(sources) > 0 {
+		if p.is6() {
+			return nil, nil, absence("net.ipv6.mld_max_msf is 64, and the whole machine's")
+		}
+		if err := b.ns.sysctl("ipv4/igmp_max_msf", len(sources)); err != nil {
+			return nil, nil, denied("net.ipv4.igmp_max_msf", err)
+		}
 	}
 	var sockets []int
 	for range members {
@@ -315,6 +329,11 @@ func (p *linuxPeer) Fanout(members int) (func(int) error, func(int) error, error
 		}
 		if err := b.join(fd, p.fanoutGroup()); err != nil {
 			return nil, nil, err
+		}
+		if len(sources) > 0 {
+			if err := b.filter(fd, p.fanoutGroup(), sources); err != nil {
+				return nil, nil, fmt.Errorf("IP_MSFILTER: %w", err)
+			}
 		}
 		sockets = append(sockets, fd)
 	}
@@ -359,6 +378,17 @@ func (p plug) member(fd int, group netip.Addr, request4, request6 int) error {
 	return unix.SetsockoptIPMreq(fd, unix.IPPROTO_IP, request4, m)
 }
 
+// filter has a member take these sources only: struct ip_msfilter of ip(7).
+func (p plug) filter(fd int, group netip.Addr, sources []netip.Addr) error {
+	b := append(group.AsSlice(), p.addr.Addr().AsSlice()...)
+	b = binary.NativeEndian.AppendUint32(b, unix.MCAST_INCLUDE)
+	b = binary.NativeEndian.AppendUint32(b, uint32(len(sources)))
+	for _, s := range sources {
+		b = append(b, s.AsSlice()...)
+	}
+	return unix.SetsockoptString(fd, unix.IPPROTO_IP, unix.IP_MSFILTER, string(b))
+}
+
 // sendBy has the socket's multicasts leave by the interface.
 func (f family) sendBy(fd int, p plug) error {
 	if f.is6() {
@@ -371,38 +401,35 @@ func (f family) sendBy(fd int, p plug) error {
 	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Address: p.addr.Addr().As4()})
 }
 
-func (p *linuxPeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
+func (p *linuxPeer) Joins(sockets int) (Members, error) {
 	a, _, err := p.linuxWire()
 	if err != nil {
-		return nil, nil, err
+		return Members{}, err
+	}
+	if err := a.ns.sysctl("ipv4/igmp_max_memberships", heapPerSock); err != nil {
+		return Members{}, denied("net.ipv4.igmp_max_memberships", err)
 	}
 	var fds []int
 	for range sockets {
 		fd, err := p.udpSocket(a.ns)
 		if err != nil {
-			return nil, nil, err
+			return Members{}, err
 		}
 		fds = append(fds, fd)
 	}
-	type membership struct {
-		fd    int
-		group netip.Addr
-	}
-	var joined []membership
-	join := func(i int, group netip.Addr) error {
-		joined = append(joined, membership{fds[i], group})
-		return a.join(fds[i], group)
-	}
-	leave := func() error {
-		for _, j := range joined {
-			if err := a.member(j.fd, j.group, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP); err != nil {
-				return err
+	return Members{
+		Join: func(i int, group netip.Addr) error { return a.join(fds[i], group) },
+		Leave: func(i int, group netip.Addr) error {
+			return a.member(fds[i], group, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP)
+		},
+		Sent: func() (uint64, error) {
+			l, err := a.link()
+			if err != nil {
+				return 0, err
 			}
-		}
-		joined = joined[:0]
-		return nil
-	}
-	return join, leave, nil
+			return l.Attrs().Statistics.TxPackets, nil
+		},
+	}, nil
 }
 
 // MostStacks bounds Create: each namespace takes about a third of a megabyte

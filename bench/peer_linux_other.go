@@ -34,9 +34,11 @@ func (p linuxPeer) Fanout(int) (func(int) error, func(int) error, error) {
 
 func (p linuxPeer) Create() (func([]netip.Prefix) error, error) { return nil, p.absent() }
 
-func (p linuxPeer) Joins(int) (func(int, netip.Addr) error, func() error, error) {
+func (p linuxPeer) Filtered(int, []netip.Addr) (func(int) error, func(int) error, error) {
 	return nil, nil, p.absent()
 }
+
+func (p linuxPeer) Joins(int) (Members, error) { return Members{}, p.absent() }
 
 func (p linuxPeer) TCP(TCPLink) (TCPHosts, error) { return TCPHosts{}, p.absent() }
 

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -21,7 +20,7 @@ func newVimage(f family) Peer { return vimagePeer{f} }
 func (vimagePeer) Includes(name string) string {
 	const hosts = "stacks with ARP, IPv4, ICMP, IGMP, UDP, TCP"
 	switch name {
-	case "udp64", "fanout1", "fanout100", "fanout1000":
+	case "udp64", "fanout1", "fanout100", "fanout1000", "filter1000":
 		return hosts + " on an Epair; UDPConn Write and Read"
 	case "forward10", "forward100k":
 		return "frame copied into a buffer, queued at the interface, counted by the port it leaves through"
@@ -29,7 +28,7 @@ func (vimagePeer) Includes(name string) string {
 		return hosts + " on an Epair; net.Conn of Dial and Listen"
 	case tapName:
 		return hosts + " on a TAP with vnet_hdr"
-	case "joins":
+	case "joins", "membership", "membership.heap":
 		return "reports go to a port that discards"
 	case "create1k", "create10k":
 		return hosts + ", each on an Epair of its own"
@@ -166,39 +165,6 @@ func (p vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error),
 	return feed, func() (uint64, error) { return out.frames - before, nil }, nil
 }
 
-func (p vimagePeer) Fanout(members int) (func(int) error, func(int) error, error) {
-	a, b, ib, err := p.vmWire()
-	if err != nil {
-		return nil, nil, err
-	}
-	sockets, err := p.vmSockets(b, members)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, c := range sockets {
-		if err := vmMember(c, usrreq.McastJoin, ib, p.fanoutGroup()); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := a.AddRoute(vimage.Route{Dst: p.multicast(), Interface: "eth0"}); err != nil {
-		return nil, nil, err
-	}
-	from, err := a.DialUDP(p.network("udp"), udpAddr(p.addrA().Addr()), udpAddr(p.fanoutGroup()))
-	if err != nil {
-		return nil, nil, err
-	}
-	send := func(n int) error { return vmWrite(from, n) }
-	drain := func(n int) error {
-		for _, c := range sockets {
-			if err := vmRead(c, n); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return send, drain, nil
-}
-
 // vmSockets returns n sockets bound to udpPort.
 func (f family) vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
 	lc := vimage.ListenConfig{Stack: s, ReusePort: true}
@@ -213,14 +179,6 @@ func (f family) vmSockets(s *vimage.Stack, n int) ([]*vimage.UDPConn, error) {
 	return all, nil
 }
 
-// vmMember makes a socket a member of a group, or ends that.
-func vmMember(c *vimage.UDPConn, op usrreq.McastOp, i *vimage.Interface, group netip.Addr) error {
-	if e := c.Internal().Mcast(op, usrreq.McastIf{Index: uint32(i.Index())}, group, netip.Addr{}); e != 0 {
-		return fmt.Errorf("group %v: %w", group, e)
-	}
-	return nil
-}
-
 func (p vimagePeer) Create() (func([]netip.Prefix) error, error) {
 	w := vimage.NewWorld(vimage.Config{})
 	n := 0
@@ -230,34 +188,4 @@ func (p vimagePeer) Create() (func([]netip.Prefix) error, error) {
 		return err
 	}
 	return add, nil
-}
-
-func (p vimagePeer) Joins(sockets int) (func(int, netip.Addr) error, func() error, error) {
-	s, i, err := vmHost(vimage.NewWorld(vimage.Config{}), "a", &vmPort{family: p.family}, p.addrA())
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := p.vmSockets(s, sockets)
-	if err != nil {
-		return nil, nil, err
-	}
-	type membership struct {
-		c     *vimage.UDPConn
-		group netip.Addr
-	}
-	var joined []membership
-	join := func(n int, group netip.Addr) error {
-		joined = append(joined, membership{all[n], group})
-		return vmMember(all[n], usrreq.McastJoin, i, group)
-	}
-	leave := func() error {
-		for _, m := range joined {
-			if err := vmMember(m.c, usrreq.McastLeave, i, m.group); err != nil {
-				return err
-			}
-		}
-		joined = joined[:0]
-		return nil
-	}
-	return join, leave, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -14,6 +16,7 @@ type vmPort struct {
 	family
 	to     netisr.Lender
 	frames uint64
+	all    atomic.Uint64 // timers send, too
 }
 
 var _ link.Port = (*vmPort)(nil)
@@ -27,6 +30,7 @@ func (p *vmPort) receive(r *netisr.Runner, frame []byte) {
 
 // Put implements link.Port.
 func (p *vmPort) Put(r *netisr.Runner, b *pkt.Buf) {
+	p.all.Add(1)
 	if f, fault := wire.ParseEther(b.Bytes()); fault == wire.OK {
 		switch {
 		case f.Type() == wire.EtherTypeIPv6 && f.Payload()[6] == wire.ProtoICMPv6:

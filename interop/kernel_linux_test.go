@@ -48,7 +48,15 @@ func addKernel(t *testing.T, n *lab.Lab, name, addr string, mtu int, cfg tap.Con
 // that of the host.
 func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg lab.SwitchConfig) *kernel {
 	t.Helper()
-	p, mtu := netip.MustParsePrefix(addr), seg.MTU
+	k := newKernel(t, addr, seg.MTU, cfg)
+	k.join(t, n, n.Switch(name, seg))
+	return k
+}
+
+// newKernel makes a Linux host with an address.
+func newKernel(t *testing.T, addr string, mtu int, cfg tap.Config) *kernel {
+	t.Helper()
+	p := netip.MustParsePrefix(addr)
 	k := &kernel{Host: linuxlab.Host{Net: ns.New(t), Addr: p.Addr()}}
 	cfg.Name = linuxlab.NIC
 	k.IP(t, "tuntap", "add", "dev", cfg.Name, "mode", "tap")
@@ -75,14 +83,19 @@ func joinKernel(t *testing.T, n *lab.Lab, name, addr string, cfg tap.Config, seg
 		k.waitLocal6(t, "fe80:")
 		k.waitLocal6(t, p.Addr().String()+" ")
 	}
+	return k
+}
+
+// join makes the host's TAP a port of a switch.
+func (k *kernel) join(t *testing.T, n *lab.Lab, seg *lab.Switch, port ...link.PortConfig) {
+	t.Helper()
 	w, err := link.NewWire(n.World.Internal().Sched(), k.dev)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.OnClose(func() { w.Close() })
-	k.seg = n.Switch(name, seg)
-	link.Join(k.seg.Bridge().AddPort(), w)
-	return k
+	k.seg = seg
+	link.Join(seg.Bridge().AddPort(port...), w)
 }
 
 // counter returns one of the kernel's own counters, as "Udp:", "InErrors".

@@ -7,8 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/control"
-	"github.com/seed88948545/vimage/internal/proto/mcast"
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/interop/linuxlab"
 	"github.com/seed88948545/vimage/interop/ns"
 	"github.com/seed88948545/vimage/ipv4"
@@ -107,10 +106,10 @@ func listed(t *testing.T, k *kernel, q *lab.Node, want bool) {
 	t.Helper()
 	ns.Poll(t, 2*patience, func() (bool, string) {
 		asked := false
-		groups, _ := control.QuerierGroups(q.Internal(), uint32(q.Eth(0).Index()))
+		groups := q.Eth(0).QuerierGroups()
 		for _, g := range groups {
 			for _, s := range g.Sources {
-				asked = asked || g.Group == ssmGroup.Addr() && g.Mode == mcast.Include && s.Source == ssmSource && s.Left > 0
+				asked = asked || g.Group == ssmGroup.Addr() && g.Mode == vimage.Include && s.Source == ssmSource && s.Left > 0
 			}
 		}
 		ports := k.seg.Bridge().Members(ssmGroup.Addr(), ssmSource)

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,9 @@ func TestKernelCapture(t *testing.T) {
 func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
 	args := []string{"-n", "-2", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", filter}
+	for port := mcastPort; port <= mcastPort+1; port++ { // whatever the port at the other end stands for
+		args = append(args, "-d", fmt.Sprintf("udp.port==%d,data", port))
+	}
 	if len(fields) > 0 {
 		args = append(args, "-T", "fields", "-E", "separator=;")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -15,9 +16,16 @@ import (
 	"github.com/seed88948545/vimage/interop/ns"
 )
 
+// built is the environment variable that says where the command is, to a test that
+// was re-executed.
+const built = "VIMAGE_INTEROP_BUILT"
+
 // buildVimage builds the command and returns its path.
 func buildVimage(t *testing.T) string {
 	t.Helper()
+	if bin := os.Getenv(built); bin != "" {
+		return bin
+	}
 	bin := filepath.Join(t.TempDir(), "vimage")
 	build := exec.Command("go", "build", "-o", bin, "./cmd/vimage")
 	build.Dir = ".."

@@ -278,3 +278,34 @@ func TestSourceFiltersAgree(t *testing.T) {
 		}
 	})
 }
+
+// TestTCPAgree sets the options of a connection.
+func TestTCPAgree(t *testing.T) {
+	both(t, func(t *testing.T, n vimage.Network, _ *net.Interface) {
+		l := must(n.Listen("tcp4", "127.0.0.1:0"))(t)
+		defer l.Close()
+		c := must(n.DialContext(t.Context(), "tcp4", l.Addr().String()))(t)
+		defer c.Close()
+		o := ipv4.NewConn(c)
+		if ttl, err := o.TTL(); ttl != 64 || err != nil {
+			t.Error("TTL at first:", ttl, err)
+		}
+		wantErrno(t, "TOS", o.SetTOS(0x28), 0)
+		wantErrno(t, "TTL", o.SetTTL(99), 0)
+		if tos, err := o.TOS(); tos != 0x28 || err != nil {
+			t.Error("TOS", tos, err)
+		}
+		if ttl, err := o.TTL(); ttl != 99 || err != nil {
+			t.Error("TTL", ttl, err)
+		}
+		for _, bad := range []int{0, 256, -2} {
+			if err := o.SetTTL(bad); !errors.Is(err, syscall.EINVAL) {
+				t.Errorf("TTL %d: %v", bad, err)
+			}
+		}
+		c.Close()
+		if err := o.SetTTL(1); !errors.Is(err, net.ErrClosed) {
+			t.Error("after Close:", err)
+		}
+	})
+}

@@ -1,9 +1,10 @@
 package ipv4
 
 import (
-	"syscall"
+	"net/netip"
 
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // ReadBatch reads packets into ms: it waits for one and takes as many more as
@@ -14,11 +15,11 @@ import (
 func (c *PacketConn) ReadBatch(ms []Message, flags int) (int, error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.ReadBatch(ms, flags)
 	}
-	return c.readBatch(ms, flags, c.flags.get())
+	return c.readBatch(ms, flags, c.flags.Get())
 }
 
 // WriteBatch sends packets, each gathered from the Buffers of its Message, to
@@ -29,7 +30,7 @@ func (c *PacketConn) ReadBatch(ms []Message, flags int) (int, error) {
 func (c *PacketConn) WriteBatch(ms []Message, flags int) (int, error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.WriteBatch(ms, flags)
 	}
@@ -40,11 +41,11 @@ func (c *PacketConn) WriteBatch(ms []Message, flags int) (int, error) {
 func (c *RawConn) ReadBatch(ms []Message, flags int) (int, error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.ReadBatch(ms, flags)
 	}
-	return c.readBatch(ms, flags, c.flags.get())
+	return c.readBatch(ms, flags, c.flags.Get())
 }
 
 // WriteBatch is PacketConn's; packets begin with their IPv4 header, and go to
@@ -52,7 +53,7 @@ func (c *RawConn) ReadBatch(ms []Message, flags int) (int, error) {
 func (c *RawConn) WriteBatch(ms []Message, flags int) (int, error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.WriteBatch(ms, flags)
 	}
@@ -60,56 +61,11 @@ func (c *RawConn) WriteBatch(ms []Message, flags int) (int, error) {
 }
 
 func (c *dgramOpt) readBatch(ms []Message, flags int, cf ControlFlags) (int, error) {
-	if flags != 0 {
-		return 0, c.ioErr("read", nil, syscall.EOPNOTSUPP)
-	}
-	how := socket.ReadWait
-	for i := range ms {
-		m := &ms[i]
-		var info socket.Recv
-		n, err := c.s.ReadMsg(m.Buffers, &info, how)
-		if err != nil && i > 0 {
-			return i, nil // whatever it is, the next read meets it
-		}
-		if err != nil {
-			return 0, c.ioErr("read", nil, err)
-		}
-		m.N, m.Addr, m.Flags = n, c.from(&info), 0
-		if info.Truncated {
-			m.Flags = msgTrunc
-		}
-		m.NN = putControl(m.OOB, cf, &info)
-		how = socket.ReadQueued
-	}
-	return len(ms), nil
+	return c.d.ReadBatch(ms, flags, func(oob []byte, info *socket.Recv) int { return putControl(oob, cf, info) })
 }
 
 func (c *dgramOpt) writeBatch(ms []Message, flags int) (int, error) {
-	if flags != 0 {
-		return 0, c.ioErr("write", nil, syscall.EOPNOTSUPP)
-	}
-	var gathered []byte
-	for i := range ms {
-		m := &ms[i]
-		data := gathered[:0]
-		if len(m.Buffers) == 1 {
-			data = m.Buffers[0]
-		} else {
-			for _, b := range m.Buffers {
-				data = append(data, b...)
-			}
-			gathered = data
-		}
-		to, err := destination(m.Addr)
-		if err == nil {
-			m.N, err = c.s.WriteTo(data, to, howOf(getControl(m.OOB)))
-		}
-		if err != nil && i > 0 {
-			return i, nil
-		}
-		if err != nil {
-			return 0, c.ioErr("write", m.Addr, err)
-		}
-	}
-	return len(ms), nil
+	return c.d.WriteBatch(ms, flags, addrOf, func(oob []byte, _ netip.Addr) (*socket.Send, error) {
+		return howOf(getControl(oob)), nil
+	})
 }

@@ -3,38 +3,28 @@ package ipv4
 import (
 	"errors"
 	"net"
-	"sync/atomic"
 	"time"
 
-	"github.com/seed88948545/vimage/internal/usrreq"
 	xipv4 "golang.org/x/net/ipv4"
+
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // Errors of x/net, which does not export them.
 var (
-	errInvalidConn    = errors.New("invalid connection")
-	errMissingAddress = errors.New("missing address")
 	errNilHeader      = errors.New("nil header")
 	errHeaderTooShort = errors.New("header too short")
 )
 
-// vimageSock returns the socket under a connection of a vimage stack, or nil.
-func vimageSock(c any) usrreq.Sock {
-	if v, ok := c.(interface{ Internal() usrreq.Sock }); ok {
-		return v.Internal()
-	}
-	return usrreq.Sock{}
-}
-
 // Conn sets the options of a connection that have to do with IPv4.
 type Conn struct{ genericOpt }
 
-// NewConn returns a Conn for c.
+// NewConn returns a Conn for c, a datagram socket or a TCP connection.
 func NewConn(c net.Conn) *Conn {
-	if s := vimageSock(c); s.Sock != nil {
-		return &Conn{genericOpt{conn: c, s: s}}
+	if h := xnet.HeaderOf(c); h != nil {
+		return &Conn{genericOpt{o: xnet.Opt{Conn: c, Header: h}}}
 	}
-	return &Conn{genericOpt{conn: c, k: xipv4.NewConn(c)}}
+	return &Conn{genericOpt{o: xnet.Opt{Conn: c}, k: xipv4.NewConn(c)}}
 }
 
 // PacketConn is a datagram socket, or a raw one of which the IPv4 header is not
@@ -44,32 +34,17 @@ type PacketConn struct {
 	net.PacketConn
 	dgramOpt
 	k     *xipv4.PacketConn // nil for a vimage socket
-	flags controlFlags
-}
-
-// controlFlags are what is asked for of received packets.
-type controlFlags struct{ on atomic.Uint32 }
-
-func (f *controlFlags) get() ControlFlags { return ControlFlags(f.on.Load()) }
-
-func (f *controlFlags) set(cf ControlFlags, on bool) {
-	if on {
-		f.on.Or(uint32(cf))
-	} else {
-		f.on.And(^uint32(cf))
-	}
+	flags xnet.Flags[ControlFlags]
 }
 
 // NewPacketConn returns a PacketConn for c, which must be a net.Conn too, as
 // all sockets of package net and of vimage are.
 func NewPacketConn(c net.PacketConn) *PacketConn {
-	p := &PacketConn{PacketConn: c}
-	if s := vimageSock(c); s.Sock != nil {
-		p.dgramOpt = dgramOpt{genericOpt: genericOpt{conn: c, s: s}}
-		return p
+	p := &PacketConn{PacketConn: c, dgramOpt: dgramOf(c)}
+	if p.o.Header == nil {
+		p.k = xipv4.NewPacketConn(c)
+		p.genericOpt.k, p.dgramOpt.k = p.k, p.k
 	}
-	p.k = xipv4.NewPacketConn(c)
-	p.dgramOpt = dgramOpt{genericOpt: genericOpt{conn: c, k: p.k}, k: p.k}
 	return p
 }
 
@@ -81,18 +56,18 @@ func (c *PacketConn) valid() bool { return c != nil && c.PacketConn != nil }
 func (c *PacketConn) SetControlMessage(cf ControlFlags, on bool) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetControlMessage(cf, on)
 	}
-	c.flags.set(cf, on)
+	c.flags.Set(cf, on)
 	return nil
 }
 
 // SetDeadline sets the read and write deadlines.
 func (c *PacketConn) SetDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.PacketConn.SetDeadline(t)
 }
@@ -100,7 +75,7 @@ func (c *PacketConn) SetDeadline(t time.Time) error {
 // SetReadDeadline sets the read deadline.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.PacketConn.SetReadDeadline(t)
 }
@@ -108,7 +83,7 @@ func (c *PacketConn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the write deadline.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.PacketConn.SetWriteDeadline(t)
 }
@@ -116,7 +91,7 @@ func (c *PacketConn) SetWriteDeadline(t time.Time) error {
 // Close closes the socket and leaves its groups.
 func (c *PacketConn) Close() error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.PacketConn.Close()
 }
@@ -134,26 +109,26 @@ type RawConn struct {
 	ipConn
 	dgramOpt
 	k     *xipv4.RawConn // nil for a vimage socket
-	flags controlFlags
+	flags xnet.Flags[ControlFlags]
 }
 
 // NewRawConn returns a RawConn for c, a *vimage.IPConn or a *net.IPConn, which
 // from now on is written to with headers.
 func NewRawConn(c net.PacketConn) (*RawConn, error) {
-	s := vimageSock(c)
-	if s.Sock == nil {
+	r := &RawConn{dgramOpt: dgramOf(c)}
+	if r.o.Header == nil {
 		k, err := xipv4.NewRawConn(c)
 		if err != nil {
 			return nil, err
 		}
-		return &RawConn{ipConn: c.(ipConn), dgramOpt: dgramOpt{genericOpt: genericOpt{conn: c, k: k}, k: k}, k: k}, nil
+		r.ipConn, r.k, r.genericOpt.k, r.dgramOpt.k = c.(ipConn), k, k, k
+		return r, nil
 	}
-	r := &RawConn{dgramOpt: dgramOpt{genericOpt: genericOpt{conn: c, s: s}}}
-	if _, raw := s.Proto(); !raw {
-		return nil, r.err(errInvalidOption)
+	if !r.d.Raw() {
+		return nil, r.o.Set(errInvalidOption)
 	}
 	r.ipConn = c.(ipConn)
-	s.SetHeaderIncluded(true)
+	r.d.Sock.SetHeaderIncluded(true)
 	return r, nil
 }
 
@@ -165,18 +140,18 @@ func (c *RawConn) valid() bool { return c != nil && c.ipConn != nil }
 func (c *RawConn) SetControlMessage(cf ControlFlags, on bool) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetControlMessage(cf, on)
 	}
-	c.flags.set(cf, on)
+	c.flags.Set(cf, on)
 	return nil
 }
 
 // SetDeadline sets the read and write deadlines.
 func (c *RawConn) SetDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.ipConn.SetDeadline(t)
 }
@@ -184,7 +159,7 @@ func (c *RawConn) SetDeadline(t time.Time) error {
 // SetReadDeadline sets the read deadline.
 func (c *RawConn) SetReadDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.ipConn.SetReadDeadline(t)
 }
@@ -192,7 +167,7 @@ func (c *RawConn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the write deadline.
 func (c *RawConn) SetWriteDeadline(t time.Time) error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.ipConn.SetWriteDeadline(t)
 }
@@ -200,7 +175,7 @@ func (c *RawConn) SetWriteDeadline(t time.Time) error {
 // Close closes the socket and leaves its groups.
 func (c *RawConn) Close() error {
 	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	return c.ipConn.Close()
 }

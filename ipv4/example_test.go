@@ -110,8 +110,8 @@ func ExamplePacketConn_SetSourceFilter() {
 	p.SetSourceFilter(eth0, group, ipv4.Include, []net.Addr{&net.IPAddr{IP: net.IPv4(10, 0, 0, 1)}})
 	fmt.Println(p.SourceFilter(eth0, group))
 	// Output:
-	// 2 [10.0.0.66] <nil>
-	// 1 [10.0.0.1] <nil>
+	// EXCLUDE [10.0.0.66] <nil>
+	// INCLUDE [10.0.0.1] <nil>
 }
 
 // A ping from one stack to another.

@@ -1,4 +1,6 @@
 package ipv4
 
+import "github.com/seed88948545/vimage/internal/xnet"
+
 // MsgTrunc is a flag of a message that was longer than its buffers.
-const MsgTrunc = msgTrunc
+const MsgTrunc = xnet.MsgTrunc

@@ -8,23 +8,25 @@ import (
 
 	"golang.org/x/net/bpf"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
-	"github.com/seed88948545/vimage/internal/usrreq"
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // FilterMode says how the sources of a filter are meant. The values are those
 // of MCAST_INCLUDE and MCAST_EXCLUDE.
-type FilterMode int
+type FilterMode = vimage.FilterMode
 
 // Modes of a source filter.
 const (
-	Include FilterMode = 1 // hear these sources only
-	Exclude FilterMode = 2 // hear all but these
+	Include = vimage.Include // hear these sources only
+	Exclude = vimage.Exclude // hear all but these
 )
 
 // SetSourceFilter replaces the filter of a membership as a whole, mode and
 // sources: setsourcefilter of RFC 3678 §5.2.1, which x/net lacks. With no
-// sources, Exclude hears all and Include none, and the membership stays.
+// sources, Exclude hears all and Include none, and the membership stays. A nil
+// interface means the membership that began first.
 // EINVAL: bad mode, or not a group. EADDRNOTAVAIL: not a member on ifi.
 // EAFNOSUPPORT: a source that is not IPv4. ENOBUFS, ENOSPC: too many sources for
 // the socket, for the interface. After an error the filter is what it was. A
@@ -32,22 +34,15 @@ const (
 func (c *dgramOpt) SetSourceFilter(ifi *net.Interface, group net.Addr, mode FilterMode, sources []net.Addr) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
-		return c.err(errInvalidOption)
-	}
-	m := mcast.Undefined // refused
-	switch mode {
-	case Include:
-		m = mcast.Include
-	case Exclude:
-		m = mcast.Exclude
+		return c.o.Set(errInvalidOption)
 	}
 	list := make([]netip.Addr, len(sources))
 	for i, s := range sources {
 		list[i] = addrOf(s)
 	}
-	return c.err(c.s.SetSourceFilter(usrreq.McastIf{Index: index(ifi)}, addrOf(group), m, list))
+	return c.o.Set(c.d.SetSourceFilter(ifi, addrOf(group), mcast.Mode(mode), list))
 }
 
 // SourceFilter returns the filter of a membership, its sources in ascending
@@ -56,19 +51,15 @@ func (c *dgramOpt) SetSourceFilter(ifi *net.Interface, group net.Addr, mode Filt
 func (c *dgramOpt) SourceFilter(ifi *net.Interface, group net.Addr) (FilterMode, []net.Addr, error) {
 	switch {
 	case !c.valid():
-		return 0, nil, errInvalidConn
+		return 0, nil, xnet.ErrInvalidConn
 	case c.k != nil:
-		return 0, nil, c.wrap("get", "getsockopt", errInvalidOption)
+		return 0, nil, c.o.Get(errInvalidOption)
 	}
-	f, e := c.s.SourceFilter(usrreq.McastIf{Index: index(ifi)}, addrOf(group))
-	if err := c.wrap("get", "getsockopt", e); err != nil {
+	m, sources, e := c.d.SourceFilter(ifi, addrOf(group))
+	if err := c.o.Get(e); err != nil {
 		return 0, nil, err
 	}
-	sources := make([]net.Addr, len(f.Sources))
-	for i, s := range f.Sources {
-		sources[i] = &net.IPAddr{IP: s.AsSlice()}
-	}
-	return FilterMode(f.Mode), sources, nil
+	return FilterMode(m), sources, nil
 }
 
 // filterTypes is how many types an ICMPFilter knows: it has 32 bits, and lets
@@ -79,15 +70,15 @@ const filterTypes = 32
 func (c *dgramOpt) ICMPFilter() (*ICMPFilter, error) {
 	switch {
 	case !c.valid():
-		return nil, errInvalidConn
+		return nil, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.ICMPFilter()
 	}
-	if err := c.wrap("get", "getsockopt", c.filters()); err != nil {
+	if err := c.o.Get(c.filters()); err != nil {
 		return nil, err
 	}
 	f := new(ICMPFilter)
-	allow := c.s.ICMPFilter()
+	allow := c.d.Sock.ICMPFilter()
 	for typ := range filterTypes {
 		if allow[0]>>typ&1 == 0 {
 			f.Block(ICMPType(typ))
@@ -102,14 +93,14 @@ func (c *dgramOpt) ICMPFilter() (*ICMPFilter, error) {
 func (c *dgramOpt) SetICMPFilter(f *ICMPFilter) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetICMPFilter(f)
 	case f == nil:
-		return c.err(syscall.EFAULT)
+		return c.o.Set(syscall.EFAULT)
 	}
 	if e := c.filters(); e != 0 {
-		return c.err(e)
+		return c.o.Set(e)
 	}
 	var allow [8]uint32
 	for i := range allow {
@@ -120,15 +111,15 @@ func (c *dgramOpt) SetICMPFilter(f *ICMPFilter) error {
 			allow[0] &^= 1 << typ
 		}
 	}
-	c.s.SetICMPFilter(allow)
-	return c.err(0)
+	c.d.Sock.SetICMPFilter(allow)
+	return c.o.Set(0)
 }
 
 // filters returns ENOPROTOOPT where there can be no ICMP filter.
 func (c *dgramOpt) filters() syscall.Errno {
 	var probe ICMPFilter
 	probe.Block(ICMPTypeEcho)
-	proto, raw := c.s.Proto()
+	proto, raw := c.d.Sock.Proto()
 	if !raw || proto != 1 || !probe.WillBlock(ICMPTypeEcho) {
 		return errInvalidOption
 	}
@@ -140,11 +131,11 @@ func (c *dgramOpt) filters() syscall.Errno {
 func (c *dgramOpt) SetBPF(filter []bpf.RawInstruction) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetBPF(filter)
 	}
-	local := c.conn.LocalAddr()
+	local := c.o.Conn.LocalAddr()
 	return &net.OpError{Op: "set", Net: local.Network(), Source: local,
 		Err: fmt.Errorf("a vimage socket takes no BPF program: %w", errInvalidOption)}
 }

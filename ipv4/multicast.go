@@ -7,14 +7,20 @@ import (
 
 	"golang.org/x/net/bpf"
 
-	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/usrreq"
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // dgramOpt holds the options of sockets that send and receive packets.
 type dgramOpt struct {
 	genericOpt
+	d xnet.Dgram
 	k kernelDgram // nil for a vimage socket
+}
+
+func dgramOf(c net.PacketConn) dgramOpt {
+	d := xnet.DgramOf(c)
+	return dgramOpt{genericOpt: genericOpt{o: d.Opt}, d: d}
 }
 
 // kernelDgram is what x/net's PacketConn and RawConn have in common.
@@ -41,11 +47,11 @@ type kernelDgram interface {
 func (c *dgramOpt) MulticastTTL() (int, error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.MulticastTTL()
 	}
-	return c.s.MulticastTTL(), c.wrap("get", "getsockopt", 0)
+	return c.d.Sock.MulticastTTL(), c.o.Get(0)
 }
 
 // SetMulticastTTL sets the time to live of multicast packets sent, 0 to 255; 0
@@ -53,11 +59,11 @@ func (c *dgramOpt) MulticastTTL() (int, error) {
 func (c *dgramOpt) SetMulticastTTL(ttl int) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetMulticastTTL(ttl)
 	}
-	return c.err(c.s.SetMulticastTTL(ttl))
+	return c.o.Set(c.d.Sock.SetMulticastTTL(ttl))
 }
 
 // MulticastInterface returns the interface multicast packets leave by, nil if
@@ -65,18 +71,11 @@ func (c *dgramOpt) SetMulticastTTL(ttl int) error {
 func (c *dgramOpt) MulticastInterface() (*net.Interface, error) {
 	switch {
 	case !c.valid():
-		return nil, errInvalidConn
+		return nil, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.MulticastInterface()
 	}
-	index := c.s.MulticastIf()
-	for i := range c.s.Stack().Interfaces() {
-		if i.Index == index {
-			ifi := control.Net(i)
-			return &ifi, c.wrap("get", "getsockopt", 0)
-		}
-	}
-	return nil, c.wrap("get", "getsockopt", 0)
+	return c.d.Interface(c.d.Sock.MulticastIf()), c.o.Get(0)
 }
 
 // SetMulticastInterface chooses the interface multicast packets leave by; nil
@@ -85,24 +84,26 @@ func (c *dgramOpt) MulticastInterface() (*net.Interface, error) {
 func (c *dgramOpt) SetMulticastInterface(ifi *net.Interface) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetMulticastInterface(ifi)
-	case ifi != nil && ifi.Index < 0:
-		return c.err(syscall.EINVAL)
+	case ifi == nil:
+		return c.o.Set(c.d.Sock.SetMulticastIf(0))
+	case ifi.Index < 0:
+		return c.o.Set(syscall.EINVAL)
 	}
-	return c.err(c.s.SetMulticastIf(index(ifi)))
+	return c.o.Set(c.d.Sock.SetMulticastIf(uint32(ifi.Index)))
 }
 
 // MulticastLoopback tells whether members on this host hear what is sent.
 func (c *dgramOpt) MulticastLoopback() (bool, error) {
 	switch {
 	case !c.valid():
-		return false, errInvalidConn
+		return false, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.MulticastLoopback()
 	}
-	return c.s.MulticastLoop(), c.wrap("get", "getsockopt", 0)
+	return c.d.Sock.MulticastLoop(), c.o.Get(0)
 }
 
 // SetMulticastLoopback says whether members on this host, the socket itself
@@ -110,12 +111,12 @@ func (c *dgramOpt) MulticastLoopback() (bool, error) {
 func (c *dgramOpt) SetMulticastLoopback(on bool) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.SetMulticastLoopback(on)
 	}
-	c.s.SetMulticastLoop(on)
-	return c.err(0)
+	c.d.Sock.SetMulticastLoop(on)
+	return c.o.Set(0)
 }
 
 // JoinGroup makes the socket hear every source of a group on an interface, nil
@@ -127,7 +128,7 @@ func (c *dgramOpt) JoinGroup(ifi *net.Interface, group net.Addr) error {
 	if c.valid() && c.k != nil {
 		return c.k.JoinGroup(ifi, group)
 	}
-	return c.member(usrreq.McastJoin, ifi, group)
+	return c.member(usrreq.McastJoin, ifi, group, nil)
 }
 
 // LeaveGroup ends a membership, whatever its sources. A nil interface means the
@@ -136,7 +137,7 @@ func (c *dgramOpt) LeaveGroup(ifi *net.Interface, group net.Addr) error {
 	if c.valid() && c.k != nil {
 		return c.k.LeaveGroup(ifi, group)
 	}
-	return c.member(usrreq.McastLeave, ifi, group)
+	return c.member(usrreq.McastLeave, ifi, group, nil)
 }
 
 // JoinSourceSpecificGroup makes the socket hear one more source of a group, and
@@ -147,7 +148,7 @@ func (c *dgramOpt) JoinSourceSpecificGroup(ifi *net.Interface, group, source net
 	if c.valid() && c.k != nil {
 		return c.k.JoinSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(usrreq.McastJoinSource, ifi, group, source)
+	return c.member(usrreq.McastJoinSource, ifi, group, source)
 }
 
 // LeaveSourceSpecificGroup undoes JoinSourceSpecificGroup. EADDRNOTAVAIL: not a
@@ -156,7 +157,7 @@ func (c *dgramOpt) LeaveSourceSpecificGroup(ifi *net.Interface, group, source ne
 	if c.valid() && c.k != nil {
 		return c.k.LeaveSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(usrreq.McastLeaveSource, ifi, group, source)
+	return c.member(usrreq.McastLeaveSource, ifi, group, source)
 }
 
 // ExcludeSourceSpecificGroup makes the socket deaf to a source of a group that
@@ -166,7 +167,7 @@ func (c *dgramOpt) ExcludeSourceSpecificGroup(ifi *net.Interface, group, source 
 	if c.valid() && c.k != nil {
 		return c.k.ExcludeSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(usrreq.McastBlock, ifi, group, source)
+	return c.member(usrreq.McastBlock, ifi, group, source)
 }
 
 // IncludeSourceSpecificGroup undoes ExcludeSourceSpecificGroup. EADDRNOTAVAIL:
@@ -175,64 +176,26 @@ func (c *dgramOpt) IncludeSourceSpecificGroup(ifi *net.Interface, group, source 
 	if c.valid() && c.k != nil {
 		return c.k.IncludeSourceSpecificGroup(ifi, group, source)
 	}
-	return c.memberSource(usrreq.McastUnblock, ifi, group, source)
+	return c.member(usrreq.McastUnblock, ifi, group, source)
 }
 
-func (c *dgramOpt) member(op usrreq.McastOp, ifi *net.Interface, group net.Addr) error {
+func (c *dgramOpt) member(op usrreq.McastOp, ifi *net.Interface, group, source net.Addr) error {
 	if !c.valid() {
-		return errInvalidConn
-	}
-	g := addrOf(group)
-	if !g.IsValid() {
-		return errMissingAddress
-	}
-	return c.err(c.s.Mcast(op, at(ifi), g, netip.Addr{}))
-}
-
-func (c *dgramOpt) memberSource(op usrreq.McastOp, ifi *net.Interface, group, source net.Addr) error {
-	if !c.valid() {
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	}
 	g, s := addrOf(group), addrOf(source)
-	if !g.IsValid() || !s.IsValid() {
-		return errMissingAddress
+	if !g.IsValid() || op >= usrreq.McastJoinSource && !s.IsValid() {
+		return xnet.ErrMissingAddress
 	}
-	return c.err(c.s.Mcast(op, at(ifi), g, s))
-}
-
-// index returns the index of an interface, 0 for nil.
-func index(ifi *net.Interface) uint32 {
-	if ifi == nil {
-		return 0
-	}
-	return uint32(ifi.Index)
-}
-
-// at names an interface in a request about a membership; nil is whichever suits.
-func at(ifi *net.Interface) usrreq.McastIf {
-	if ifi == nil {
-		return usrreq.McastIf{Any: true}
-	}
-	return usrreq.McastIf{Index: uint32(ifi.Index)}
+	return c.o.Set(c.d.Member(op, ifi, g, s))
 }
 
 // addrOf returns the IPv4 address in a, invalid where there is none.
 func addrOf(a net.Addr) netip.Addr {
-	var ip net.IP
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		if a != nil {
-			ip = a.IP
-		}
-	case *net.IPAddr:
-		if a != nil {
-			ip = a.IP
-		}
+	if ip := xnet.Addr(a); ip.Is4() {
+		return ip
 	}
-	return fromIP(ip)
+	return netip.Addr{}
 }
 
-func fromIP(ip net.IP) netip.Addr {
-	v4, _ := netip.AddrFromSlice(ip.To4())
-	return v4
-}
+func fromIP(ip net.IP) netip.Addr { return addrOf(&net.IPAddr{IP: ip}) }

@@ -4,9 +4,6 @@ package ipv4
 
 import "github.com/seed88948545/vimage/internal/socket"
 
-// msgTrunc is a bit of Message.Flags: the packet was longer than its buffers.
-const msgTrunc = 0x10
-
 // putControl writes nothing: the control messages of batches are in the
 // machine's format, and this one's is not known here. Use ReadFrom.
 func putControl([]byte, ControlFlags, *socket.Recv) int { return 0 }

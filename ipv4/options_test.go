@@ -137,7 +137,7 @@ func (o *options) sticky(cmd, arg string, ifi *net.Interface) string {
 	return ""
 }
 
-var modes = map[string]ipv4.FilterMode{"include": ipv4.Include, "exclude": ipv4.Exclude, "257": 257}
+var modes = map[string]ipv4.FilterMode{"include": ipv4.Include, "exclude": ipv4.Exclude}
 
 // addrArg reads an address; what is none becomes one of IPv6.
 func addrArg(s string) net.Addr {

@@ -2,10 +2,9 @@ package ipv4
 
 import (
 	"net"
-	"net/netip"
-	"syscall"
 
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // ReadFrom reads a packet's payload into b, of a longer one only the beginning.
@@ -13,16 +12,16 @@ import (
 func (c *PacketConn) ReadFrom(b []byte) (n int, cm *ControlMessage, src net.Addr, err error) {
 	switch {
 	case !c.valid():
-		return 0, nil, nil, errInvalidConn
+		return 0, nil, nil, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.ReadFrom(b)
 	}
 	var info socket.Recv
-	n, err = c.s.ReadMsg([][]byte{b}, &info, socket.ReadWait|socket.ReadPayload)
+	n, err = c.d.Sock.ReadMsg([][]byte{b}, &info, socket.ReadWait|socket.ReadPayload)
 	if err != nil {
-		return 0, nil, nil, c.ioErr("read", nil, err)
+		return 0, nil, nil, c.o.IO("read", nil, err)
 	}
-	return n, controlMessage(c.flags.get(), &info), c.from(&info), nil
+	return n, controlMessage(c.flags.Get(), &info), c.d.From(&info), nil
 }
 
 // WriteTo sends a payload to dst, or to the connected address if dst is nil. cm
@@ -31,32 +30,15 @@ func (c *PacketConn) ReadFrom(b []byte) (n int, cm *ControlMessage, src net.Addr
 func (c *PacketConn) WriteTo(b []byte, cm *ControlMessage, dst net.Addr) (n int, err error) {
 	switch {
 	case !c.valid():
-		return 0, errInvalidConn
+		return 0, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.WriteTo(b, cm, dst)
 	}
-	to, err := destination(dst)
+	to, err := xnet.Destination(dst, addrOf)
 	if err == nil {
-		n, err = c.s.WriteTo(b, to, howOf(cm))
+		n, err = c.d.Sock.WriteTo(b, to, howOf(cm))
 	}
-	return n, c.ioErr("write", dst, err)
-}
-
-// ioErr wraps the error of a read or a write.
-func (c *genericOpt) ioErr(op string, dst net.Addr, err error) error {
-	if err == nil {
-		return nil
-	}
-	local := c.conn.LocalAddr()
-	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: dst, Err: err}
-}
-
-// from returns the source of a received packet.
-func (c *genericOpt) from(info *socket.Recv) net.Addr {
-	if _, raw := c.s.Proto(); raw {
-		return &net.IPAddr{IP: info.From.Addr().AsSlice()}
-	}
-	return net.UDPAddrFromAddrPort(info.From)
+	return n, c.o.IO("write", dst, err)
 }
 
 // controlMessage returns what the flags ask for, nil if that is nothing.
@@ -89,21 +71,4 @@ func howOf(cm *ControlMessage) *socket.Send {
 		return nil
 	}
 	return &how
-}
-
-// destination returns the address in dst, invalid if dst is nil.
-func destination(dst net.Addr) (netip.AddrPort, error) {
-	a, port := addrOf(dst), 0
-	if u, ok := dst.(*net.UDPAddr); ok && u != nil {
-		port = u.Port
-	}
-	switch {
-	case dst == nil:
-		return netip.AddrPort{}, nil
-	case !a.IsValid():
-		return netip.AddrPort{}, errMissingAddress
-	case port < 0 || port > 65535:
-		return netip.AddrPort{}, syscall.EINVAL
-	}
-	return netip.AddrPortFrom(a, uint16(port)), nil
 }

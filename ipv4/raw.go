@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/internal/xnet"
 )
 
 // ReadFrom reads a packet into b. It returns its header, its payload, which is
@@ -13,19 +14,19 @@ import (
 func (c *RawConn) ReadFrom(b []byte) (h *Header, p []byte, cm *ControlMessage, err error) {
 	switch {
 	case !c.valid():
-		return nil, nil, nil, errInvalidConn
+		return nil, nil, nil, xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.ReadFrom(b)
 	}
 	var info socket.Recv
-	n, err := c.s.ReadMsg([][]byte{b}, &info, socket.ReadWait)
+	n, err := c.d.Sock.ReadMsg([][]byte{b}, &info, socket.ReadWait)
 	if err == nil {
 		h, p, err = split(b[:n])
 	}
 	if err != nil {
-		return nil, nil, nil, c.ioErr("read", nil, err)
+		return nil, nil, nil, c.o.IO("read", nil, err)
 	}
-	return h, p, controlMessage(c.flags.get(), &info), nil
+	return h, p, controlMessage(c.flags.Get(), &info), nil
 }
 
 // split returns the header that a packet, of which the end may be missing,
@@ -59,7 +60,7 @@ func split(b []byte) (*Header, []byte, error) {
 func (c *RawConn) WriteTo(h *Header, p []byte, cm *ControlMessage) error {
 	switch {
 	case !c.valid():
-		return errInvalidConn
+		return xnet.ErrInvalidConn
 	case c.k != nil:
 		return c.k.WriteTo(h, p, cm)
 	}
@@ -67,8 +68,8 @@ func (c *RawConn) WriteTo(h *Header, p []byte, cm *ControlMessage) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.s.WriteTo(b, netip.AddrPortFrom(dst, 0), howOf(cm))
-	return c.ioErr("write", &net.IPAddr{IP: h.Dst}, err)
+	_, err = c.d.Sock.WriteTo(b, netip.AddrPortFrom(dst, 0), howOf(cm))
+	return c.o.IO("write", &net.IPAddr{IP: h.Dst}, err)
 }
 
 // join returns the packet of a header and a payload.
@@ -81,7 +82,7 @@ func join(h *Header, p []byte) ([]byte, netip.Addr, error) {
 	case h.Len < HeaderLen || len(h.Options) > wire.IPv4MaxLen-wire.IPv4Len:
 		return nil, dst, errHeaderTooShort
 	case !dst.IsValid():
-		return nil, dst, errMissingAddress
+		return nil, dst, xnet.ErrMissingAddress
 	case !src.IsValid():
 		src = netip.IPv4Unspecified()
 	}

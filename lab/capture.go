@@ -49,11 +49,28 @@ func (n *Lab) CaptureAll(w io.Writer) { n.captures.all = n.record(w) }
 
 // CaptureLink records the link of that name, "a-b", in a stream of its own. It
 // must be called before the link is made.
-func (n *Lab) CaptureLink(name string, w io.Writer) {
+func (n *Lab) CaptureLink(name string, w io.Writer) { n.CaptureLinks(w, name) }
+
+// CaptureLinks records several links in one stream, in which all frames stand in
+// order. It must be called before the links are made.
+func (n *Lab) CaptureLinks(w io.Writer, names ...string) {
 	if n.captures.links == nil {
 		n.captures.links = make(map[string]*recording)
 	}
-	n.captures.links[name] = n.record(w)
+	r := n.record(w)
+	for _, name := range names {
+		n.captures.links[name] = r
+	}
+}
+
+// FlushCapture hands all that was recorded so far to the streams' writers, for
+// somebody who reads along.
+func (n *Lab) FlushCapture() error {
+	var errs []error
+	for _, r := range n.captures.open {
+		errs = append(errs, r.rec.Flush())
+	}
+	return errors.Join(errs...)
 }
 
 // EndCapture completes all streams, and returns what went wrong with any.

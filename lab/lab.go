@@ -52,14 +52,15 @@ type Config struct {
 type Lab struct {
 	World *vimage.World
 
-	t       TB // nil for programs
-	nodes   []*Node
-	byName  map[string]endpoint
-	subnets int
-	seed    uint64
-	ipv6    bool
-	faults  int
-	closers []func()
+	t        TB // nil for programs
+	nodes    []*Node
+	switches int // made so far
+	byName   map[string]endpoint
+	subnets  int
+	seed     uint64
+	ipv6     bool
+	faults   int
+	closers  []func()
 
 	captures captures
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/seed88948545/vimage"
@@ -179,6 +180,12 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 			return nil, fmt.Errorf("switch %q: %w", name, err)
 		}
 	}
+	if q := c.Querier; q != nil && q.MAC == nil {
+		own := *q
+		own.MAC = net.HardwareAddr{2, 's', 'w', byte(n.switches >> 16), byte(n.switches >> 8), byte(n.switches)}
+		c.Querier = &own
+	}
+	n.switches++
 	s.br = link.NewBridge(n.inner().Sched(), n.inner().Seed(), c.BridgeConfig)
 	n.closers = append(n.closers, s.br.Close)
 	n.byName[name] = s

@@ -28,6 +28,13 @@ type BridgeConfig struct {
 	// means as the querier has it (RFC 3376 §8.4, §8.5): 260 s and 255 s, unless it
 	// says otherwise.
 	MemberAge, RouterAge time.Duration
+	// Querier has the switch ask hosts what they listen to, as long as no router
+	// does; nil: it does not. A port that comes up is asked at once.
+	Querier *QuerierConfig
+	// AskNew has a port that comes up asked at once even so, in the name of the
+	// querier as it was last heard, from 0.0.0.0 (RFC 4541 §2.1.1, 4). Those who
+	// speak MLD do not answer that (RFC 3810 §5.1.14).
+	AskNew bool
 }
 
 // Bridge is an Ethernet switch, or a hub. One Runner at a time is in it; it
@@ -52,6 +59,7 @@ type Bridge struct {
 	kept    uint64 // copies of multicast data that snooping kept back
 	closed  bool
 	targets []*bridgePort // of the frame at hand; the running one's
+	asksNew bool          // of a port that comes up
 }
 
 // bridgeQueue bounds what waits for a switch: all its hosts may answer at once.
@@ -78,6 +86,7 @@ func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
 	b.tun.RouterAge = limit(int(c.RouterAge / time.Second))
 	b.InitLimit(b, bridgeQueue)
 	b.timer.F = b
+	b.setQuerier(seed, c)
 	return b
 }
 
@@ -145,6 +154,10 @@ func (p *bridgePort) Attach(to netisr.Lender) {
 		p.up = true
 		b.engine.AddPort(p.n)
 		b.engine.Configure(p.n, p.cfg.options())
+		if b.asksNew {
+			b.engine.RefreshPort(b.sched.Clock().Now(), p.n)
+			b.rearm()
+		}
 	}
 }
 
@@ -189,10 +202,10 @@ func (p *bridgePort) Accept(mac wire.MAC, on bool) {
 	if !b.owns(p) {
 		return
 	}
-	h := b.cards.Add(p.n, mac)
-	if !on { // what was added just now, and once before
-		b.cards.Remove(h)
-		b.cards.Remove(h)
+	if on {
+		b.cards.Add(p.n, mac)
+	} else {
+		b.cards.Drop(p.n, mac)
 	}
 }
 
@@ -221,9 +234,19 @@ func (b *Bridge) forward(r *netisr.Runner, f *pkt.Buf) {
 		return
 	}
 	b.mu.Lock()
+	own := b.own(r, r.Now())
 	b.decide(r, f, e)
 	targets := b.targets
+	b.rearm()
 	b.mu.Unlock()
+	for _, o := range own {
+		give(r, o.b, o.to)
+	}
+	give(r, f, targets)
+}
+
+// give hands a frame to ports, and forgets the list.
+func give(r *netisr.Runner, f *pkt.Buf, targets []*bridgePort) {
 	if len(targets) == 1 {
 		p := targets[0]
 		targets[0] = nil
@@ -274,7 +297,11 @@ func (b *Bridge) decide(r *netisr.Runner, from *pkt.Buf, e wire.Ether) {
 			b.add(in, list)
 		}
 	}
-	if at := b.engine.Deadline(); at != b.wake {
+}
+
+// rearm sets the timer to when the switch has something to do. mu is held.
+func (b *Bridge) rearm() {
+	if at := b.engine.Deadline(); at != b.wake && !b.closed {
 		b.wake = at
 		b.sched.Clock().Arm(&b.timer, at)
 	}
@@ -297,16 +324,20 @@ func (b *Bridge) add(in int32, list []int32) {
 	}
 }
 
-// Fire implements clock.Firer: something the switch knows has grown old.
+// Fire implements clock.Firer: something the switch knows has grown old, or it has
+// something to say.
 func (b *Bridge) Fire(now clock.Time) {
+	r := b.sched.Carry()
+	r.At(now)
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return
+	b.wake = stale
+	own := b.own(r, now)
+	b.rearm()
+	b.mu.Unlock()
+	for _, o := range own {
+		give(r, o.b, o.to)
 	}
-	b.engine.Expire(now, bridge.Env{T: &b.tun, S: &b.stats})
-	b.wake = b.engine.Deadline()
-	b.sched.Clock().Arm(&b.timer, b.wake)
+	r.Done()
 }
 
 // Close takes the switch out of service: frames that arrive are dropped, and no

@@ -3,7 +3,9 @@ package link
 import (
 	"net/netip"
 	"testing"
+	"time"
 
+	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -64,6 +66,47 @@ func TestPortConfig(t *testing.T) {
 		router.port.Detach()
 		if got := newHost(s, br, 14); len(br.RouterPorts()) != 0 || br.Ports()[3].Name != "port3" {
 			t.Errorf("the number's next owner %v: %+v", got.mac, br.Ports()[3])
+		}
+	})
+}
+
+// TestBridgeQuerier: a switch that asks itself, what is new there first.
+func TestBridgeQuerier(t *testing.T) {
+	onLAN(t, BridgeConfig{Querier: &QuerierConfig{Addr: ip("10.0.0.254")}}, func(t *testing.T, s *netisr.Sched, br *Bridge, h []*host) {
+		pass := func(d time.Duration) {
+			if sim, ok := s.Clock().(*clock.Sim); ok {
+				sim.RunUntil(sim.Now().Add(d))
+			} else {
+				time.Sleep(d)
+			}
+			settle(s)
+		}
+		pass(time.Second)
+		for _, x := range h { // one of each family, though each port is new
+			if got := len(x.take()); got != 2 {
+				t.Errorf("host %v got %d queries", x.mac, got)
+			}
+		}
+		if v4, v6 := br.Querier(); !v4 || !v6 {
+			t.Errorf("querier: %v %v", v4, v6)
+		}
+		h[1].report(wire.IGMPToEx, "239.1.1.1")
+		h[1].report(wire.IGMPToIn, "239.1.1.1")
+		pass(3 * time.Second)
+		if got := len(h[1].take()); got != 2 || len(br.Groups(1)) != 0 {
+			t.Errorf("%d queries after a leave, groups %v", got, br.Groups(1))
+		}
+		if got := len(h[0].take()) + len(h[2].take()); got != 0 {
+			t.Errorf("others got %d", got)
+		}
+		pass(60 * time.Second) // the second one at the start
+		br.TopologyChange()
+		pass(time.Millisecond)
+		if got := len(h[2].take()); got != 4 {
+			t.Errorf("%d queries", got)
+		}
+		if got := br.Stats().Asked; got != 2+2+2+2*3 {
+			t.Errorf("%d asked", got)
 		}
 	})
 }

@@ -89,6 +89,8 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(newDemo())
 	root.AddCommand(newUp())
+	root.AddCommand(newMcast())
+	root.AddCommand(newMtest())
 	return root
 }
 

@@ -36,9 +36,10 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir, err := os.Getwd()
 			e.Setenv("EXAMPLES", dir+"/../../examples")
+			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head},
 	})
 }
 
@@ -72,6 +73,17 @@ func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprint(doc); (got == args[1]) == neg {
 		ts.Fatalf("%s is %s", args[0], got)
 	}
+}
+
+// head is "head FILE BYTES TO": the beginning of a file becomes another.
+func head(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 || neg {
+		ts.Fatalf("usage: head FILE BYTES TO")
+	}
+	b := []byte(ts.ReadFile(args[0]))
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b[:n], 0o644))
 }
 
 // checkPcapng is "pcapng FILE": the file is whole pcapng blocks, the last one

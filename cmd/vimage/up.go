@@ -85,15 +85,25 @@ func loadFile(name string) (*topo.File, error) {
 	return topo.Load(r, name)
 }
 
-func (f *upFlags) run(c *cobra.Command, name string) (err error) {
+// loadTopology loads a file and prints its mistakes.
+func loadTopology(c *cobra.Command, name string) (*topo.File, error) {
 	file, err := loadFile(name)
 	var bad *topo.Mistakes
 	switch {
 	case errors.As(err, &bad):
 		fmt.Fprintln(c.ErrOrStderr(), bad)
-		return usageError{fmt.Errorf("%s: mistakes: %d; nothing was started", name, len(bad.List))}
+		return nil, usageError{fmt.Errorf("%s: mistakes: %d; nothing was started", name, len(bad.List))}
 	case err != nil:
-		return usageError{err}
+		return nil, usageError{err}
+	}
+	return file, nil
+}
+
+func (f *upFlags) run(c *cobra.Command, name string) (err error) {
+	file, err := loadTopology(c, name)
+	switch {
+	case err != nil:
+		return err
 	case f.limit < 0:
 		return usageError{fmt.Errorf("--for %v: a time of 0s or more", f.limit)}
 	}

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -9,34 +8,16 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/tester"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
-
-// payload is what every datagram carries: "vimage", its number (0 for a
-// beacon, which only shows who has joined), and the time it was sent, in Unix
-// nanoseconds, padded to 32 bytes.
-const payload = 32
-
-func putPayload(b []byte, seq uint64, sent time.Time) {
-	copy(b, "vimage")
-	binary.BigEndian.PutUint64(b[6:], seq)
-	binary.BigEndian.PutUint64(b[14:], uint64(sent.UnixNano()))
-}
-
-// payloadSeq returns the number, and false for bytes that are none of ours.
-func payloadSeq(b []byte) (uint64, bool) {
-	if len(b) < payload || string(b[:6]) != "vimage" {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(b[6:]), true
-}
 
 // sender is a host that sends to groups.
 type sender struct {
 	node *lab.Node
 	conn *vimage.UDPConn
-	buf  [payload]byte
+	buf  [tester.PayloadLen]byte
 }
 
 func (n *network) sender(name string) (*sender, error) {
@@ -57,7 +38,7 @@ func (n *network) sender(name string) (*sender, error) {
 
 // send sends one datagram to every group.
 func (s *sender) send(n *network, seq uint64) {
-	putPayload(s.buf[:], seq, n.World.Now())
+	tester.PutPayload(s.buf[:], tester.Payload{Seq: seq, Sent: n.World.Now().UnixNano()})
 	for g := range n.Groups {
 		s.conn.WriteToUDPAddrPort(s.buf[:], netip.AddrPortFrom(n.group(g), port))
 	}
@@ -105,18 +86,18 @@ func (n *network) receiver(i int, at *lab.Switch) (*receiver, error) {
 
 // read takes everything that waits. Several calls may run at once.
 func (r *receiver) read() {
-	var buf [2 * payload]byte
+	var buf [2 * tester.PayloadLen]byte
 	for {
 		m, from, ok, err := r.conn.TryReadFrom(buf[:])
 		if !ok || err != nil {
 			return
 		}
-		seq, ours := payloadSeq(buf[:m])
+		p, ours := tester.ParsePayload(buf[:m])
 		switch {
 		case !ours && !r.anyPayload || from.Addr() != r.source:
 			r.wrong.Add(1)
 			continue
-		case seq != 0 || r.anyPayload:
+		case p.Seq != 0 || r.anyPayload:
 			r.got.Add(1)
 		}
 		if r.delay.Load() == 0 {

@@ -2,10 +2,10 @@ package demo
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/tester"
 	"github.com/seed88948545/vimage/lab"
 )
 
@@ -56,7 +56,7 @@ func (n *network) joinNear(h *lab.Node, i int) error {
 	}
 	c := pc.(*vimage.UDPConn)
 	c.OnReadable(func() {
-		var b [payload]byte
+		var b [tester.PayloadLen]byte
 		for _, _, ok, err := c.TryReadFrom(b[:]); ok && err == nil; _, _, ok, err = c.TryReadFrom(b[:]) {
 		}
 	})
@@ -126,10 +126,6 @@ func (n *network) result() *Result {
 }
 
 func percentiles(ns []int64) Delays {
-	if len(ns) == 0 {
-		return Delays{}
-	}
-	slices.Sort(ns)
-	at := func(p float64) float64 { return float64(ns[int(p*float64(len(ns)-1))]) / 1e6 }
-	return Delays{P50: at(0.50), P99: at(0.99), Max: at(1)}
+	d := tester.Percentiles(ns)
+	return Delays{P50: d.P50, P99: d.P99, Max: d.Max}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/tester"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -28,7 +29,7 @@ type SSM struct {
 }
 
 // Breaks are the parts that can be turned off.
-func Breaks() []string { return []string{"source-filter", "snooping", "report", "link"} }
+func Breaks() []string { return tester.Breaks() }
 
 // Result is what was measured, as --json prints it.
 type Result struct {
@@ -63,8 +64,8 @@ type Stopped struct {
 
 // Pass and Fail are the verdicts.
 const (
-	Pass = "PASS"
-	Fail = "FAIL"
+	Pass = tester.Pass
+	Fail = tester.Fail
 )
 
 // judge fills in the verdict.
@@ -79,18 +80,7 @@ func (r *Result) judge() {
 func (r *Result) Line() string {
 	return fmt.Sprintf("%d/%d joined (p50 %.3f ms, p99 %.3f ms, max %.3f ms)   delivered %s   wrong-source packets: %d   leaked to non-members: %d   %s",
 		r.Joined, r.Receivers, r.JoinDelay.P50, r.JoinDelay.P99, r.JoinDelay.Max,
-		percent(r.Delivered, r.Expected), r.WrongSource, r.Leaked, r.Verdict)
-}
-
-// percent never rounds a loss up to 100 %.
-func percent(part, whole uint64) string {
-	if whole == 0 {
-		return "0.0 %"
-	}
-	if part == whole {
-		return "100.0 %"
-	}
-	return fmt.Sprintf("%.1f %%", min(float64(part)/float64(whole)*100, 99.9))
+		tester.Percent(r.Delivered, r.Expected), r.WrongSource, r.Leaked, r.Verdict)
 }
 
 // Check returns what is wrong with the options, or nil.
@@ -163,7 +153,7 @@ func RunSSM(ctx context.Context, c SSM) (r *Result, err error) {
 	}
 	r = n.result()
 	r.Elapsed = time.Since(n.began).Seconds()
-	r.MaxRSS = maxRSS()
+	r.MaxRSS = tester.MaxRSS()
 	return r, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/tester"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -84,7 +85,7 @@ func RunWireSSM(ctx context.Context, c WireSSM) (*Result, error) {
 	if err := n.plug(); err != nil {
 		return nil, err
 	}
-	free, err := n.probe()
+	free, err := tester.Probe(ctx, n.World, n.seg.Bridge(), n.Net, n.Receivers, []netip.Addr{n.Source}, func(done, of int) { n.Progress("probing", done, of) })
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func RunWireSSM(ctx context.Context, c WireSSM) (*Result, error) {
 	r := n.result()
 	n.leave()
 	r.Elapsed = time.Since(began).Seconds()
-	r.MaxRSS = maxRSS()
+	r.MaxRSS = tester.MaxRSS()
 	if err != nil {
 		return nil, err
 	}
@@ -108,23 +109,9 @@ func RunWireSSM(ctx context.Context, c WireSSM) (*Result, error) {
 }
 
 // plug connects the device to a segment of our own.
-func (n *wireRun) plug() error {
-	dev, err := n.Open()
-	if err != nil {
-		return err
-	}
-	w, err := link.NewWire(n.World.Internal().Sched(), dev)
-	if err != nil {
-		dev.Close()
-		return err
-	}
-	n.OnClose(func() { w.Close() })
-	n.seg, err = n.AddSwitch("wire", lab.SwitchConfig{Subnet: n.Net, BridgeConfig: link.BridgeConfig{NoSnooping: true, MTU: w.Props().MTU}})
-	if err != nil {
-		return err
-	}
-	link.Join(n.seg.Bridge().AddPort(), w)
-	return nil
+func (n *wireRun) plug() (err error) {
+	n.seg, err = tester.Plug(n.Lab, "wire", n.Net, n.Open, nil)
+	return err
 }
 
 // add makes one receiver and lets it join.

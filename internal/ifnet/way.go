@@ -16,6 +16,9 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 	if dst.IsMulticast() {
 		return v.wayMulticast(o, dst, h)
 	}
+	if dst.Is6() && o.NextHop.IsValid() {
+		return v.wayNextHop(o, h)
+	}
 	if dst.Is4() && dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return v.wayBroadcast(o, src, dst, h)
 	}
@@ -64,6 +67,17 @@ func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) sy
 	if o.TTL < 0 && hd.Dst.Is6() && !hd.Dst.IsMulticast() {
 		hd.TTL = v.TTL(h, hd.Dst)
 	}
+	return 0
+}
+
+// wayNextHop finds the neighbour that the sender named as next hop (RFC 3542
+// §6.4).
+func (v *View) wayNextHop(o *socket.Options, h *Hop) syscall.Errno {
+	why := v.Route(o.FIB, o.NextHop, o.OutIf, h)
+	if why != pkt.NoReason || h.Gateway || o.OutIf != 0 && h.Out.Index != o.OutIf {
+		return syscall.EHOSTUNREACH
+	}
+	h.Gateway = true
 	return 0
 }
 

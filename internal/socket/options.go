@@ -22,7 +22,9 @@ type Options struct {
 	ICMPAllow   [8]uint32 // raw ICMP: bit per type to be delivered, if ICMPFilter
 	ICMPFilter  bool
 	RouterAlert bool
-	V6Only      bool // bound to ::, hears no IPv4; counts until the socket is bound
+	SumAt       int32      // raw IPv6: where the checksum is, plus 1; 0: the stack does not care
+	NextHop     netip.Addr // of one packet, a neighbour that the sender named
+	V6Only      bool       // bound to ::, hears no IPv4; counts until the socket is bound
 }
 
 // Mcast is a socket's multicast options for one family: RFC 3493 §5.2 gives a
@@ -75,7 +77,8 @@ type Send struct {
 	Src     netip.Addr
 	IfIndex uint32
 	TTL     int
-	TOS     int // -1 means zero
+	TOS     int        // -1 means zero
+	NextHop netip.Addr // a neighbour
 }
 
 // Over returns the options with what the sender said about one packet.
@@ -92,6 +95,7 @@ func (how *Send) Over(o *Options) *Options {
 	if how.IfIndex != 0 {
 		n.Mcast4.If, n.Mcast6.If, n.OutIf = how.IfIndex, how.IfIndex, how.IfIndex
 	}
+	n.NextHop = how.NextHop
 	return &n
 }
 

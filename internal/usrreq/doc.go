@@ -9,5 +9,8 @@
 // stack, with the requests as methods. Reading and writing a TCP connection is
 // not here: the two go with the window they change, in package vnet.
 //
+// Multicast is asked for by value (Mcast, SetSourceFilter, …) or by the bytes of the
+// C API (Setsockopt, Getsockopt), which come to the same requests.
+//
 // Requests return what the system call of that name does, as errno.
 package usrreq

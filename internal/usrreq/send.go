@@ -39,6 +39,9 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 		if src, e = family(src, dst.Addr(), o.V6Only); e != 0 {
 			return 0, e
 		}
+		if s.Raw && s.Is6 && dst.Addr().Is4() {
+			return 0, syscall.EAFNOSUPPORT // a raw socket is of one family
+		}
 	}
 	if a.Remote.IsValid() {
 		if e := s.Queue.Pending(); e != 0 {
@@ -124,7 +127,7 @@ func (s Sock) sendRaw(v *ifnet.View, o *socket.Options, data []byte, src, dst ne
 
 // output sends data behind a header.
 func (s Sock) output(v *ifnet.View, hd *wire.IPHeader, data []byte, o *socket.Options) syscall.Errno {
-	if hd.Proto == wire.ProtoICMPv6 && hd.Dst.Is6() && len(data) < wire.ICMP6Len {
+	if hd.Dst.Is6() && len(data) < s.LeastPayload(o) {
 		return syscall.EINVAL // RFC 3542 §3.1: the stack fills in the checksum
 	}
 	r := s.Stack().World().Sched().Get()

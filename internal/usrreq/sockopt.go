@@ -119,11 +119,15 @@ func (s Sock) option(level, name int) (option, syscall.Errno) {
 }
 
 func find(is6 bool, name int) option {
-	all := options4[:]
 	if is6 {
-		all = options6[:]
+		for _, o := range options6 {
+			if o.name == name {
+				return o
+			}
+		}
+		return option{}
 	}
-	for _, o := range all {
+	for _, o := range options4 {
 		if o.name == name {
 			return o
 		}

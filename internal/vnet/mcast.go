@@ -108,18 +108,20 @@ type McastRequest func(v *ifnet.View, g *Groups, m *Members) (McastTxn, error)
 
 // Member makes one change of a membership of s, or returns EBADF where it is
 // closed, else the errno of request.
-func (s *Sock) Member(request McastRequest) syscall.Errno {
-	return s.st.control(func(sh *shard, p *pass) syscall.Errno {
-		if s.Addrs.Load().Closed {
-			return syscall.EBADF
-		}
-		txn, err := request(p.v, &sh.st.groups, &s.members)
-		if err != nil {
-			return err.(syscall.Errno)
-		}
-		sh.commit(p, &txn)
-		return 0
-	})
+func (s *Sock) Member(request McastRequest) (e syscall.Errno) {
+	sh := &s.st.sh
+	p := pass{r: s.st.world.sched.Get()}
+	sh.lock(&p)
+	if s.Addrs.Load().Closed {
+		e = syscall.EBADF
+	} else if txn, err := request(p.v, &s.st.groups, &s.members); err != nil {
+		e = err.(syscall.Errno)
+	} else {
+		sh.commit(&p, &txn)
+	}
+	sh.unlock(&p)
+	p.r.Done()
+	return e
 }
 
 // Memberships shows f the memberships of s, which it must not change.

@@ -15,7 +15,7 @@ func (sh *shard) inRaw(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) bool {
 	found := false
 	var full *pkt.Buf // b with its checksum filled in, for readers of bytes
 	for _, s := range socks {
-		if !sh.suitsRaw(p, s, ip, to) {
+		if !sh.suitsRaw(p, s, ip, to) || b.Sum != pkt.SumPartial && !s.ChecksumOK(ip) {
 			continue
 		}
 		found = true

@@ -23,8 +23,8 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		r.Cache.Free(b)
 		return e
 	}
-	if s.Raw && hd.Proto == wire.ProtoICMPv6 && hd.Dst.Is6() {
-		wire.ICMP6(b.Bytes()).SetChecksum(hd.Src, hd.Dst)
+	if s.Raw && hd.Dst.Is6() {
+		s.PutChecksum(o, b.Bytes(), hd.Src, hd.Dst)
 	}
 	sh := st.shardAt(0)
 	if !s.Raw {
@@ -114,3 +114,6 @@ func (sh *shard) loopCopy(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 	sh.rare().LoopbackCopy++
 	sh.requeue(p, c, pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, FIB: p.m.FIB}, pkt.WayInIP)
 }
+
+// MTUs returns what is known of paths.
+func (st *Stack) MTUs() *ifnet.PathMTUs { return &st.mtus }

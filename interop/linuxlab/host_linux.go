@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// multicastTTL lets what a host sends pass some routers.
-const multicastTTL = 8
+// MulticastTTL lets what a host sends pass some routers.
+const MulticastTTL = 8
 
 // Send sends n probes from a kernel socket of the host, rate a second, or as
 // fast as the kernel takes them if rate is 0. It returns how many were sent,
@@ -34,9 +34,9 @@ func (h *Host) Send(ctx context.Context, to netip.AddrPort, n, rate int) (int, e
 	}
 	defer c.Close()
 	if h.Addr.Is4() {
-		err = ipv4.NewPacketConn(c).SetMulticastTTL(multicastTTL)
+		err = ipv4.NewPacketConn(c).SetMulticastTTL(MulticastTTL)
 	} else {
-		err = ipv6.NewPacketConn(c).SetMulticastHopLimit(multicastTTL)
+		err = ipv6.NewPacketConn(c).SetMulticastHopLimit(MulticastTTL)
 	}
 	if err != nil {
 		return 0, err
@@ -132,7 +132,8 @@ func (r *Receiver) Leave(t testing.TB) {
 	}
 }
 
-// Sniffer sees every frame at a host's interface, as tcpdump does.
+// Sniffer sees every frame at a host's interface, as tcpdump does, and sends
+// frames that the host's stack knows nothing of.
 type Sniffer struct {
 	f *os.File
 	b [2048]byte
@@ -167,24 +168,34 @@ func (s *Sniffer) Close() error { return s.f.Close() }
 // Datagram is a UDP datagram seen on the wire. Payload is valid until the next.
 type Datagram struct {
 	Src, Dst netip.AddrPort
+	TTL      uint8
 	Payload  []byte
+}
+
+// Next waits up to limit for the next frame, which is valid until the one after.
+func (s *Sniffer) Next(limit time.Duration) ([]byte, error) {
+	if err := s.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return nil, err
+	}
+	n, err := s.f.Read(s.b[:])
+	return s.b[:n], err
 }
 
 // NextUDP waits up to limit for the next UDP datagram.
 func (s *Sniffer) NextUDP(limit time.Duration) (Datagram, error) {
-	if err := s.f.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return Datagram{}, err
-	}
-	for {
-		n, err := s.f.Read(s.b[:])
+	for end := time.Now().Add(limit); ; {
+		frame, err := s.Next(time.Until(end))
 		if err != nil {
 			return Datagram{}, err
 		}
-		if d, ok := parseUDP(s.b[:n]); ok {
+		if d, ok := parseUDP(frame); ok {
 			return d, nil
 		}
 	}
 }
+
+// Write sends a frame as it is.
+func (s *Sniffer) Write(frame []byte) (int, error) { return s.f.Write(frame) }
 
 func parseUDP(b []byte) (Datagram, bool) {
 	e, fault := wire.ParseEther(b)
@@ -201,6 +212,6 @@ func parseUDP(b []byte) (Datagram, bool) {
 	}
 	return Datagram{
 		Src: netip.AddrPortFrom(p.Src(), u.SrcPort()), Dst: netip.AddrPortFrom(p.Dst(), u.DstPort()),
-		Payload: u.Payload(),
+		TTL: p.TTL(), Payload: u.Payload(),
 	}, true
 }

@@ -37,14 +37,17 @@ type Network struct {
 type Capture struct {
 	Link string
 	W    io.Writer
+	More []string // links that are recorded in the same stream
 }
 
 // Build makes a file's network: its nodes, switches and links are there, its
 // sockets are open, and no flow is sent until Run. Who builds it closes it.
 func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 	for _, c := range captures {
-		if err := f.CheckLink(c.Link); err != nil {
-			return nil, err
+		for _, name := range append([]string{c.Link}, c.More...) {
+			if err := f.CheckLink(name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	c.IPv6 = false // the file says
@@ -54,7 +57,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 		sinks: make(map[*sink]*sinkRun),
 	}
 	for _, c := range captures {
-		n.Lab.CaptureLink(c.Link, c.W)
+		n.Lab.CaptureLinks(c.W, append([]string{c.Link}, c.More...)...)
 	}
 	if err := n.build(); err != nil {
 		n.Lab.EndCapture() // misses the links that were not made: err says more

@@ -97,8 +97,12 @@
 // switches have subnet, subnet6, mtu, snooping (true), flood_unregistered (multicast that
 // nobody has reported floods), fast_leave (for ports with one host each), max_groups
 // (16384, that hosts behind one port may listen to), max_sources (1024, of one
-// group) and hub (every frame goes everywhere). There is no spanning tree: a loop
-// is a mistake.
+// group), member_age (how long a port listens to what is not reported again) and
+// router_age (how long it leads to a router that is not heard again; both as the
+// querier has it), querier (the switch itself asks while no router does: {}, or
+// with addr, addr6, interval and response), ask_new (a port that comes up is asked
+// in the querier's name) and hub (every frame goes everywhere). There is no
+// spanning tree: a loop is a mistake.
 //
 // # Links
 //

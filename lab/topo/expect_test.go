@@ -310,7 +310,7 @@ joins:
 func TestCapture(t *testing.T) {
 	f := load(t, "../../examples/lossy-link.yaml")
 	var w bytes.Buffer
-	n, err := Build(f, lab.Config{Simulated: true}, Capture{"radio", &w})
+	n, err := Build(f, lab.Config{Simulated: true}, Capture{Link: "radio", W: &w})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestCapture(t *testing.T) {
 	if err := n.Lab.EndCapture(); err != nil || w.Len() < 50*200 {
 		t.Errorf("%d bytes of some 50 datagrams of 202 bytes, %v", w.Len(), err)
 	}
-	if _, err := Build(f, lab.Config{}, Capture{"office-station", &w}); err == nil || !strings.Contains(err.Error(), "its links are radio") {
+	if _, err := Build(f, lab.Config{}, Capture{Link: "office-station", W: &w}); err == nil || !strings.Contains(err.Error(), "its links are radio") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -38,10 +38,30 @@ func (d *decoder) switches(section string, v *yaml.Node, f *File) {
 			d.boolean("fast_leave", &s.cfg.FastLeave),
 			d.integer("max_groups", &s.cfg.MaxGroups, 1, math.MaxInt32),
 			d.integer("max_sources", &s.cfg.MaxSources, 1, math.MaxInt32),
+			d.duration("member_age", &s.cfg.MemberAge, maxTime),
+			d.duration("router_age", &s.cfg.RouterAge, maxTime),
+			key{name: "querier", to: func(name string, v *yaml.Node) { d.switchQuerier(s, v) }},
+			d.boolean("ask_new", &s.cfg.AskNew),
 			d.boolean("hub", &s.cfg.Hub),
 		)
 		s.cfg.NoSnooping = !s.snooping
 	})
+}
+
+func (d *decoder) switchQuerier(s *swtch, v *yaml.Node) {
+	q := new(link.QuerierConfig)
+	s.cfg.Querier = q
+	var four, six addr
+	d.object(v, "the querier of "+s.name.s,
+		d.address("addr", &four),
+		d.anyAddress("addr6", &six),
+		d.duration("interval", &q.Interval, maxTime),
+		d.duration("response", &q.Response, maxTime),
+	)
+	q.Addr, q.Addr6 = four.ip, six.ip
+	if six.line != 0 && !(six.ip.Is6() && six.ip.IsLinkLocalUnicast()) {
+		d.at(six.line, "the querier of %s has the addr6 %v: MLD is spoken from link-local addresses, fe80::/10", s.name.s, six.ip)
+	}
 }
 
 func (d *decoder) ports(name string, v *yaml.Node, l *cable) {

@@ -16,6 +16,7 @@ type Bridge struct {
 	v6    side[[16]byte]
 	one   [1]int32
 
+	from    Source
 	unknown []int32 // ports with PortOptions.FloodUnknown
 	reports []int32 // with FloodReports
 }
@@ -121,12 +122,12 @@ func take(list []int32, i int32, moved func(port, to int32)) []int32 {
 	return list[:last]
 }
 
-// Deadline returns when Expire will have something to do.
+// Deadline returns when Next will have something to do.
 func (b *Bridge) Deadline() clock.Time {
 	return min(b.v4.deadline(), b.v6.deadline(), b.macs.due)
 }
 
-// Expire lets ages run out.
+// Expire lets ages run out, for a switch that asks nothing; others pull Next.
 func (b *Bridge) Expire(now clock.Time, e Env) {
 	b.v4.expire(now)
 	b.v6.expire(now)

@@ -26,6 +26,10 @@ type macPorts struct {
 	ports   []int32
 	filters []*filter // of the same ports
 	refs    int32     // filters, promiscuous ports' too
+
+	// Most addresses are one port's: these are what the lists begin with.
+	onePort   [1]int32
+	oneFilter [1]*filter
 }
 
 type portMAC struct {
@@ -80,6 +84,7 @@ func (t *FilterTable) insert(k portMAC) *filter {
 	l := t.lists.Get(h, k.mac)
 	if l == nil {
 		l = &macPorts{at: k.mac}
+		l.ports, l.filters = l.onePort[:0], l.oneFilter[:0]
 		t.lists.Put(h, l)
 	}
 	f := &filter{list: l, key: k, place: -1}
@@ -125,6 +130,12 @@ func (t *FilterTable) Remove(h Handle) {
 	if f.next != nil {
 		f.next.prev = f.prev
 	}
+}
+
+// Drop undoes one Add of the port and the address, if there was one.
+func (t *FilterTable) Drop(port int32, a wire.MAC) {
+	k := portMAC{port, a}
+	t.Remove(Handle{t.entries.Get(t.hash(k), k)})
 }
 
 func (f *filter) enlist() {

@@ -25,8 +25,13 @@ func TestFilterTableAgainstSets(t *testing.T) {
 				handles[k] = append(handles[k], tab.Add(int32(n), hostMAC(m)))
 				want[n][m]++
 			case x < 17:
-				if l := handles[k]; len(l) > 0 {
+				l := handles[k]
+				if x&1 != 0 {
+					tab.Drop(int32(n), hostMAC(m))
+				} else if len(l) > 0 {
 					tab.Remove(l[len(l)-1])
+				}
+				if len(l) > 0 {
 					handles[k] = l[:len(l)-1]
 					want[n][m]--
 				}
@@ -94,5 +99,17 @@ func BenchmarkFilterAddRemove(b *testing.B) {
 	for b.Loop() {
 		tab.Remove(h)
 		h = tab.Add(9999, hostMAC(1))
+	}
+}
+
+// BenchmarkFilterNewGroup: a port joins a group that no other has, and leaves.
+func BenchmarkFilterNewGroup(b *testing.B) {
+	var tab FilterTable
+	for n := range 10000 {
+		tab.Add(0, hostMAC(n))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		tab.Remove(tab.Add(1, hostMAC(10001)))
 	}
 }

@@ -1,9 +1,14 @@
 package bridge
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
+	"testing"
 
+	"github.com/seed88948545/vimage/internal/proto/gmp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
+	"github.com/seed88948545/vimage/internal/proto/mld"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -145,4 +150,53 @@ func pim6(n int, bad bool) wire.Ether {
 		b[9]++
 	}
 	return frame6(hostMAC(n), linkLocal(n), dst, protoPIM, 1, b)
+}
+
+// asked reads a query that the switch sent, as hosts would, but for its source.
+func asked(t testing.TB, f wire.Ether) string {
+	t.Helper()
+	if f.Src() != hostMAC(0xaa) {
+		t.Fatalf("a query from %v", f.Src())
+	}
+	if f.Type() == wire.EtherTypeIPv4 {
+		p, fault := wire.ParseIPv4(f.Payload())
+		m, v := igmp.Check(&igmp.Packet{Src: p.Src(), Dst: p.Dst(), TTL: p.TTL(), Payload: p.Payload()})
+		if fault != wire.OK || v != igmp.Accepted || !p.ChecksumOK() || !p.HasRouterAlert() || f.Dst() != wire.MulticastMAC(p.Dst()) {
+			t.Fatalf("a bad query: %v %v", fault, v)
+		}
+		q, v := igmp.ParseQuery(m)
+		if v != igmp.Accepted {
+			t.Fatal(v)
+		}
+		return queryText(p.Src(), p.Dst(), &q)
+	}
+	p, fault := wire.ParseIPv6(f.Payload())
+	m := control6(p)
+	src := m.Src
+	if m.Src.IsUnspecified() { // not for hosts, but otherwise right
+		m.Src, m.SumOK = linkLocal(1), true
+		if !wire.ICMP6(m.Payload).ChecksumOK(src, m.Dst) {
+			t.Fatal("a bad checksum")
+		}
+	}
+	c, v := mld.Check(&m.Packet)
+	if fault != wire.OK || v != mld.Accepted || f.Dst() != wire.MulticastMAC(p.Dst()) {
+		t.Fatalf("a bad query: %v %v", fault, v)
+	}
+	q, v := mld.ParseQuery(&m.Packet, c)
+	if v != mld.Accepted {
+		t.Fatal(v)
+	}
+	return queryText(src, m.Dst, &q)
+}
+
+func queryText[A gmp.Address](src, dst netip.Addr, q *gmp.Query[A]) string {
+	s := fmt.Sprintf("%v > %v about %v", src, dst, gmp.NetIP(q.Group))
+	for i := range q.Sources.Len() {
+		s += " " + gmp.NetIP(q.Sources.At(i)).String()
+	}
+	if q.Suppress {
+		s += ", S"
+	}
+	return s + fmt.Sprintf(", within %v, %d × %v", q.MaxResp, q.Robustness, q.Interval)
 }

@@ -83,13 +83,18 @@ func (m *message6) isAdvert(sumOK bool) bool {
 // heard notes a querier behind the port (RFC 4541 §2.1.1, 1b).
 func (s *side[A]) heard(now clock.Time, n int32, q *gmp.Query[A], t *Tunables) {
 	if q.IsGeneral() {
-		s.querier = variables{q.Robustness, q.Interval, q.MaxResp}
-		if now >= s.asked {
-			s.answered = now.Add(q.MaxResp)
-		}
-		s.asked = now.Add(s.routerAge(t))
+		s.querier = variables{q.Version, q.Robustness, q.Interval, q.MaxResp}
+		s.known(now, q.MaxResp, t)
 	}
 	s.heardRouter(now, n, t)
+}
+
+// known notes that all are asked to answer within a time.
+func (s *side[A]) known(now clock.Time, within time.Duration, t *Tunables) {
+	if now >= s.asked {
+		s.answered = now.Add(within)
+	}
+	s.asked = now.Add(s.routerAge(t))
 }
 
 // heardRouter notes a router behind the port.
@@ -106,8 +111,8 @@ func (s *side[A]) heardRouter(now clock.Time, n int32, t *Tunables) {
 // variables are what the querier's last general query said, and routers therefore
 // go by (RFC 3376 §4.1.6, §4.1.7): 0 where it did not.
 type variables struct {
-	robustness         uint8
-	interval, response time.Duration
+	version, robustness uint8
+	interval, response  time.Duration
 }
 
 func (v variables) filled() variables {

@@ -21,16 +21,19 @@ type side[A gmp.Address] struct {
 	answered, asked clock.Time
 
 	querier variables
+	own     querier[A]
 }
 
 type sidePort struct {
 	until  clock.Time // as a router port, unless configured
 	router int32      // 1 + place in side.routers
 	mode   RouterMode
+	fresh  bool // to be asked what is wanted there
 }
 
 func (s *side[A]) init(seed table.Seed) {
 	s.db.Seed, s.wake, s.asked = seed, clock.Never, -clock.Never
+	s.own.generalAt, s.own.otherUntil = clock.Never, -clock.Never
 }
 
 func (s *side[A]) isRouter(n int32) bool { return int(n) < len(s.ports) && s.ports[n].router > 0 }
@@ -89,12 +92,32 @@ func (s *side[A]) setRouter(n int32, on bool) {
 	}
 }
 
-func (s *side[A]) deadline() clock.Time { return min(s.wake, s.db.Deadline()) }
+func (s *side[A]) deadline() clock.Time {
+	due := min(s.wake, s.db.Deadline(), s.own.generalAt)
+	if len(s.own.fresh) > 0 {
+		due = min(due, s.own.freshAt)
+	}
+	return due
+}
 
+// expire lets ages run out. What would have to be asked because of that is not:
+// see Bridge.Next.
 func (s *side[A]) expire(now clock.Time) {
-	for s.db.Expire(now) {
+	s.expireGroups(now)
+	s.expireRouters(now)
+}
+
+func (s *side[A]) expireGroups(now clock.Time) {
+	for {
+		_, _, done := s.db.NextAsk(now, nil, false, nil)
+		if done {
+			return
+		}
 		s.follow()
 	}
+}
+
+func (s *side[A]) expireRouters(now clock.Time) {
 	if s.wake > now {
 		return
 	}
@@ -161,21 +184,24 @@ func (s *side[A]) toRouters(why Verdict, also []int32, d *Decision) {
 // note takes down a record of what a port's hosts want; false if a limit refused
 // it or part of it.
 func (s *side[A]) note(now clock.Time, e Env, n int32, o *PortOptions, rec gmp.Record[A]) bool {
-	r := gmp.Rules{Member: s.memberAge(e.T),
-		MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
+	r := gmp.Rules{Member: s.memberAge(e.T), MaxGroups: e.T.MaxGroups, MaxSources: e.T.MaxSources}
 	if o.MaxGroups > 0 {
 		r.MaxGroups = o.MaxGroups
 	}
 	if o.MaxSources > 0 {
 		r.MaxSources = o.MaxSources
 	}
-	if o.FastLeave || e.T.FastLeave != 0 {
+	switch {
+	case o.FastLeave || e.T.FastLeave != 0:
 		r.Leave = gmp.LeaveNow
+	case s.isQuerier(now):
+		r.Leave, r.Count = gmp.LeaveQuery, uint8(s.lastCount(e.T))
+		r.LastMember = lastMember(e.T) * s.lastCount(e.T)
 	}
 	whole := s.db.Apply(now, n, &r, rec)
 	s.follow()
-	for r.Leave == gmp.LeaveNow && s.db.Expire(now) {
-		s.follow()
+	if r.Leave == gmp.LeaveNow {
+		s.expireGroups(now)
 	}
 	return whole
 }

@@ -73,6 +73,7 @@ func (b *Bridge) query(now clock.Time, e Env, p *igmp.Packet, m wire.IGMP, d *De
 		e.S.Queries++
 		if !p.Src.IsUnspecified() {
 			b.v4.heard(now, d.In, &q, e.T)
+			b.v4.elect(now, p.Src.As4(), e.T)
 		}
 		b.v4.lower(now, &q, e.T)
 		b.flood(d)
@@ -120,6 +121,7 @@ func (b *Bridge) query6(now clock.Time, e Env, p *mld.Packet, m wire.ICMP6, d *D
 	if v == mld.Accepted {
 		e.S.Queries++
 		b.v6.heard(now, d.In, &q, e.T)
+		b.v6.elect(now, p.Src.As16(), e.T)
 		b.v6.lower(now, &q, e.T)
 		b.flood(d)
 	}

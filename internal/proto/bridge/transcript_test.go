@@ -27,6 +27,8 @@ type script struct {
 	now   clock.Time
 	d     Decision
 	opt   PortOptions
+	start clock.Time // of the command
+	buf   [1514]byte
 }
 
 func newScript(t testing.TB, ports int) *script {
@@ -40,21 +42,33 @@ func newScript(t testing.TB, ports int) *script {
 func (s *script) env() Env { return Env{T: &s.tun, S: &s.stats} }
 
 func (s *script) input(n int, f wire.Ether) string {
+	asked := s.pull()
 	s.b.Input(s.now, s.env(), int32(n), f, &s.d)
 	out := fmt.Sprintf("%v %v", s.d.Verdict, targets(s.t, &s.d))
 	if s.d.Withheld > 0 {
 		out += fmt.Sprintf(", %d withheld", s.d.Withheld)
 	}
-	return out + "\n"
+	return asked + out + "\n" + s.pull()
 }
 
-func (s *script) run(d time.Duration) {
+// pull returns what the switch has to say.
+func (s *script) pull() (text string) {
+	o := Out{Buf: s.buf[:]}
+	for s.b.Deadline() <= s.now && s.b.Next(s.now, s.env(), &o) {
+		text += fmt.Sprintf("%v asks %v: %s\n", s.now.Sub(s.start).Round(time.Millisecond), o.Ports, asked(s.t, o.Buf[:o.N]))
+	}
+	return text
+}
+
+func (s *script) run(d time.Duration) (text string) {
 	until := s.now.Add(d)
+	s.start = s.now
 	for s.b.Deadline() <= until {
 		s.now = max(s.now, s.b.Deadline())
-		s.b.Expire(s.now, s.env())
+		text += s.pull()
 	}
-	s.now = until
+	s.now, s.start = until, until
+	return text
 }
 
 // do runs "PORT VERB …" or a command without a port.
@@ -67,7 +81,7 @@ func (s *script) do(cmd string) string {
 	case "set":
 		for name, v := range map[string]*int32{"snooping": &s.tun.Snooping, "flood": &s.tun.FloodUnknown,
 			"fastleave": &s.tun.FastLeave, "maxaddr": &s.tun.MaxAddr, "maxgroups": &s.tun.MaxGroups,
-			"memberage": &s.tun.MemberAge, "routerage": &s.tun.RouterAge} {
+			"interval": &s.tun.QueryInterval, "memberage": &s.tun.MemberAge, "routerage": &s.tun.RouterAge} {
 			if name == w[1] {
 				*v = int32(number(w[2]))
 			}
@@ -78,8 +92,7 @@ func (s *script) do(cmd string) string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.run(d)
-		return ""
+		return s.run(d)
 	case "drop":
 		s.b.DropPort(int32(number(w[1])))
 		return ""
@@ -108,6 +121,17 @@ func (s *script) do(cmd string) string {
 		}
 		s.configure(w[1])
 		return ""
+	case "querier": // on or off, its addresses
+		from := Source{MAC: hostMAC(0xaa), IPv4: ip(w[2]), IPv6: ip(w[3])}
+		s.b.SetQuerier(s.now, w[1] == "on", from)
+		return s.pull()
+	case "refresh":
+		s.b.Refresh(s.now)
+		return s.pull()
+	case "plug": // PORT, as its owner does with a new one
+		s.b.AddPort(int32(number(w[1])))
+		s.b.RefreshPort(s.now, int32(number(w[1])))
+		return s.pull()
 	case "refused":
 		return fmt.Sprintf("%d refused\n", s.b.Refused(int32(number(w[1]))))
 	case "routers":

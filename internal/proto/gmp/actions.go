@@ -15,6 +15,13 @@ import (
 func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A]) bool {
 	g := d.Lookup(port, rec.Group)
 	list, typ := d.sorted(rec.Sources), rec.Type
+	// RFC 3376 §7.3.2: what hosts of older versions would not survive.
+	switch compat := g.compat(now, r); {
+	case compat < 3 && typ == wire.IGMPBlock || compat == 1 && typ == wire.IGMPToIn:
+		return true
+	case compat < 3 && typ == wire.IGMPToEx:
+		list = nil
+	}
 	if g == nil {
 		if typ == wire.IGMPBlock || len(list) == 0 && (typ == wire.IGMPToIn || typ == wire.IGMPIsIn) {
 			return true
@@ -27,17 +34,6 @@ func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A])
 	whole := true
 	if len(list) > int(r.MaxSources) {
 		list, whole = list[:r.MaxSources], false
-	}
-	// RFC 3376 §7.3.2: what hosts of older versions would not survive.
-	compat := g.compat(now, r)
-	switch {
-	case compat == 3:
-	case typ == wire.IGMPBlock:
-		return true
-	case typ == wire.IGMPToEx:
-		list = nil
-	case typ == wire.IGMPToIn && compat == 1:
-		typ = wire.IGMPIsIn
 	}
 	switch rec.Version { // Older Version Host Present (§8.13)
 	case 1:
@@ -265,17 +261,18 @@ func (c *action[A]) ask(list []A, named bool) {
 }
 
 // askGroup is "send Q(G)" (RFC 3376 §6.6.3.1). As with sources, a query that is
-// being repeated already is not begun anew.
+// being repeated already is not begun anew, unless it was answered meanwhile.
 func (c *action[A]) askGroup() {
 	g := c.g
 	switch c.r.Leave {
 	case LeaveNow:
 		g.until = c.now
 	case LeaveQuery:
-		if g.asks != nil && g.asks.groupLeft > 0 {
+		limit := c.now.Add(c.r.LastMember)
+		if g.asks != nil && g.asks.groupLeft > 0 && g.until <= limit {
 			return
 		}
-		g.until = min(g.until, c.now.Add(c.r.LastMember))
+		g.until = min(g.until, limit)
 		g.askGroup(c.now, c.r.Count)
 	}
 	c.looked()

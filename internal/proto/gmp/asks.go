@@ -26,12 +26,23 @@ func (g *Group[A]) asking() *asks[A] {
 
 func (g *Group[A]) askSource(now clock.Time, a A, count uint8) {
 	k := g.asking()
-	i, found := slices.BinarySearchFunc(k.sources, a, func(c change[A], a A) int { return Compare(c.at, a) })
+	i, found := k.search(a)
+	if !found && len(k.sources) >= len(g.sources) { // then some of them are gone: nobody needs to ask
+		k.sources = slices.DeleteFunc(k.sources, func(c change[A]) bool {
+			_, there := g.search(c.at)
+			return !there
+		})
+		i, _ = k.search(a)
+	}
 	if !found {
 		k.sources = slices.Insert(k.sources, i, change[A]{at: a})
 	}
 	k.sources[i].left = count
 	k.sourceAt, k.written, k.forRouters = now, 0, false
+}
+
+func (k *asks[A]) search(a A) (int, bool) {
+	return slices.BinarySearchFunc(k.sources, a, func(c change[A], a A) int { return Compare(c.at, a) })
 }
 
 func (g *Group[A]) askGroup(now clock.Time, count uint8) {

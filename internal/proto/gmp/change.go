@@ -42,8 +42,25 @@ func (h *Host[A]) Change(now clock.Time, r *HostRules, a A, f mcast.Filter, dela
 	}
 	if delay == 0 {
 		h.work.prompt(now, g)
+		if h.alone(now, g) {
+			return
+		}
 	}
 	h.settle(g)
+}
+
+// alone tells whether a change that is due at once is all that is: then whoever
+// pulls gets it, and the heap hears of the group when it is to be reported again.
+func (h *Host[A]) alone(now clock.Time, g *group[A]) bool {
+	w := h.work
+	if o := w.sole; o != nil && o != g {
+		h.settle(o)
+	}
+	if w.heap.deadline() <= now || len(w.fresh) > 0 {
+		return false
+	}
+	w.sole = g
+	return true
 }
 
 // Announce reports all groups as if they had just been joined, because the

@@ -189,11 +189,12 @@ const (
 
 // compat is the Group Compatibility Mode (RFC 3376 §7.3.2): the version of the
 // oldest host that was lately heard of, or of the queries, where that is older.
+// Of a group that there is not (nil) no host was heard.
 func (g *Group[A]) compat(now clock.Time, r *Rules) uint8 {
 	switch {
-	case now < g.v1 || r.Version == 1:
+	case g != nil && now < g.v1 || r.Version == 1:
 		return 1
-	case now < g.v2 || r.Version == 2:
+	case g != nil && now < g.v2 || r.Version == 2:
 		return 2
 	}
 	return 3

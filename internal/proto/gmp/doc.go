@@ -12,6 +12,13 @@
 // Versions are counted as IGMP does: 3 knows sources, 2 and 1 do not. MLD
 // version 2 is version 3 here, MLD version 1 is version 2.
 //
+// Next writes at most a burst of messages before it says no; Deadline then tells
+// when the rest may follow. So a host with ten thousand groups answers a query,
+// or leaves them all, in slices between which others are served. A Change is
+// reported before what waits, and never waits itself if it is pulled by itself.
+// Who changes many groups at once should pull once, after the last: then the
+// records share messages.
+//
 // Sections are cited of RFC 3376 only, where RFC 3810 agrees; its sections are:
 //
 //	RFC 3376   RFC 3810

@@ -11,36 +11,47 @@ type timed[T any] interface {
 	slot() *int32  // 1 + its place in the heap, 0 if it is in none
 }
 
-// heap is a binary min-heap whose members know their place.
-type heap[T timed[T]] []T
+// heap is a min-heap of which a node has four children, which share a cache line,
+// and whose members know their place.
+type heap[T timed[T]] []item[T]
+
+// item is a member and when it was due as it was put there: most comparisons need
+// not look at the member.
+type item[T timed[T]] struct {
+	at clock.Time
+	x  T
+}
+
+const children = 4
 
 func (h heap[T]) top() T {
 	if len(h) == 0 {
 		var none T
 		return none
 	}
-	return h[0]
+	return h[0].x
 }
 
 func (h heap[T]) deadline() clock.Time {
 	if len(h) == 0 {
 		return clock.Never
 	}
-	return h[0].due()
+	return h[0].at
 }
 
 // fix puts x where its due time belongs: out of the heap if that is Never.
 func (h *heap[T]) fix(x T) {
-	s := x.slot()
-	if x.due() == clock.Never {
+	e := item[T]{x.due(), x}
+	if e.at == clock.Never {
 		h.remove(x)
 		return
 	}
+	s := x.slot()
 	if *s == 0 {
-		*h = append(*h, x)
+		*h = append(*h, e)
 		*s = int32(len(*h))
 	}
-	h.down(h.up(int(*s) - 1))
+	h.place(int(*s)-1, e)
 }
 
 func (h *heap[T]) remove(x T) {
@@ -51,54 +62,60 @@ func (h *heap[T]) remove(x T) {
 	i, n := int(*s)-1, len(*h)-1
 	*s = 0
 	last := (*h)[n]
-	var none T
-	(*h)[n] = none
+	(*h)[n] = item[T]{}
 	*h = (*h)[:n]
 	if n == 0 {
 		*h = nil
 	}
-	if i == n {
-		return
+	if i < n {
+		h.place(i, last)
 	}
-	h.put(i, last)
-	h.down(h.up(i))
 }
 
-func (h heap[T]) put(i int, x T) {
-	h[i] = x
-	*x.slot() = int32(i + 1)
-}
-
-func (h heap[T]) up(i int) int {
-	for i > 0 && less(h[i], h[(i-1)/2]) {
-		p := (i - 1) / 2
-		a, b := h[i], h[p]
-		h.put(i, b)
-		h.put(p, a)
+// place puts e into the heap, in which i is free.
+func (h heap[T]) place(i int, e item[T]) {
+	for i > 0 {
+		p := (i - 1) / children
+		if !less(&e, &h[p]) {
+			break
+		}
+		h.put(i, h[p])
 		i = p
 	}
-	return i
-}
-
-func (h heap[T]) down(i int) {
 	for {
-		c := 2*i + 1
-		if c+1 < len(h) && less(h[c+1], h[c]) {
-			c++
+		c := h.least(i)
+		if c == 0 || !less(&h[c], &e) {
+			break
 		}
-		if c >= len(h) || !less(h[c], h[i]) {
-			return
-		}
-		a, b := h[i], h[c]
-		h.put(i, b)
-		h.put(c, a)
+		h.put(i, h[c])
 		i = c
 	}
+	h.put(i, e)
 }
 
-func less[T timed[T]](a, b T) bool {
-	if a.due() != b.due() {
-		return a.due() < b.due()
+// least returns the first of the children of i, 0 if it has none.
+func (h heap[T]) least(i int) int {
+	first := children*i + 1
+	if first >= len(h) {
+		return 0
 	}
-	return a.before(b)
+	c := first
+	for o := first + 1; o < min(first+children, len(h)); o++ {
+		if less(&h[o], &h[c]) {
+			c = o
+		}
+	}
+	return c
+}
+
+func (h heap[T]) put(i int, e item[T]) {
+	h[i] = e
+	*e.x.slot() = int32(i + 1)
+}
+
+func less[T timed[T]](a, b *item[T]) bool {
+	if a.at != b.at {
+		return a.at < b.at
+	}
+	return a.x.before(b.x)
 }

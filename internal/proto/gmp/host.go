@@ -87,6 +87,7 @@ type work[A Address] struct {
 	drawnAt   clock.Time // when gap was drawn
 	gap       time.Duration
 	fresh     []*group[A] // changed while others wait for tokens: they go first
+	sole      *group[A]   // changed when nothing else was due: the next message is its, so it is not in the heap for that
 }
 
 func (g *group[A]) due() clock.Time         { return min(g.todo.reportAt, g.todo.answerAt) }
@@ -129,6 +130,9 @@ func (h *Host[A]) Deadline() clock.Time {
 	}
 	w := h.work
 	t := min(w.heap.deadline(), w.generalAt)
+	if w.sole != nil {
+		t = min(t, w.sole.todo.reportAt)
+	}
 	if w.tokens == 0 {
 		t = max(t, w.refillAt)
 	}
@@ -210,6 +214,9 @@ func (h *Host[A]) busy() *work[A] {
 // settle puts the group where its times belong, and lets go of what has no
 // purpose any more.
 func (h *Host[A]) settle(g *group[A]) {
+	if h.work.sole == g {
+		h.work.sole = nil
+	}
 	if g.todo.reportAt != clock.Never || g.todo.answerAt != clock.Never {
 		h.work.heap.fix(g)
 		return
@@ -227,12 +234,15 @@ func (h *Host[A]) drop(g *group[A]) {
 		return
 	}
 	h.work.heap.remove(g)
+	if h.work.sole == g {
+		h.work.sole = nil
+	}
 	g.todo = nil
 }
 
 // rest frees the interface's work when there is none.
 func (h *Host[A]) rest() {
-	if w := h.work; w != nil && len(w.heap) == 0 && w.generalAt == clock.Never {
+	if w := h.work; w != nil && len(w.heap) == 0 && w.sole == nil && w.generalAt == clock.Never {
 		h.work = nil
 	}
 }

@@ -35,6 +35,9 @@ func (h *Host[A]) Next(now clock.Time, r *HostRules, out *Message[A]) bool {
 		return false
 	}
 	m := message[A]{buf: out.Buf}
+	if g := h.work.sole; g != nil && g.writeChange(&m) {
+		h.sentChange(now, g, r)
+	}
 	h.writeFresh(now, r, &m)
 	h.writeGroups(now, r, &m)
 	if w := h.work; m.records == 0 && w.generalAt <= now {

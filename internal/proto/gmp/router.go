@@ -127,21 +127,13 @@ func (r *Router[A]) Deadline() clock.Time {
 // none is. It also lets timers run out, so pull it at every deadline.
 func (r *Router[A]) Next(now clock.Time, rules *RouterRules, out *Ask[A]) bool {
 	v := r.inForce(now, rules)
-	for r.db.heap.deadline() <= now {
-		g := r.db.heap.top()
-		if !r.db.expire(now, g) {
-			continue
-		}
-		asked := false
-		if r.Querier(now) {
-			asked = g.nextAsk(now, &v, out)
-		} else {
-			g.asks = nil
-		}
-		g.wake = g.earliest()
-		r.db.heap.fix(g)
+	for {
+		_, asked, done := r.db.NextAsk(now, &v, r.Querier(now), out)
 		if asked {
 			return true
+		}
+		if done {
+			break
 		}
 	}
 	if r.generalAt > now {
@@ -178,11 +170,12 @@ func (r *Router[A]) Apply(now clock.Time, rules *RouterRules, rec Record[A]) boo
 // address is a switch's (RFC 4541 §2.1.1).
 func (r *Router[A]) Query(now clock.Time, rules *RouterRules, src A, q *Query[A]) {
 	var none A
-	if src == none || r.self != none && Compare(r.self, src) <= 0 {
+	if src == none {
 		return
 	}
 	v := r.inForce(now, rules)
-	if r.Querier(now) || Compare(src, r.querier) <= 0 {
+	lower := r.self == none || Compare(src, r.self) < 0
+	if lower && (r.Querier(now) || Compare(src, r.querier) <= 0) {
 		r.querier = src
 		r.otherQuery, r.otherRV = q.Interval, q.Robustness
 		r.otherUntil = now.Add(r.otherPresent(&v))

@@ -187,3 +187,35 @@ func joinLeave(b *testing.B, s *hostScript, group netip.Addr, f mcast.Filter) {
 		b.Errorf("%d messages for %d pairs", sent, b.N)
 	}
 }
+
+// BenchmarkJoinLeaveMany joins a thousand groups one after the other, and leaves
+// them so: what was reported is always still to be reported again.
+func BenchmarkJoinLeaveMany(b *testing.B) {
+	s := newHostScript(b)
+	e, now, sent := s.env(), s.Now, 0
+	pull := func() {
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+	}
+	group := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{239, 2, byte(i % 1000 >> 8), byte(i % 1000)}) }
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		now = now.Add(time.Microsecond)
+		if i%1000 == 0 {
+			now = now.Add(10 * time.Second)
+			pull()
+		}
+		f := mcast.Filter{Mode: mcast.Exclude}
+		if i/1000%2 == 1 {
+			f = mcast.Filter{}
+		}
+		s.h.Change(now, e, group(i), f)
+		pull()
+		i++
+	}
+	if sent < i {
+		b.Errorf("%d messages for %d changes", sent, i)
+	}
+}

@@ -99,18 +99,17 @@ func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wi
 	} else {
 		s.V3Queries++
 	}
+	if !plausible(&q, p) {
+		s.BadQueries++
+		return BadQuery
+	}
 	switch {
 	case q.IsGeneral():
 		s.General++
-	case q.Version == 3 && !m.Group().IsMulticast():
 	case q.Sources.Len() == 0:
 		s.Group++
 	default:
 		s.GroupSource++
-	}
-	if !plausible(&q, p) {
-		s.BadQueries++
-		return BadQuery
 	}
 	if base := uint8(h.engine.Base()); base < q.Version {
 		// Who speaks an older version reads of a query what that has (RFC 2236

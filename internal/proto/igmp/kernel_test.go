@@ -24,3 +24,17 @@ func seeds(f *testing.F, add func(message []byte)) {
 		packets(f, file, func(_ time.Duration, p *Packet) { add(p.Payload) })
 	}
 }
+
+// TestQuerierAgainstLinux: the querier of those captures was a Linux bridge, which
+// asked every 4 s.
+func TestQuerierAgainstLinux(t *testing.T) {
+	gmptest.CompareQueriers(t, "testdata/kernel", frames, func(t testing.TB, version int) *gmptest.RouterScript {
+		s := newRouterScript(t)
+		s.tun.QueryInterval, s.tun.QueryResponse, s.tun.Version = 4, 20, 3
+		if version > 0 {
+			s.tun.Version = int32(version)
+		}
+		s.Reset(0, gmptest.IP("10.9.0.1"))
+		return &s.RouterScript
+	})
+}

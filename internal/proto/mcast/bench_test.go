@@ -29,7 +29,7 @@ func TestMembershipSize(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	per := (after.HeapAlloc - before.HeapAlloc) / n
 	t.Logf("%d bytes per membership", per)
-	if per > 288 {
+	if per > 208 {
 		t.Errorf("%d bytes per membership", per)
 	}
 	runtime.KeepAlive(sockets)

@@ -20,5 +20,5 @@
 // interface index beside them.
 //
 // Not done here: choosing the interface of a join (the stack's routes decide;
-// index 0 means that they found none), byte layouts of socket options.
+// index 0 means that they found none, AnyIf whichever was joined first), byte layouts of socket options.
 package mcast

@@ -87,11 +87,26 @@ func (s *Snapshot[S]) Key() Key { return s.At }
 type Member[S comparable] struct {
 	Socket S
 	Filter
+	index *sourceIndex // of Filter, if that is long
+}
+
+// Match reports whether a datagram of this source passes.
+func (m *Member[S]) Match(src netip.Addr) bool {
+	if m.index == nil {
+		return m.Filter.Match(src)
+	}
+	return m.index.lists(m.Sources, src) == (m.Mode == Include)
+}
+
+// single is the snapshot of a group with one member, which nearly all are.
+type single[S comparable] struct {
+	Snapshot[S]
+	one [1]Member[S]
 }
 
 // Merged returns the interface's filter: the merge of all members' (RFC 3376
 // §3.2). Only the writer may ask.
-func (s *Snapshot[S]) Merged() Filter { return s.rec.merged }
+func (s *Snapshot[S]) Merged() Filter { return s.rec.merged() }
 
 // Lookup returns who listens to the group on the interface, nil if nobody does.
 func (g *Groups[S]) Lookup(group netip.Addr, ifIndex int32) *Snapshot[S] {
@@ -145,13 +160,22 @@ func (m *Memberships[S]) find(group netip.Addr, ifIndex int32) (int, *record[S])
 	return i, nil
 }
 
-// filter returns the filter of a socket that is a member, and its place among
-// the members.
-func (r *record[S]) filter(socket S) (Filter, int) {
-	for i := range r.snap.Members {
-		if r.snap.Members[i].Socket == socket {
-			return r.snap.Members[i].Filter, i
-		}
+// seat is the place of a membership, or where it would be.
+type seat[S comparable] struct {
+	at    Key
+	rec   *record[S] // nil: the socket is not a member
+	from  Filter     // the socket's
+	index int        // in its list
+	place int        // among the members, -1 if it is none
+}
+
+func (m *Memberships[S]) seat(at Key) seat[S] {
+	index, rec := m.find(at.Group, at.IfIndex)
+	s := seat[S]{at: at, rec: rec, index: index, place: -1}
+	if rec != nil {
+		s.at = rec.snap.At
+		s.place = slices.IndexFunc(rec.snap.Members, func(x Member[S]) bool { return x.Socket == m.Socket })
+		s.from = rec.snap.Members[s.place].Filter
 	}
-	return Filter{}, -1
+	return s
 }

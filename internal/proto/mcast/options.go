@@ -18,11 +18,11 @@ const AnyIf = -1
 // MCAST_JOIN_GROUP): EXCLUDE{}. EINVAL: not a group, or the socket is a member
 // in INCLUDE mode. EADDRINUSE: it is one already. ENOMEM: it has MaxMemberships.
 func (g *Groups[S]) Join(m *Memberships[S], group netip.Addr, ifIndex int32, tun *Tunables) (Txn[S], error) {
-	f, err := g.begin(m, group, ifIndex)
+	at, err := g.begin(m, group, ifIndex)
 	switch {
-	case err == nil && f.Mode == Include && group.Is4():
+	case err == nil && at.from.Mode == Include && group.Is4():
 		err = syscall.EINVAL
-	case err == nil && f.Mode != Undefined:
+	case err == nil && at.from.Mode != Undefined:
 		err = syscall.EADDRINUSE
 	case err == nil && m.Len() >= MaxMemberships:
 		err = syscall.ENOMEM
@@ -30,7 +30,7 @@ func (g *Groups[S]) Join(m *Memberships[S], group netip.Addr, ifIndex int32, tun
 	if err != nil {
 		return Txn[S]{}, err
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: Exclude}, tun)
+	return g.propose(m, &at, Filter{Mode: Exclude}, tun)
 }
 
 // Leave ends a membership of either mode (IP_DROP_MEMBERSHIP,
@@ -39,10 +39,11 @@ func (g *Groups[S]) Leave(m *Memberships[S], group netip.Addr, ifIndex int32, tu
 	if !group.IsMulticast() {
 		return Txn[S]{}, syscall.EINVAL
 	}
-	if _, rec := m.find(group, ifIndex); rec == nil {
+	at := m.seat(Key{group, ifIndex})
+	if at.rec == nil {
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{}, tun)
+	return g.propose(m, &at, Filter{}, tun)
 }
 
 // JoinSource adds a source to an INCLUDE membership, or makes one
@@ -51,20 +52,20 @@ func (g *Groups[S]) Leave(m *Memberships[S], group netip.Addr, ifIndex int32, tu
 // already. ENOMEM: MaxMemberships. ENOBUFS, ENOSPC: too many sources for the
 // socket, for the interface.
 func (g *Groups[S]) JoinSource(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr, tun *Tunables) (Txn[S], error) {
-	f, err := g.beginSource(m, group, ifIndex, source)
+	at, err := g.beginSource(m, group, ifIndex, source)
 	switch {
 	case err != nil:
 		return Txn[S]{}, err
-	case f.Mode == Exclude:
+	case at.from.Mode == Exclude:
 		return Txn[S]{}, syscall.EINVAL
-	case f.lists(source):
+	case at.from.lists(source):
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
-	case f.Mode == Undefined && m.Len() >= MaxMemberships:
+	case at.from.Mode == Undefined && m.Len() >= MaxMemberships:
 		return Txn[S]{}, syscall.ENOMEM
-	case len(f.Sources) >= tun.socketSources(group):
+	case len(at.from.Sources) >= tun.socketSources(group):
 		return Txn[S]{}, syscall.ENOBUFS
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: Include, Sources: with(f.Sources, source)}, tun)
+	return g.propose(m, &at, Filter{Mode: Include, Sources: with(at.from.Sources, source)}, tun)
 }
 
 // LeaveSource takes a source out of an INCLUDE membership
@@ -72,14 +73,14 @@ func (g *Groups[S]) JoinSource(m *Memberships[S], group netip.Addr, ifIndex int3
 // the membership stays, as INCLUDE{}, and hears nothing. EINVAL: not a group or
 // source. EADDRNOTAVAIL: no such membership, or the source is not listed.
 func (g *Groups[S]) LeaveSource(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr, tun *Tunables) (Txn[S], error) {
-	f, err := g.beginSource(m, group, ifIndex, source)
+	at, err := g.beginSource(m, group, ifIndex, source)
 	switch {
 	case err != nil:
 		return Txn[S]{}, err
-	case f.Mode != Include || !f.lists(source):
+	case at.from.Mode != Include || !at.from.lists(source):
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: Include, Sources: without(f.Sources, source)}, tun)
+	return g.propose(m, &at, Filter{Mode: Include, Sources: without(at.from.Sources, source)}, tun)
 }
 
 // Block makes an EXCLUDE membership deaf to a source (IP_BLOCK_SOURCE,
@@ -87,29 +88,29 @@ func (g *Groups[S]) LeaveSource(m *Memberships[S], group netip.Addr, ifIndex int
 // INCLUDE. EADDRNOTAVAIL: not a member, or blocked already. ENOBUFS, ENOSPC: as
 // JoinSource.
 func (g *Groups[S]) Block(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr, tun *Tunables) (Txn[S], error) {
-	f, err := g.beginBlock(m, group, ifIndex, source)
+	at, err := g.beginBlock(m, group, ifIndex, source)
 	switch {
 	case err != nil:
 		return Txn[S]{}, err
-	case f.lists(source):
+	case at.from.lists(source):
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
-	case len(f.Sources) >= tun.socketSources(group):
+	case len(at.from.Sources) >= tun.socketSources(group):
 		return Txn[S]{}, syscall.ENOBUFS
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: Exclude, Sources: with(f.Sources, source)}, tun)
+	return g.propose(m, &at, Filter{Mode: Exclude, Sources: with(at.from.Sources, source)}, tun)
 }
 
 // Unblock undoes Block (IP_UNBLOCK_SOURCE, MCAST_UNBLOCK_SOURCE), with the same
 // errors; EADDRNOTAVAIL also if the source is not blocked.
 func (g *Groups[S]) Unblock(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr, tun *Tunables) (Txn[S], error) {
-	f, err := g.beginBlock(m, group, ifIndex, source)
+	at, err := g.beginBlock(m, group, ifIndex, source)
 	switch {
 	case err != nil:
 		return Txn[S]{}, err
-	case !f.lists(source):
+	case !at.from.lists(source):
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: Exclude, Sources: without(f.Sources, source)}, tun)
+	return g.propose(m, &at, Filter{Mode: Exclude, Sources: without(at.from.Sources, source)}, tun)
 }
 
 // SetFilter replaces the whole filter of a membership (IP_MSFILTER,
@@ -127,11 +128,11 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 	if mode != Include && mode != Exclude {
 		return Txn[S]{}, syscall.EINVAL
 	}
-	f, err := g.begin(m, group, ifIndex)
+	at, err := g.begin(m, group, ifIndex)
 	if err != nil {
 		return Txn[S]{}, err
 	}
-	if f.Mode == Undefined {
+	if at.from.Mode == Undefined {
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
 	for _, s := range sources {
@@ -139,7 +140,7 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 			return Txn[S]{}, syscall.EAFNOSUPPORT
 		}
 	}
-	return g.propose(m, Key{group, ifIndex}, Filter{Mode: mode, Sources: Sorted(sources)}, tun)
+	return g.propose(m, &at, Filter{Mode: mode, Sources: Sorted(sources)}, tun)
 }
 
 // Replace gives a member that is no socket its filter, whatever it had before: what
@@ -147,66 +148,57 @@ func (g *Groups[S]) SetFilter(m *Memberships[S], group netip.Addr, ifIndex int32
 // many it has is its own affair. EINVAL: not a group. EADDRNOTAVAIL: ifIndex is 0, or
 // there is no membership to end. ENOSPC: too many sources for the interface.
 func (g *Groups[S]) Replace(m *Memberships[S], group netip.Addr, ifIndex int32, to Filter, tun *Tunables) (Txn[S], error) {
-	f, err := g.begin(m, group, ifIndex)
+	at, err := g.begin(m, group, ifIndex)
 	switch {
 	case err != nil:
 		return Txn[S]{}, err
-	case f.Mode == Undefined && to.Mode == Undefined:
+	case at.from.Mode == Undefined && to.Mode == Undefined:
 		return Txn[S]{}, syscall.EADDRNOTAVAIL
 	}
-	return g.propose(m, Key{group, ifIndex}, to, tun)
+	return g.propose(m, &at, to, tun)
 }
 
-// Filter returns the socket's filter (getsourcefilter). EADDRNOTAVAIL: the
-// socket has no memberships, or not this one. EINVAL: ifIndex is 0, or not a group.
+// Filter returns the socket's filter (getsourcefilter). EINVAL: ifIndex is 0, or
+// not a group. EADDRNOTAVAIL: not a member.
 func (g *Groups[S]) Filter(m *Memberships[S], group netip.Addr, ifIndex int32) (Filter, error) {
-	if m.Len() == 0 {
-		return Filter{}, syscall.EADDRNOTAVAIL
-	}
 	if ifIndex == 0 || !group.IsMulticast() {
 		return Filter{}, syscall.EINVAL
 	}
-	_, rec := m.find(group, ifIndex)
-	if rec == nil {
+	at := m.seat(Key{group, ifIndex})
+	if at.rec == nil {
 		return Filter{}, syscall.EADDRNOTAVAIL
 	}
-	f, _ := rec.filter(m.Socket)
-	return f, nil
+	return at.from, nil
 }
 
-// begin does the checks that come first in every request and returns the
-// socket's filter, Undefined if it is not a member.
-func (g *Groups[S]) begin(m *Memberships[S], group netip.Addr, ifIndex int32) (Filter, error) {
+// begin does the checks that come first in every request and returns where the
+// socket's membership is, or would be.
+func (g *Groups[S]) begin(m *Memberships[S], group netip.Addr, ifIndex int32) (seat[S], error) {
 	if !group.IsMulticast() {
-		return Filter{}, syscall.EINVAL
+		return seat[S]{}, syscall.EINVAL
 	}
 	if ifIndex == 0 {
-		return Filter{}, syscall.EADDRNOTAVAIL
+		return seat[S]{}, syscall.EADDRNOTAVAIL
 	}
-	_, rec := m.find(group, ifIndex)
-	if rec == nil {
-		return Filter{}, nil
-	}
-	f, _ := rec.filter(m.Socket)
-	return f, nil
+	return m.seat(Key{group, ifIndex}), nil
 }
 
-func (g *Groups[S]) beginSource(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr) (Filter, error) {
+func (g *Groups[S]) beginSource(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr) (seat[S], error) {
 	if !group.IsMulticast() || !source.IsValid() || source.Is4() != group.Is4() || source.Is6() && source.IsMulticast() {
-		return Filter{}, syscall.EINVAL
+		return seat[S]{}, syscall.EINVAL
 	}
 	return g.begin(m, group, ifIndex)
 }
 
-func (g *Groups[S]) beginBlock(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr) (Filter, error) {
-	f, err := g.beginSource(m, group, ifIndex, source)
+func (g *Groups[S]) beginBlock(m *Memberships[S], group netip.Addr, ifIndex int32, source netip.Addr) (seat[S], error) {
+	at, err := g.beginSource(m, group, ifIndex, source)
 	switch {
 	case err != nil:
-		return f, err
-	case f.Mode == Undefined:
-		return f, syscall.EADDRNOTAVAIL
-	case f.Mode != Exclude:
-		return f, syscall.EINVAL
+		return at, err
+	case at.from.Mode == Undefined:
+		return at, syscall.EADDRNOTAVAIL
+	case at.from.Mode != Exclude:
+		return at, syscall.EINVAL
 	}
-	return f, nil
+	return at, nil
 }

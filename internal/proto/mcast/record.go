@@ -8,11 +8,35 @@ import (
 // record is the writer's side of one (group, interface): what the snapshot of
 // the day cannot say. It lives as long as the group has members.
 type record[S comparable] struct {
-	snap   *Snapshot[S]
+	snap  *Snapshot[S] // nil before the first member
+	tally *tally       // kept only while there are two members or more
+}
+
+// members returns who are committed.
+func (r *record[S]) members() []Member[S] {
+	if r.snap == nil {
+		return nil
+	}
+	return r.snap.Members
+}
+
+// merged returns the interface's filter: that of the only member, if there is but
+// one.
+func (r *record[S]) merged() Filter {
+	switch m := r.members(); len(m) {
+	case 0:
+		return Filter{}
+	case 1:
+		return m[0].Filter
+	}
+	return r.tally.merged
+}
+
+// tally is what several members come to.
+type tally struct {
 	merged Filter  // of the committed memberships
-	counts []count // sorted; kept only while there are two members or more
-	in, ex int32   // members in INCLUDE and EXCLUDE mode, counted likewise
-	handle uint32
+	counts []count // sorted
+	in, ex int32   // members in INCLUDE and EXCLUDE mode
 }
 
 // count says how many members name a source in which mode.
@@ -25,7 +49,7 @@ type count struct {
 // member excludes, EXCLUDE the sources that all of those exclude and nobody
 // includes; otherwise INCLUDE whatever somebody includes. If that is what old
 // says, old itself comes back and nothing is allocated.
-func (r *record[S]) merge(old Filter) Filter {
+func (r *tally) merge(old Filter) Filter {
 	mode := Include
 	if r.ex > 0 {
 		mode = Exclude
@@ -53,7 +77,7 @@ func (r *record[S]) merge(old Filter) Filter {
 	return f
 }
 
-func (r *record[S]) listed(c *count) bool {
+func (r *tally) listed(c *count) bool {
 	if r.ex > 0 {
 		return c.ex == r.ex && c.in == 0
 	}
@@ -62,7 +86,7 @@ func (r *record[S]) listed(c *count) bool {
 
 // recount replaces one member's filter by another in the counters. Where only
 // the list changed, only the difference is touched.
-func (r *record[S]) recount(from, to Filter) {
+func (r *tally) recount(from, to Filter) {
 	if from.Mode == to.Mode {
 		Walk(from.Sources, to.Sources, func(a netip.Addr, was, is bool) {
 			if was && !is {
@@ -77,7 +101,7 @@ func (r *record[S]) recount(from, to Filter) {
 	r.addAll(to, +1)
 }
 
-func (r *record[S]) addAll(f Filter, d int32) {
+func (r *tally) addAll(f Filter, d int32) {
 	switch f.Mode {
 	case Include:
 		r.in += d
@@ -89,7 +113,7 @@ func (r *record[S]) addAll(f Filter, d int32) {
 	}
 }
 
-func (r *record[S]) add(a netip.Addr, mode Mode, d int32) {
+func (r *tally) add(a netip.Addr, mode Mode, d int32) {
 	i, found := slices.BinarySearchFunc(r.counts, a, func(c count, a netip.Addr) int { return c.addr.Compare(a) })
 	if !found {
 		r.counts = slices.Insert(r.counts, i, count{addr: a})
@@ -104,7 +128,3 @@ func (r *record[S]) add(a netip.Addr, mode Mode, d int32) {
 		r.counts = slices.Delete(r.counts, i, i+1)
 	}
 }
-
-// uncount forgets the counters: with one member they would say what its filter
-// says.
-func (r *record[S]) uncount() { r.counts, r.in, r.ex = nil, 0, 0 }

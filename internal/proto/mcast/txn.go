@@ -27,36 +27,27 @@ func (t *Txn[S]) Changed() bool { return !t.Old.Equal(t.New) }
 
 // Joined and Left report whether the group gets its first, or loses its last,
 // member on the interface. Ask before Commit.
-func (t *Txn[S]) Joined() bool { return t.from.Mode == Undefined && len(t.rec.snap.Members) == 0 }
+func (t *Txn[S]) Joined() bool { return t.from.Mode == Undefined && len(t.rec.members()) == 0 }
 
 // Left: see Joined.
-func (t *Txn[S]) Left() bool { return t.to.Mode == Undefined && len(t.rec.snap.Members) == 1 }
+func (t *Txn[S]) Left() bool { return t.to.Mode == Undefined && len(t.rec.members()) == 1 }
 
-// Handle is a word that the stack may keep with each group and interface, for
-// example its place in the link's filter. It is 0 when the group is new.
-func (t *Txn[S]) Handle() *uint32 { return &t.rec.handle }
-
-// propose prepares to replace the socket's filter. rec is nil for a group that
-// has no members yet.
-func (g *Groups[S]) propose(m *Memberships[S], at Key, to Filter, tun *Tunables) (Txn[S], error) {
+// propose prepares to replace the filter of a membership.
+func (g *Groups[S]) propose(m *Memberships[S], at *seat[S], to Filter, tun *Tunables) (Txn[S], error) {
 	if g.open {
 		panic("mcast: the previous transaction is still open")
 	}
-	index, rec := m.find(at.Group, at.IfIndex)
-	t := Txn[S]{At: at, groups: g, member: m, to: to, place: -1, index: int32(index)}
-	if rec != nil {
-		t.At = rec.snap.At
-		var place int
-		t.from, place = rec.filter(m.Socket)
-		t.place = int32(place)
-	} else if s := g.Lookup(at.Group, at.IfIndex); s != nil {
-		rec = s.rec
-	} else {
-		rec = &record[S]{snap: &Snapshot[S]{At: at}}
-		rec.snap.rec = rec
+	t := Txn[S]{At: at.at, groups: g, member: m, from: at.from, to: to, place: int32(at.place), index: int32(at.index)}
+	rec := at.rec
+	if rec == nil {
+		if s := g.Lookup(t.At.Group, t.At.IfIndex); s != nil {
+			rec = s.rec
+		} else {
+			rec = new(record[S])
+		}
 	}
-	t.rec, t.Old = rec, rec.merged
-	if err := t.merge(tun.groupSources(at.Group)); err != nil {
+	t.rec, t.Old = rec, rec.merged()
+	if err := t.merge(tun.groupSources(t.At.Group)); err != nil {
 		return Txn[S]{}, err
 	}
 	g.open = true
@@ -66,17 +57,18 @@ func (g *Groups[S]) propose(m *Memberships[S], at Key, to Filter, tun *Tunables)
 // merge computes New. With one member or none its filter is the interface's,
 // and nothing is counted.
 func (t *Txn[S]) merge(limit int) error {
-	members := t.rec.snap.Members
+	members := t.rec.members()
 	alone := len(members) == 0 || len(members) == 1 && t.place == 0
 	before, after := len(t.from.Sources), len(t.to.Sources)
 	if !alone {
 		if len(members) == 1 {
-			t.rec.addAll(members[0].Filter, +1)
+			t.rec.tally = new(tally)
+			t.rec.tally.addAll(members[0].Filter, +1)
 		}
-		before = len(t.rec.counts)
-		t.rec.recount(t.from, t.to)
+		before = len(t.rec.tally.counts)
+		t.rec.tally.recount(t.from, t.to)
 		t.counted = true
-		after = len(t.rec.counts)
+		after = len(t.rec.tally.counts)
 	}
 	if after > limit && after > before {
 		t.uncount()
@@ -84,7 +76,7 @@ func (t *Txn[S]) merge(limit int) error {
 	}
 	t.New = t.to
 	if !alone {
-		t.New = t.rec.merge(t.Old)
+		t.New = t.rec.tally.merge(t.Old)
 	}
 	return nil
 }
@@ -93,11 +85,11 @@ func (t *Txn[S]) uncount() {
 	if !t.counted {
 		return
 	}
-	if len(t.rec.snap.Members) == 1 {
-		t.rec.uncount()
+	if len(t.rec.members()) == 1 {
+		t.rec.tally = nil
 		return
 	}
-	t.rec.recount(t.to, t.from)
+	t.rec.tally.recount(t.to, t.from)
 }
 
 // Rollback leaves everything as it was before the request.
@@ -106,53 +98,71 @@ func (t *Txn[S]) Rollback() {
 	t.groups.open = false
 }
 
-// Commit makes the change and publishes the new snapshot. A first join appends
-// to the members' array, behind the end of what readers of the old snapshot
-// see: amortised O(1). Everything else copies the members.
+// Commit makes the change and publishes the new snapshot. A join of a group that
+// has members appends to their array, behind the end of what readers of the old
+// snapshot see: amortised O(1). Everything else copies the members.
 func (t *Txn[S]) Commit() {
 	r, m := t.rec, t.member
-	members := r.snap.Members
+	members := r.members()
+	me := Member[S]{m.Socket, t.to, indexOf(t.to.Sources)}
 	switch {
 	case t.from.Mode == Undefined:
-		members = append(members, Member[S]{m.Socket, t.to})
 		m.list = slices.Insert(m.list, int(t.index), r)
+		if len(members) == 0 {
+			t.publishOne(me)
+		} else {
+			t.publish(append(members, me))
+		}
 	case t.to.Mode == Undefined:
-		members = removed(members, int(t.place))
 		m.list = slices.Delete(m.list, int(t.index), int(t.index)+1)
 		if len(m.list) == 0 {
 			m.list = nil
 		}
+		t.remove(members)
+	case len(members) == 1:
+		t.publishOne(me)
 	default:
 		members = slices.Clone(members)
-		members[t.place].Filter = t.to
+		members[t.place] = me
+		t.publish(members)
 	}
-	r.merged = t.New
-	if len(members) == 1 {
-		r.uncount()
-		r.merged = members[0].Filter
-	}
-	t.groups.publish(r, members)
 	t.groups.open = false
 }
 
-// removed returns the members without the i-th, in a new array unless it is the
-// last one. The result never has room at its end that an older snapshot uses.
-func removed[S comparable](members []Member[S], i int) []Member[S] {
+// remove publishes the members without the socket, in a new array unless it is the
+// last one. The array never has room at its end that an older snapshot uses.
+func (t *Txn[S]) remove(members []Member[S]) {
 	n := len(members) - 1
-	if i == n {
-		return members[:n:n]
+	switch i := int(t.place); {
+	case n == 0:
+		t.groups.table.Delete(t.groups.hash(t.At), t.At)
+	case n == 1:
+		t.publishOne(members[1-i])
+	case i == n:
+		t.publish(members[:n:n])
+	default:
+		last := members[n]
+		members = slices.Clone(members[:n])
+		members[i] = last
+		t.publish(members)
 	}
-	s := slices.Clone(members[:n])
-	s[i] = members[n]
-	return s
 }
 
-func (g *Groups[S]) publish(r *record[S], members []Member[S]) {
-	r.snap = &Snapshot[S]{At: r.snap.At, Members: members, rec: r}
-	hash := g.hash(r.snap.At)
-	if len(members) == 0 {
-		g.table.Delete(hash, r.snap.At)
-		return
-	}
-	g.table.Put(hash, r.snap)
+// publish shows readers two members or more.
+func (t *Txn[S]) publish(members []Member[S]) {
+	t.rec.tally.merged = t.New
+	t.put(&Snapshot[S]{At: t.At, Members: members, rec: t.rec})
+}
+
+// publishOne shows readers the only member.
+func (t *Txn[S]) publishOne(m Member[S]) {
+	t.rec.tally = nil
+	s := &single[S]{Snapshot: Snapshot[S]{At: t.At, rec: t.rec}, one: [1]Member[S]{m}}
+	s.Members = s.one[:]
+	t.put(&s.Snapshot)
+}
+
+func (t *Txn[S]) put(s *Snapshot[S]) {
+	t.rec.snap = s
+	t.groups.table.Put(t.groups.hash(s.At), s)
 }

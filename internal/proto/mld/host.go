@@ -144,6 +144,9 @@ func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wi
 	default:
 		s.V2Queries++
 	}
+	if v != Accepted {
+		return v
+	}
 	switch {
 	case q.IsGeneral():
 		s.General++
@@ -151,9 +154,6 @@ func (h *Host) query(now clock.Time, s *Stats, r *gmp.HostRules, p *Packet, m wi
 		s.Group++
 	default:
 		s.GroupSource++
-	}
-	if v != Accepted {
-		return v
 	}
 	if q.Version == v2 && h.engine.Base() == v1 {
 		// Who speaks version 1 only reads what that has of a query (RFC 3810 §5.1.3).

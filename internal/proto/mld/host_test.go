@@ -1,6 +1,8 @@
 package mld
 
 import (
+	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -141,4 +143,40 @@ func FuzzHostInput(f *testing.F) {
 			t.Errorf("still busy after ten hours, having sent\n%s", sent)
 		}
 	})
+}
+
+// BenchmarkJoinLeave: a join and a leave, both reported in full, among few and
+// among many groups.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, groups := range []int{0, 1000} {
+		for _, filter := range []string{"E{}", "I{2001:db8::1}"} {
+			b.Run(fmt.Sprintf("%s/%d", filter, groups), func(b *testing.B) {
+				s := newHostScript(b)
+				for i := range groups {
+					s.h.Change(0, s.env(), netip.AddrFrom16([16]byte{0xff, 0x1e, 14: byte(i >> 8), 15: byte(i)}), mcast.Filter{Mode: mcast.Exclude}, 0)
+				}
+				s.Run(gmptest.At(time.Hour))
+				joinLeave(b, s, gmptest.IP("ff3e::1"), gmptest.FilterOf(b, filter))
+			})
+		}
+	}
+}
+
+func joinLeave(b *testing.B, s *hostScript, group netip.Addr, f mcast.Filter) {
+	e, now, sent := s.env(), s.Now, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Microsecond)
+		s.h.Change(now, e, group, f, 0)
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+		s.h.Change(now, e, group, mcast.Filter{}, 0)
+		for s.h.Deadline() <= now && s.h.Next(now, e, &s.out) {
+			sent++
+		}
+	}
+	if sent < 2*b.N {
+		b.Errorf("%d messages for %d pairs", sent, b.N)
+	}
 }

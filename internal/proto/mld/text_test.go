@@ -103,7 +103,8 @@ func packets(t testing.TB, file string, visit func(at time.Duration, p *Packet))
 func frames(t testing.TB, file string) (list []gmptest.Frame) {
 	packets(t, file, func(at time.Duration, p *Packet) {
 		list = append(list, gmptest.Frame{At: at, Mine: p.Src == captured(), Text: text(p.Payload),
-			Hear: func(now clock.Time, h gmptest.Host) { h.(*testHost).h.Input(now, h.(*testHost).env(), p) }})
+			Hear: func(now clock.Time, h gmptest.Host) { h.(*testHost).h.Input(now, h.(*testHost).env(), p) },
+			Note: func(now clock.Time, r gmptest.Router) { r.(*testRouter).r.Input(now, r.(*testRouter).env(), p) }})
 	})
 	return list
 }

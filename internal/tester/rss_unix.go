@@ -1,15 +1,15 @@
 //go:build linux || darwin || freebsd
 
-package demo
+package tester
 
 import (
 	"runtime"
 	"syscall"
 )
 
-// maxRSS returns the most memory the process has had, in bytes, by the kernel's
+// MaxRSS returns the most memory the process has had, in bytes, by the kernel's
 // count.
-func maxRSS() uint64 {
+func MaxRSS() uint64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

@@ -1,12 +1,12 @@
 //go:build !linux && !darwin && !freebsd
 
-package demo
+package tester
 
 import "runtime"
 
-// maxRSS returns the memory the Go runtime has got from the system, in bytes:
+// MaxRSS returns the memory the Go runtime has got from the system, in bytes:
 // the nearest there is where the kernel cannot be asked.
-func maxRSS() uint64 {
+func MaxRSS() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.Sys

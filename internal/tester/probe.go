@@ -1,4 +1,4 @@
-package demo
+package tester
 
 import (
 	"context"
@@ -7,10 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/wire"
+	"github.com/seed88948545/vimage/link"
 )
 
 const (
@@ -26,6 +28,11 @@ const (
 
 // prober listens at a port of the wire for who has an address.
 type prober struct {
+	ctx   context.Context
+	world *vimage.World
+	port  link.Port
+	mac   wire.MAC
+
 	mu    sync.Mutex // a leaf
 	taken map[netip.Addr]bool
 }
@@ -54,29 +61,30 @@ func (p *prober) has(a netip.Addr) bool {
 	return p.taken[a]
 }
 
-// probe returns as many free addresses as there are receivers: from .2 upwards,
-// without the source and any that answers an ARP probe.
-func (n *wireRun) probe() ([]netip.Addr, error) {
-	p := &prober{taken: map[netip.Addr]bool{n.Source: true}}
-	port := n.seg.Bridge().AddPort()
-	mac := n.World.Internal().NewMAC()
-	port.SetAddr(mac)
-	port.Attach(p)
-	defer port.Detach()
+// Probe returns n free addresses of a net of IPv4: from the second on, without
+// those that are kept and any that answers an ARP probe on the segment.
+func Probe(ctx context.Context, w *vimage.World, seg *link.Bridge, net netip.Prefix, n int, kept []netip.Addr, progress func(done, of int)) ([]netip.Addr, error) {
+	p := &prober{ctx: ctx, world: w, mac: w.Internal().NewMAC(), port: seg.AddPort(), taken: map[netip.Addr]bool{}}
+	for _, a := range kept {
+		p.taken[a] = true
+	}
+	p.port.SetAddr(p.mac)
+	p.port.Attach(p)
+	defer p.port.Detach()
 	var free []netip.Addr
-	next := n.Net.Masked().Addr().Next()
-	for len(free) < n.Receivers {
+	next := net.Masked().Addr().Next()
+	for len(free) < n {
 		var ask []netip.Addr
-		for range n.Receivers - len(free) {
-			if next = next.Next(); !n.Net.Contains(next.Next()) { // the last is the broadcast address
+		for range n - len(free) {
+			if next = next.Next(); !net.Contains(next.Next()) { // the last is the broadcast address
 				break
 			}
 			ask = append(ask, next)
 		}
 		if len(ask) == 0 {
-			return nil, fmt.Errorf("net %v: only %d of %d addresses are free: give a larger --net", n.Net, len(free), n.Receivers)
+			return nil, fmt.Errorf("net %v: only %d of %d addresses are free: give a larger --net", net, len(free), n)
 		}
-		if err := n.ask(port, mac, ask); err != nil {
+		if err := p.ask(ask); err != nil {
 			return nil, err
 		}
 		for _, a := range ask {
@@ -84,27 +92,27 @@ func (n *wireRun) probe() ([]netip.Addr, error) {
 				free = append(free, a)
 			}
 		}
-		n.Progress("probing", len(free), n.Receivers)
+		progress(len(free), n)
 	}
 	return free, nil
 }
 
 // ask sends the probes and waits for answers.
-func (n *wireRun) ask(port netisr.Sink, mac wire.MAC, addrs []netip.Addr) error {
-	sched := n.World.Internal().Sched()
+func (p *prober) ask(addrs []netip.Addr) error {
+	sched := p.world.Internal().Sched()
 	for range probeTimes {
 		for _, a := range addrs {
 			r := sched.Get()
 			b := r.Cache.Get(arp.MessageLen)
-			m := arp.Message{Dst: wire.BroadcastMAC(), Op: wire.ARPRequest, SenderMAC: mac, SenderIP: netip.IPv4Unspecified(), TargetIP: a}
-			m.Put(b.Extend(arp.MessageLen), mac)
+			m := arp.Message{Dst: wire.BroadcastMAC(), Op: wire.ARPRequest, SenderMAC: p.mac, SenderIP: netip.IPv4Unspecified(), TargetIP: a}
+			m.Put(b.Extend(arp.MessageLen), p.mac)
 			b.Sum = pkt.SumValid
-			port.Put(r, b)
+			p.port.Put(r, b)
 			r.Done()
 		}
 		select {
-		case <-n.ctx.Done():
-			return context.Cause(n.ctx)
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
 		case <-time.After(probeGap):
 		}
 	}

@@ -1,0 +1,4 @@
+# Reads itself.
+
+s 1
+f again.cmd

@@ -1,0 +1,5 @@
+//go:build !race
+
+package usrreq_test
+
+const raceOn = false

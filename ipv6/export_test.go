@@ -1,0 +1,12 @@
+package ipv6
+
+import "github.com/seed88948545/vimage/internal/xnet"
+
+// MsgTrunc is a flag of a message that was longer than its buffers.
+const MsgTrunc = xnet.MsgTrunc
+
+// What the parser and the writer of control messages do, for tests.
+var (
+	PutControl = putControl
+	GetControl = getControl
+)

@@ -1,0 +1,163 @@
+package ipv6_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/ipv6"
+	"github.com/seed88948545/vimage/link"
+)
+
+// must returns v.
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func world(t testing.TB) *vimage.World {
+	w := vimage.NewWorld(vimage.Config{Seed: 1})
+	t.Cleanup(func() {
+		w.Close()
+		if p := w.Pool(); p.Buffers != 0 {
+			t.Errorf("%d buffers outstanding", p.Buffers)
+		}
+	})
+	return w
+}
+
+// stack makes a stack that asks nobody whether its addresses are its own.
+func stack(t testing.TB, w *vimage.World, name string) *vimage.Stack {
+	t.Helper()
+	s := must(w.NewStack(name, vimage.StackConfig{}))(t)
+	if err := s.SetSysctl("net.inet6.ip6.dad_count", 0); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func plug(t testing.TB, s *vimage.Stack, name string, p link.Port, addrs ...string) *vimage.Interface {
+	t.Helper()
+	i := must(s.AddInterface(name, vimage.InterfaceConfig{Port: p}))(t)
+	for _, a := range addrs {
+		if err := i.AddAddr(netip.MustParsePrefix(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := i.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// cable is two stacks with a cable between them: a, which is fd00::1, ::11 and
+// ::12, and b, which is fd00::2. Their link-local addresses are fe80::1 and
+// fe80::2.
+type cable struct {
+	w        *vimage.World
+	a, b     *vimage.Stack
+	aIf, bIf *net.Interface
+}
+
+func newCable(t testing.TB) *cable {
+	t.Helper()
+	w := world(t)
+	c := &cable{w: w, a: stack(t, w, "a"), b: stack(t, w, "b")}
+	wire := link.NewEpair(0)
+	c.aIf = plug(t, c.a, "e0", wire.A(), "fe80::1/64", "fd00::1/64", "fd00::11/64", "fd00::12/64").Net()
+	c.bIf = plug(t, c.b, "e0", wire.B(), "fe80::2/64", "fd00::2/64").Net()
+	return c
+}
+
+// listen opens a socket and returns it with its options.
+func listen(t testing.TB, n vimage.Network, network, addr string) *ipv6.PacketConn {
+	t.Helper()
+	c := must(n.ListenPacket(network, addr))(t)
+	t.Cleanup(func() { c.Close() })
+	return ipv6.NewPacketConn(c)
+}
+
+func shared(t testing.TB, s *vimage.Stack, addr string) *ipv6.PacketConn {
+	t.Helper()
+	lc := vimage.ListenConfig{Stack: s, ReusePort: true, BindGroup: true}
+	return ipv6.NewPacketConn(must(lc.ListenPacket(t.Context(), "udp6", addr))(t))
+}
+
+func udp(addr string) *net.UDPAddr { return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)) }
+
+func ip(addr string) *net.IPAddr {
+	a := netip.MustParseAddr(addr)
+	return &net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}
+}
+
+// at returns a group's address and port.
+func at(group string, port int) *net.UDPAddr { return &net.UDPAddr{IP: net.ParseIP(group), Port: port} }
+
+func port(p *ipv6.PacketConn) int { return p.LocalAddr().(*net.UDPAddr).Port }
+
+// send sends a datagram from an address of the sender.
+func send(t testing.TB, p *ipv6.PacketConn, msg, from string, to *net.UDPAddr) {
+	t.Helper()
+	var cm *ipv6.ControlMessage
+	if from != "" {
+		cm = &ipv6.ControlMessage{Src: net.ParseIP(from)}
+	}
+	if _, err := p.WriteTo([]byte(msg), cm, to); err != nil {
+		t.Fatalf("send to %s: %v", to, err)
+	}
+}
+
+// heard returns what has come to a socket of a stack.
+func heard(t testing.TB, p *ipv6.PacketConn) []string {
+	t.Helper()
+	var all []string
+	b := make([]byte, 2048)
+	for {
+		n, _, ok, err := p.PacketConn.(*vimage.UDPConn).TryReadFrom(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return all
+		}
+		all = append(all, string(b[:n]))
+	}
+}
+
+// read reads one packet.
+func read(t testing.TB, p *ipv6.PacketConn) (string, *ipv6.ControlMessage, net.Addr) {
+	t.Helper()
+	b := make([]byte, 4096)
+	p.SetReadDeadline(time.Now().Add(10 * time.Second))
+	n, cm, src, err := p.ReadFrom(b)
+	if err != nil {
+		t.Fatal("read:", err)
+	}
+	return string(b[:n]), cm, src
+}
+
+// wantErrno checks the error of an option: a *net.OpError around an errno, nil
+// for 0.
+func wantErrno(t testing.TB, what string, err error, want syscall.Errno) {
+	t.Helper()
+	if want == 0 {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		return
+	}
+	var oe *net.OpError
+	var e syscall.Errno
+	if !errors.As(err, &oe) || !errors.As(err, &e) || e != want {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
