@@ -28,7 +28,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 	}
 	var h ifnet.Hop
 	var why pkt.Reason
-	if rt, ok := sh.ahead.Route(p.nth, p.m.FIB, next); ok {
+	if rt, ok := sh.ahead().Route(p.nth, p.m.FIB, next); ok {
 		why = h.Follow(p.v, rt, next)
 	} else {
 		why = p.v.Route(p.m.FIB, next, p.in.Index, &h)

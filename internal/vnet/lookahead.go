@@ -10,11 +10,20 @@ import (
 // batchWorth is from how many packets on it is worth while to look ahead.
 const batchWorth = 8
 
-// lookAhead fills in sh.ahead for a batch of frames of a router. It borrows
+// ahead returns what was looked up before for the batch at hand, nil where nothing was.
+func (sh *shard) ahead() *fib.Ahead[*ifnet.Neighbor] {
+	if m := sh.rooms.mroute; m != nil {
+		return m.ahead
+	}
+	return nil
+}
+
+// lookAhead fills that in for a batch of frames of a router. It borrows
 // the packets.
 func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
-	if sh.ahead != nil {
-		sh.ahead.Begin(0)
+	ahead := sh.ahead()
+	if ahead != nil {
+		ahead.Begin(0)
 	}
 	first := in.First()
 	if in.Len() < batchWorth || !p.v.Forwards(false) && !p.v.Forwards(true) {
@@ -28,11 +37,12 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 	if !t.Large() {
 		return
 	}
-	if sh.ahead == nil {
-		sh.ahead = new(fib.Ahead[*ifnet.Neighbor])
+	if ahead == nil {
+		ahead = new(fib.Ahead[*ifnet.Neighbor])
+		sh.mroutes().ahead = ahead
 	}
-	sh.ahead.Begin(c.FIB)
-	for b := first; b != nil && sh.ahead.Add(wire.Destination(b.Bytes())); b = b.Next() {
+	ahead.Begin(c.FIB)
+	for b := first; b != nil && ahead.Add(wire.Destination(b.Bytes())); b = b.Next() {
 	}
-	sh.ahead.Lookup(t)
+	ahead.Lookup(t)
 }

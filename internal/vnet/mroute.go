@@ -5,16 +5,18 @@ import (
 
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/mroute"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// mrouteRoom is what a shard of a multicast router has beside the table that packets
-// see.
+// mrouteRoom is what a shard of a router has: of a multicast router, beside the table
+// that packets see, and of one with many routes.
 type mrouteRoom struct {
-	routes *mroute.Table // nil unless there is something to forward by
+	ahead  *fib.Ahead[*ifnet.Neighbor] // see lookAhead
+	routes *mroute.Table               // nil unless there is something to forward by
 	ways   mroute.Cache
 	four   vars.Transit
 	six    vars.Transit6

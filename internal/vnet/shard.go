@@ -11,7 +11,6 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -32,9 +31,8 @@ type shard struct {
 	stale bool       // a room may have a new deadline
 	ipID  uint16
 	rooms rooms
-	cold  *coldRoom                   // made when first counted
-	ahead *fib.Ahead[*ifnet.Neighbor] // of a router with many routes
-	asked *pfil.Packet                // what the filter is shown; made when first asked
+	cold  *coldRoom    // made when first counted
+	asked *pfil.Packet // what the filter is shown; made when first asked
 	hot   vars.Hot
 }
 
