@@ -59,7 +59,11 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	}
 	n.Packets++
 	n.Bytes += uint64(ip.Len())
-	if ip.TTL() <= 1 || len(w.Out) == 0 {
+	switch {
+	case len(w.Out) == 0:
+		return true
+	case ip.TTL() <= 1:
+		sh.lose(p, b, pkt.TTLExceeded)
 		return true
 	}
 	stats.Forwarded++

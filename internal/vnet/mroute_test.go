@@ -68,7 +68,7 @@ func TestForwardMulticast(t *testing.T) {
 		}
 		expect(n, own, "x")
 		n.hops(1)
-		n.counted("too old", map[string]uint64{"icmp.out.timxceed": 0, "icmp6.out.timxceed": 0, "ip.mforwarded": 0, "ip6.mforwarded": 0}, func() { n.say(0, "x") })
+		n.counted("too old", map[string]uint64{"icmp.out.timxceed": 0, "icmp6.out.timxceed": 0, "ip.mforwarded": 0, "ip6.mforwarded": 0, "drop.ttl exceeded": 1}, func() { n.say(0, "x") })
 		expect(n, own, "x")
 		n.hops(7)
 		if got := n.out(&seen); got != 1 {
