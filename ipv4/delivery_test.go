@@ -139,8 +139,9 @@ func TestMembersOnly(t *testing.T) {
 	}
 }
 
-// TestConnectedMulticast is case 53: an unconnected member hears any port, a
-// connected one its peer's only.
+// TestConnectedMulticast is case 53: an unconnected member hears any port, one that
+// is bound to the group and connected its peer's only. One that has an address of
+// its own, as connecting gives one, hears no group.
 func TestConnectedMulticast(t *testing.T) {
 	c := newCable(t)
 	s1 := listen(t, c.a, "udp4", "10.0.0.1:6000")
@@ -149,7 +150,11 @@ func TestConnectedMulticast(t *testing.T) {
 	d := vimage.Dialer{Stack: c.b, LocalAddr: udp("0.0.0.0:5001")}
 	conn := must(d.Dial("udp4", "10.0.0.1:6001"))(t)
 	connected := ipv4.NewPacketConn(conn.(net.PacketConn))
-	for _, p := range []*ipv4.PacketConn{open, connected} {
+	grouped := shared(t, c.b, group+":5001")
+	if e := grouped.PacketConn.(*vimage.UDPConn).Internal().Connect(netip.MustParseAddrPort("10.0.0.1:6001")); e != 0 {
+		t.Fatal(e)
+	}
+	for _, p := range []*ipv4.PacketConn{open, connected, grouped} {
 		wantErrno(t, "join", p.JoinGroup(c.bIf, ip(group)), 0)
 	}
 	for _, s := range []*ipv4.PacketConn{s1, s2} {
@@ -161,7 +166,10 @@ func TestConnectedMulticast(t *testing.T) {
 	if got := heard(t, open); len(got) != 2 {
 		t.Errorf("unconnected heard %q", got)
 	}
-	if got := heard(t, connected); !slices.Equal(got, []string{"10.0.0.1:6001"}) {
+	if got := heard(t, connected); len(got) != 0 {
+		t.Errorf("with an address of its own heard %q", got)
+	}
+	if got := heard(t, grouped); !slices.Equal(got, []string{"10.0.0.1:6001"}) {
 		t.Errorf("connected heard %q", got)
 	}
 }

@@ -37,8 +37,6 @@ type Span struct {
 	Some        bool
 }
 
-func (s Span) has(i int) bool { return !s.Some || s.First <= i && i <= s.Last }
-
 // String returns "3" or "3-7", nothing for all.
 func (s Span) String() string {
 	if !s.Some {

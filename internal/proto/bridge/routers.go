@@ -15,8 +15,8 @@ import (
 // discovery (RFC 4286 §3.1; RFC 4541 §2.1.1, 1a).
 const (
 	protoPIM       = 103
-	pimHello       = 2<<4 | 0 // version and type
-	dvmrpProbe     = 1        // the code of wire.IGMPTypeDVMRP
+	pimHello       = 2 << 4 // version 2, type 0
+	dvmrpProbe     = 1      // the code of wire.IGMPTypeDVMRP
 	igmpMRDAdvert  = 0x30
 	icmp6MRDAdvert = 151
 )
