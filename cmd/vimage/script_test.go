@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir, err := os.Getwd()
 			e.Setenv("EXAMPLES", dir+"/../../examples")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second to end
 			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
 			return err
 		},
