@@ -43,9 +43,13 @@ func TestMembershipMemory(t *testing.T) {
 		}
 		all(c.op) // the buffers of reports are not what is asked about
 		all(usrreq.McastLeave)
-		before := heap()
-		all(c.op)
-		per := int(heap()-before) / n
+		per := 1 << 20
+		for range 3 { // whatever else happens to be allocated meanwhile only adds
+			before := heap()
+			all(c.op)
+			per = min(per, int(heap()-before)/n)
+			all(usrreq.McastLeave)
+		}
 		t.Logf("%s: %d bytes", c.what, per)
 		if per > most && !raceOn && !c.source.IsValid() {
 			t.Errorf("a membership takes %d bytes, want %d at most", per, most)
