@@ -59,11 +59,7 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	}
 	n.Packets++
 	n.Bytes += uint64(ip.Len())
-	switch {
-	case len(w.Out) == 0:
-		return true
-	case ip.TTL() <= 1:
-		sh.lose(p, b, pkt.TTLExceeded)
+	if len(w.Out) == 0 {
 		return true
 	}
 	stats.Forwarded++
@@ -92,9 +88,12 @@ func (t *mrouteRoom) transit(is6 bool) *vars.Transit {
 }
 
 // inMulticast takes a packet to a group: for members here, and on its way through a
-// router. One that was sent on is not lost where nobody here wants it.
+// router. One that was sent on is not lost where nobody here wants it. What comes with
+// its last hop goes nowhere else, as every message of IGMP and MLD: older reports, and
+// queries about one group, are for the group that they name and for routers.
 func (sh *shard) inMulticast(p *pass, b *pkt.Buf, ip wire.Packet) {
-	if m := sh.rooms.mroute; m != nil && m.routes != nil && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
+	m := sh.rooms.mroute
+	if m != nil && m.routes != nil && ip.TTL() > 1 && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
 		p.r.Cache.Free(b)
 		return
 	}

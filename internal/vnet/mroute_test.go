@@ -40,10 +40,12 @@ func (n *mcastNet) out(since *uint64) uint64 {
 }
 
 func (n *mcastNet) hops(k int) {
-	if n.is6 {
-		must(n, n.senders[0].SetMulticastHops(k))
-	} else {
-		must(n, n.senders[0].SetMulticastTTL(k))
+	for _, s := range n.senders {
+		if n.is6 {
+			must(n, s.SetMulticastHops(k))
+		} else {
+			must(n, s.SetMulticastTTL(k))
+		}
 	}
 }
 
@@ -68,7 +70,7 @@ func TestForwardMulticast(t *testing.T) {
 		}
 		expect(n, own, "x")
 		n.hops(1)
-		n.counted("too old", map[string]uint64{"icmp.out.timxceed": 0, "icmp6.out.timxceed": 0, "ip.mforwarded": 0, "ip6.mforwarded": 0, "drop.ttl exceeded": 1}, func() { n.say(0, "x") })
+		n.counted("too old", map[string]uint64{"icmp.out.timxceed": 0, "icmp6.out.timxceed": 0, "ip.mforwarded": 0, "ip6.mforwarded": 0, "drop.ttl exceeded": 0}, func() { n.say(0, "x") })
 		expect(n, own, "x")
 		n.hops(7)
 		if got := n.out(&seen); got != 1 {
@@ -143,4 +145,30 @@ func (d denyOut) Filter(p *pfil.Packet) pfil.Verdict {
 		return pfil.Verdict{Action: pfil.Drop}
 	}
 	return pfil.Verdict{}
+}
+
+// TestForwardOlderReports: a report of an older version goes to the group it is about,
+// which the router has a route for, and reaches the router's querier all the same (RFC
+// 3376 §7.3.2).
+func TestForwardOlderReports(t *testing.T) {
+	bothMcast(t, func(n *mcastNet) {
+		n.routed(0)
+		version, old := "net.inet.igmp.router.version", int64(2)
+		if n.is6 {
+			version, old = "net.inet6.mld.router.version", 1
+		}
+		must(n, n.b.SetSysctl(version, old))
+		must(n, control.SetQuerier(n.b, n.at[0].Index, true))
+		run(n.c, time.Minute)
+		ear := listen(n, n.w.Stack("s"), n.any)
+		must(n, ear.Mcast(usrreq.McastJoin, usrreq.McastIf{Index: anIf}, n.group, netip.Addr{}))
+		run(n.c, time.Second)
+		groups, _ := control.QuerierGroups(n.b, n.at[0].Index)
+		for i := range groups {
+			if groups[i].Group == n.group {
+				return
+			}
+		}
+		n.Errorf("the querier knows %v", groups)
+	})
 }
