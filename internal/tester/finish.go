@@ -62,7 +62,7 @@ func (t *test) depart() {
 	}
 	for _, r := range t.receivers {
 		for control.ReportsPending(r.Internal(), uint32(r.ifi.Index())) {
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // a report is repeated within seconds: nobody tells when the last has gone
 		}
 	}
 	t.World.Settle()
