@@ -159,7 +159,7 @@ func (sh *shard) complain(p *pass, c *icmp.Cause) {
 	} else {
 		c.FromMany = sh.fromMany(p, from)
 		n, suppressed = sh.icmpRoom(p).Error(p.r.Now(), c)
-		if p.v.Tun.ICMP.ReplyFromInterface != 0 {
+		if p.v.V().ICMP.ReplyFromInterface != 0 {
 			src = p.in.Addrs.First()
 		}
 	}
@@ -200,7 +200,7 @@ func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) 
 
 // errNoPort takes a datagram nobody listens for.
 func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.Packet) {
-	if p.v.Tun.UDP.Blackhole != 0 {
+	if p.v.V().UDP.Blackhole != 0 {
 		sh.drop(p, b, pkt.NoPort)
 		return
 	}

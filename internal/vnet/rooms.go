@@ -63,7 +63,7 @@ func (sh *shard) four() *vars.Four {
 func (sh *shard) icmpRoom(p *pass) *icmpRoom {
 	if sh.rooms.icmp == nil {
 		sh.rooms.icmp = new(icmpRoom)
-		sh.rooms.icmp.Bind(&p.v.Tun.ICMP, &sh.rooms.icmp.stats)
+		sh.rooms.icmp.Bind(&p.v.V().ICMP, &sh.rooms.icmp.stats)
 	}
 	return sh.rooms.icmp
 }
@@ -80,7 +80,7 @@ func (sh *shard) icmp6Room(p *pass) *icmp6Room {
 	six := sh.six()
 	if six.icmp == nil {
 		six.icmp = new(icmp6Room)
-		six.icmp.Bind(&p.v.Tun.ICMP6, &six.icmp.stats)
+		six.icmp.Bind(&p.v.V().ICMP6, &six.icmp.stats)
 	}
 	return six.icmp
 }
@@ -88,7 +88,7 @@ func (sh *shard) icmp6Room(p *pass) *icmp6Room {
 func (sh *shard) reassRoom(p *pass) *reassRoom {
 	if sh.rooms.reass == nil {
 		sh.rooms.reass = new(reassRoom)
-		sh.rooms.reass.Bind(&p.v.Tun.Reass, &sh.rooms.reass.stats)
+		sh.rooms.reass.Bind(&p.v.V().Reass, &sh.rooms.reass.stats)
 	}
 	return sh.rooms.reass
 }
@@ -96,23 +96,23 @@ func (sh *shard) reassRoom(p *pass) *reassRoom {
 // rebind gives the rooms that keep a pointer to it the stack's new page.
 func (sh *shard) rebind(p *pass) {
 	if r := sh.rooms.icmp; r != nil {
-		r.Bind(&p.v.Tun.ICMP, &r.stats)
+		r.Bind(&p.v.V().ICMP, &r.stats)
 	}
 	if six := sh.rooms.six; six != nil && six.icmp != nil {
-		six.icmp.Bind(&p.v.Tun.ICMP6, &six.icmp.stats)
+		six.icmp.Bind(&p.v.V().ICMP6, &six.icmp.stats)
 	}
 	if r := sh.rooms.reass; r != nil {
-		r.Bind(&p.v.Tun.Reass, &r.stats)
+		r.Bind(&p.v.V().Reass, &r.stats)
 	}
 	if sh.id != 0 {
 		return
 	}
 	for _, c := range p.v.Ifs {
 		if c != nil && c.ARP != nil {
-			c.ARP.Bind(&p.v.Tun.ARP, &sh.four().ARP)
+			c.ARP.Bind(&p.v.V().ARP, &sh.four().ARP)
 		}
 		if c != nil && c.V6 != nil {
-			c.V6.Bind(p.v.Tun, &sh.six().Six)
+			c.V6.Bind(p.v.V(), &sh.six().Six)
 		}
 	}
 }
