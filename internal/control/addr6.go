@@ -23,7 +23,7 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 		st.SetInterface(c)
 		return 0
 	}
-	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 	}
 	claim(st, c, a)
@@ -44,7 +44,7 @@ func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) {
 			if a.Addr().Is4() != four {
 				continue
 			}
-			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
 				c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 			}
 			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})

@@ -273,7 +273,7 @@ func (f *configurer) redirect(index uint32, all []ifnet.Redirect) {
 	if !ok || err != nil {
 		return
 	}
-	until := f.st.World().Clock().Now() + clock.Time(f.st.View().Tun.ND.RedirTimeout)*1e9
+	until := f.st.World().Clock().Now() + clock.Time(f.st.View().V().ND.RedirTimeout)*1e9
 	for _, r := range all {
 		dst := netip.PrefixFrom(r.Dst, 128)
 		if old := t.Get(dst); old != nil {

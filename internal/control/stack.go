@@ -10,8 +10,9 @@ import (
 
 // NewStack makes a stack with one loopback interface, lo0, which is up and has
 // no address, and constructs it for the loaded modules in order. It returns
-// EINVAL for a bad name or number of shards, EEXIST where the name is taken, and
-// a module's error.
+// EINVAL for a bad name or number of shards, EEXIST where the name is taken,
+// EOPNOTSUPP for a second stack of a process that is built to have one, and a
+// module's error.
 func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 	w.OnReconfigure(newConfigurer)
 	st, e := w.MakeStack(c)
@@ -31,6 +32,7 @@ func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 	}
 	if e != 0 {
 		destruct(st)
+		st.Free()
 		return nil, e
 	}
 	return st, 0

@@ -27,7 +27,7 @@ func (v *View) ARPFrame(c *Conf, a wire.ARP) arp.Frame {
 			f.WrongInterface = f.WrongInterface || nb != nil && nb.Header.Load() != nil
 		}
 	}
-	if v.Tun.ARP.ProxyAll != 0 {
+	if v.V().ARP.ProxyAll != 0 {
 		var h Hop
 		f.ProxySender = direct
 		f.Proxy = v.Route(c.FIB, a.TargetIP(), 0, &h) == pkt.NoReason && h.Out.Index != c.Index

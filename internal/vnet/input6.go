@@ -68,7 +68,7 @@ func (p *pass) scope() uint32 {
 // walk goes over those extension headers that concern us of a packet that has
 // some. It takes b where it returns false.
 func (sh *shard) walk(p *pass, b *pkt.Buf, ip wire.Packet, how wire.WalkHow) (wire.Packet, bool) {
-	limits := p.v.Tun.IP6.Limits()
+	limits := p.v.V().IP6.Limits()
 	x := ip.V6().Walk(&limits, how)
 	if x.Problem != wire.ExtOK {
 		sh.errExt(p, b, ip, &x)

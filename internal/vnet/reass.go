@@ -11,7 +11,7 @@ import (
 // inFragment takes a fragment for this stack. Fragments are of no flow, so
 // they come to shard 0; the whole packet then goes to its flow's.
 func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
-	room := sh.rooms.Reass(p.v.Tun)
+	room := sh.rooms.Reass(p.v.V())
 	b, ip = sh.own(p, b, ip)
 	if p.in != nil {
 		b.Meta = pkt.Meta{IfIndex: p.in.Index, IfGen: p.in.Gen, FIB: p.m.FIB}

@@ -26,16 +26,16 @@ type coldRoom struct {
 
 // rebind gives the rooms that keep a pointer to it the stack's new page.
 func (sh *shard) rebind(p *pass) {
-	sh.rooms.Bind(p.v.Tun)
+	sh.rooms.Bind(p.v.V())
 	if sh.id != 0 {
 		return
 	}
 	for _, c := range p.v.Ifs {
 		if c != nil && c.ARP != nil {
-			c.ARP.Bind(&p.v.Tun.ARP, &sh.rooms.Four().ARP)
+			c.ARP.Bind(&p.v.V().ARP, &sh.rooms.Four().ARP)
 		}
 		if c != nil && c.V6 != nil {
-			c.V6.Bind(p.v.Tun, &sh.rooms.Six().Six)
+			c.V6.Bind(p.v.V(), &sh.rooms.Six().Six)
 		}
 	}
 }

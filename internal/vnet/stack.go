@@ -52,11 +52,15 @@ type StackConfig struct {
 }
 
 // MakeStack makes a stack that is not in the world's list yet, with one loopback
-// interface, lo0, which is up and has no address. It returns EINVAL for a bad
-// name or number of shards.
+// interface, lo0, which is up and has no address; Free undoes it. It returns
+// EINVAL for a bad name or number of shards, EOPNOTSUPP for a second stack of a
+// process that is built to have one.
 func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if c.Name == "" || c.Shards < 0 || c.Shards > 64 {
 		return nil, syscall.EINVAL
+	}
+	if !ifnet.TakePage() {
+		return nil, syscall.EOPNOTSUPP
 	}
 	st := &Stack{world: w, name: c.Name}
 	st.random.Seed(w.Rand())
@@ -66,7 +70,8 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).init(st, i)
 	}
-	st.views[0] = ifnet.View{Tun: w.ref.Load(), FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
+	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
+	st.views[0].SetV(w.ref.Load())
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
@@ -128,4 +133,5 @@ func (st *Stack) Free() {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()
+	ifnet.GivePage()
 }

@@ -75,7 +75,7 @@ func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Err
 			c.makeV6()
 		}
 		e := f(&V6Call{c.V6, *c})
-		c.V6.Bind(c.View.Tun, &c.sh.rooms.Six().Six)
+		c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 		return e
 	})
 }
@@ -83,10 +83,10 @@ func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Err
 func (c *Call) makeV6() {
 	v6 := &ifnet.V6{
 		ND:  nd.New[*pkt.Buf](c.sh.st.Rand()),
-		MLD: mld.NewHost(&c.View.Tun.MLD, c.sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
+		MLD: mld.NewHost(&c.View.V().MLD, c.sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
 	}
 	c.Iface.V6 = v6
-	v6.Bind(c.View.Tun, &c.sh.rooms.Six().Six)
+	v6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 	v6.ND.SetLink(c.Now, c.NDLink(c.View.Forwards(true)))
 	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
 }
@@ -98,7 +98,7 @@ func (c *V6Call) Reconfigure() { c.sh.st.Reconfigure() }
 func (c *V6Call) Random() uint64 { return c.sh.st.Rand() }
 
 // Bind gives rooms that were just made their tunables and counters.
-func (c *V6Call) Bind() { c.V6.Bind(c.View.Tun, &c.sh.rooms.Six().Six) }
+func (c *V6Call) Bind() { c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six) }
 
 // Listen lets the interface hear a group that the stack itself needs, and has it
 // reported within delay, or no longer.
