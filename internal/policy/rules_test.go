@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/ifnet link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/roster internal/rooms internal/ifnet link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -64,6 +64,11 @@ var rules = []rule{
 
 	{pkg: "internal/ifnet", may: leaves + " internal/ifaddr internal/pkt internal/netisr internal/socket internal/pfil internal/vars link internal/proto/...",
 		why: "what packets meet and seldom changes: interfaces, with what the rooms keep for each, and routes"},
+
+	{pkg: "internal/roster", may: leaves,
+		why: "who is in a world, and what none may share; knows no stack"},
+	{pkg: "internal/rooms", may: leaves + " internal/sysctl internal/pkt internal/vars internal/proto/...",
+		why: "what the rooms of one shard keep, with their counters; knows no socket"},
 
 	{pkg: "internal/proto/fib", may: leaves, mods: bart, ban: without(pure, "sync/atomic"),
 		why: "a room; the compiled table is read while its words are stored atomically, bart is its truth"},

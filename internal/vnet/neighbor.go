@@ -15,7 +15,7 @@ import (
 func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 	if c.ARP == nil {
 		t := new(arp.Table[*pkt.Buf])
-		t.Bind(&p.v.V().ARP, &sh.four().ARP)
+		t.Bind(&p.v.V().ARP, &sh.rooms.Four().ARP)
 		for _, a := range c.Addrs {
 			if a.Addr().Is4() {
 				t.AddAddress(p.r.Now(), a.Prefix)
