@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
@@ -28,6 +29,7 @@ type Stack struct {
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups Groups
 	raws   table.List[*Sock]
+	events event.Hub
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
