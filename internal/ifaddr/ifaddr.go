@@ -175,6 +175,11 @@ func (l List) Covers(a netip.Addr) bool {
 	return false
 }
 
+// HasSubnet tells whether p is the subnet of one of the addresses.
+func (l List) HasSubnet(p netip.Prefix) bool {
+	return slices.ContainsFunc(l, func(a Addr) bool { return a.Masked() == p })
+}
+
 // Has tells whether there is an address of the family.
 func (l List) Has(is6 bool) bool {
 	return slices.ContainsFunc(l, func(a Addr) bool { return a.Addr().Is6() == is6 })
