@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -20,6 +21,7 @@ import (
 // sharing that of jail 0.
 func newJails(t *testing.T) (w *vimage.World, own, shared *vimage.Jail) {
 	t.Helper()
+	stacktest.Several(t)
 	w = vimage.NewWorld(vimage.Config{})
 	t.Cleanup(w.Close)
 	own = must(w.Root().Create(vimage.JailConfig{Name: "own", VNET: true, Persist: true, ChildrenMax: 5}))(t)
@@ -240,6 +242,7 @@ func TestMoveErrors(t *testing.T) {
 
 // What a move does to an interface (behaviour 1.3), and 10, case 6.
 func TestMoveEffects(t *testing.T) {
+	stacktest.Several(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := vimage.NewWorld(vimage.Config{})
 		defer w.Close()
@@ -360,6 +363,7 @@ func echo(t testing.TB, a, b *vimage.Stack, addr string) {
 // behaviour 1.4 and 10, cases 3 and 4: a pair of which one end moves; the same
 // addresses and ports on two stacks.
 func TestJailEpair(t *testing.T) {
+	stacktest.Several(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := vimage.NewWorld(vimage.Config{})
 		defer w.Close()
@@ -494,6 +498,7 @@ func TestGoingHome(t *testing.T) {
 
 // A port of a switch moves with its interface.
 func TestMoveOnSwitch(t *testing.T) {
+	stacktest.Several(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := vimage.NewWorld(vimage.Config{})
 		defer w.Close()
