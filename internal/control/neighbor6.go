@@ -77,16 +77,13 @@ func answers(v6 *vnet.V6Call, ip netip.Addr, before bool) {
 	entry, _ := v6.ND.Lookup(ip)
 	now := entry.Flags&nd.Published != 0
 	group := wire.SolicitedNode(ip)
-	switch {
-	case now && !before:
-		v6.Listen(group, true, 0)
-	case before && !now:
-		others := slices.ContainsFunc(v6.ND.AppendEntries(nil), func(o nd.Entry) bool {
-			return o.Flags&nd.Published != 0 && wire.SolicitedNode(o.IP) == group
-		})
-		if !others && !v6.Conf.Addrs.Listens(group) {
-			v6.Listen(group, false, 0)
-		}
+	if now == before || slices.ContainsFunc(v6.ND.AppendEntries(nil), func(o nd.Entry) bool {
+		return o.IP != ip && o.Flags&nd.Published != 0 && wire.SolicitedNode(o.IP) == group
+	}) {
+		return
+	}
+	if now || !v6.Conf.Addrs.Listens(group) {
+		v6.Listen(group, now, 0)
 	}
 }
 
