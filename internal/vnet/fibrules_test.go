@@ -591,6 +591,8 @@ func TestFIBRule20(t *testing.T) {
 				run(n.c, time.Second)
 			}
 			n.left("nobody there, said to who sent it", i)
+			run(n.c, time.Minute)
+			n.settle()
 		}
 	})
 }
