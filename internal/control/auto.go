@@ -233,7 +233,7 @@ func (f *configurer) learn(c *ifnet.Info, r *auto.Route) {
 		f.st.Unpin(c.Index, out.Adj)
 		return
 	}
-	routeEvent(f.st, routeAdded, c.FIB, &out)
+	routeEvent(f.st, event.RouteAdd, c.FIB, &out)
 }
 
 // advertised marks routes that routers advertised.
@@ -304,7 +304,7 @@ func (f *configurer) redirect(index uint32, all []ifnet.Redirect) {
 			continue
 		}
 		f.redirected++
-		routeEvent(f.st, routeAdded, c.FIB, &out)
+		routeEvent(f.st, event.RouteAdd, c.FIB, &out)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -15,9 +16,6 @@ import (
 // with 65,536. Else each is in its interface's FIB. What the sysctl, and the interface's
 // FIB, were when a route was installed counts for as long as it is there. The control
 // lock is held in all of these.
-
-// allFIBs is the number of the table that all FIBs share.
-const allFIBs = -1
 
 // prefixRoute is the route an address brings with it.
 func prefixRoute(c *ifnet.Info, p netip.Prefix) route {
@@ -36,7 +34,7 @@ func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) syscall.Errno
 		return 0 // a link-local prefix is on every link, and in no table
 	}
 	r := prefixRoute(c, a)
-	fibnum, t := allFIBs, st.Tables().Shared()
+	fibnum, t := event.AllFIBs, st.Tables().Shared()
 	if st.View().V().FIB.AddAddrAllFIBs == 0 {
 		fibnum = c.FIB
 		if other := st.Tables().Get(fibnum, r.Prefix); other != nil && other.Flags&fib.Pinned != 0 {
@@ -51,7 +49,7 @@ func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) syscall.Errno
 	if err := t.Insert(r); err != nil {
 		return err.(syscall.Errno)
 	}
-	routeEvent(st, routeAdded, fibnum, &r)
+	routeEvent(st, event.RouteAdd, fibnum, &r)
 	return 0
 }
 
@@ -63,7 +61,7 @@ func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 		return // another brought it, or it was deleted
 	}
 	for o := range st.Interfaces() {
-		if o.Flags&ifnet.Up == 0 || fibnum != allFIBs && fibnum != o.FIB {
+		if o.Flags&ifnet.Up == 0 || fibnum != event.AllFIBs && fibnum != o.FIB {
 			continue
 		}
 		for _, a := range o.Addrs {
@@ -79,8 +77,8 @@ func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 func takePrefixRoute(st *vnet.Stack, c *ifnet.Info, p netip.Prefix) (fibnum int, ok bool) {
 	if shared := st.Tables().Shared(); brought(shared, c, p) {
 		shared.Delete(p) // FIBs that hide it will not hide the next
-		routeEvent(st, routeDeleted, allFIBs, &route{Prefix: p, IfIndex: c.Index, Flags: fib.Up | fib.Pinned})
-		return allFIBs, true
+		routeEvent(st, event.RouteDel, event.AllFIBs, &route{Prefix: p, IfIndex: c.Index, Flags: fib.Up | fib.Pinned})
+		return event.AllFIBs, true
 	}
 	for n := -1; n < st.FIBs(); n++ { // nearly always it is the interface's
 		i := n
@@ -89,7 +87,7 @@ func takePrefixRoute(st *vnet.Stack, c *ifnet.Info, p netip.Prefix) (fibnum int,
 		}
 		if t := st.Tables().Table(i); t != nil && brought(t, c, p) {
 			t.Delete(p)
-			routeEvent(st, routeDeleted, i, &route{Prefix: p, IfIndex: c.Index, Flags: fib.Up | fib.Pinned})
+			routeEvent(st, event.RouteDel, i, &route{Prefix: p, IfIndex: c.Index, Flags: fib.Up | fib.Pinned})
 			return i, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -50,7 +51,7 @@ func AddRoute(st *vnet.Stack, fibnum int, r Route) syscall.Errno {
 	if err := t.Insert(out); err != nil {
 		return unresolveRoute(st, &out, err.(syscall.Errno))
 	}
-	routeEvent(st, routeAdded, fibnum, &out)
+	routeEvent(st, event.RouteAdd, fibnum, &out)
 	if r.Expire != 0 {
 		lookAgain(st)
 	}
@@ -80,7 +81,7 @@ func ChangeRoute(st *vnet.Stack, fibnum int, r Route) syscall.Errno {
 		return unresolveRoute(st, &out, err.(syscall.Errno))
 	}
 	letGo(st, old)
-	routeEvent(st, routeChanged, fibnum, &out)
+	routeEvent(st, event.RouteChange, fibnum, &out)
 	if r.Expire != 0 {
 		lookAgain(st)
 	}
@@ -168,7 +169,7 @@ func DelRoute(st *vnet.Stack, fibnum int, dst netip.Prefix) syscall.Errno {
 	if err := st.Tables().Hide(fibnum, dst); err != nil {
 		return err.(syscall.Errno)
 	}
-	routeEvent(st, routeDeleted, fibnum, shared)
+	routeEvent(st, event.RouteDel, fibnum, shared)
 	return 0
 }
 
@@ -201,7 +202,7 @@ func letGo(st *vnet.Stack, old *route) {
 // routeGone lets go of a route that was deleted, and tells of it.
 func routeGone(st *vnet.Stack, fibnum int, old *route) {
 	letGo(st, old)
-	routeEvent(st, routeDeleted, fibnum, old)
+	routeEvent(st, event.RouteDel, fibnum, old)
 }
 
 // Routes returns the routes of a table and those that all share, sorted by destination.
@@ -275,7 +276,7 @@ func dropRoutes(st *vnet.Stack, gone func(r *route) bool) {
 			dropRoutesOf(st, t, i, gone)
 		}
 	}
-	dropRoutesOf(st, st.Tables().Shared(), allFIBs, gone)
+	dropRoutesOf(st, st.Tables().Shared(), event.AllFIBs, gone)
 }
 
 func dropRoutesOf(st *vnet.Stack, t *table, fibnum int, gone func(r *route) bool) {
