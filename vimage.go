@@ -50,6 +50,7 @@ type World struct {
 
 	mu        sync.Mutex // a leaf
 	resolvers map[*vnet.Stack]*Resolver
+	fibNames  fibNames
 }
 
 // ErrSecondStack is why a program built with the tag novimage gets no stack beside
