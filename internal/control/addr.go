@@ -88,6 +88,9 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	if gone.Flags&ifaddr.Auto == 0 {
 		delPrefixRoute(st, c, gone.Prefix)
 	}
+	if ip.Is4() {
+		dropRoutesBy(st, c, gone.Prefix)
+	}
 	if ip.Is6() {
 		forget6(st, c, gone)
 	} else {

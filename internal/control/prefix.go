@@ -100,6 +100,14 @@ func brought(t *table, c *ifnet.Info, p netip.Prefix) bool {
 	return rt != nil && rt.IfIndex == c.Index && rt.Flags&fib.Pinned != 0
 }
 
+// dropRoutesBy removes the routes by gateways that interface c reached with an address
+// that it no longer has (behaviour 3.3).
+func dropRoutesBy(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
+	dropRoutes(st, func(r *route) bool {
+		return r.IfIndex == c.Index && r.Flags&(fib.Gateway|fib.Static) == fib.Gateway|fib.Static && gone.Contains(r.Gateway) && !c.Addrs.Covers(r.Gateway)
+	})
+}
+
 // SetInterfaceFIB changes the table that routes what an interface receives. Routes that
 // are installed stay where they are: see AddAddr. It returns ENXIO where there is no
 // such interface and EINVAL where there is no such table.
