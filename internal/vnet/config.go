@@ -87,7 +87,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
 		ifp, conf = &st.if0, &st.conf0
 	}
-	st.initIface(ifp, i.Name, i.Index, port)
+	st.initIface(ifp, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
 	conf.Set(i)
 	conf.Addrs = slices.Clone(i.Addrs)

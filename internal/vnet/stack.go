@@ -74,8 +74,8 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	}
 	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
 	st.views[0].SetV(w.ref.Load())
-	st.initIface(&st.lo0, "lo0", 1, nil)
-	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
+	st.initIface(&st.lo0, 1, nil)
+	st.confl = ifnet.Conf{Iface: &st.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.views[0])
 	return st, 0
@@ -88,9 +88,9 @@ func (sh *shard) init(st *Stack, id int) {
 	sh.wake = never
 }
 
-func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.Port) {
+func (st *Stack) initIface(i *ifnet.Iface, index uint32, port link.Port) {
 	st.gens++
-	i.Port, i.Name, i.Seed, i.Index, i.Gen = port, name, &st.world.seed, index, st.gens
+	i.Port, i.Seed, i.Index, i.Gen = port, &st.world.seed, index, st.gens
 	i.Init(1 + len(st.more))
 }
 
