@@ -11,6 +11,7 @@ import (
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/nd"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -37,15 +38,21 @@ func (s *Stack) may(p jail.Priv, op, what string) error {
 	if s.cred.Allows(p) {
 		return nil
 	}
-	return &ConfigError{op, what, syscall.EPERM}
+	return &ConfigError{op, what, p.Errno()}
 }
 
-// Close removes the stack: its sockets are closed and its interfaces unplugged.
+// owner is what sockets inherit from the handle.
+func (s *Stack) owner() usrreq.Owner {
+	return usrreq.Owner{FIB: uint32(s.fib), Limit: s.cred.Limit()}
+}
+
+// Close removes the stack: its sockets are closed, its interfaces unplugged, and those
+// that were lent to it go back. The jail that owns it goes too: see Jail.Remove.
 func (s *Stack) Close() error {
 	if err := s.may(jail.StackMake, "close", s.Name()); err != nil {
 		return err
 	}
-	control.Close(s.st)
+	s.w.jails.CloseStack(s.st)
 	s.SetResolver(nil)
 	s.w.forgetFIBs(s.st)
 	return nil
@@ -241,12 +248,14 @@ func (i *Interface) SetUp(up bool) error {
 	return wrapConfig("set up", i.name, control.SetUp(i.s.st, i.index, up))
 }
 
-// Remove unplugs the interface. Packets in flight to it are dropped.
+// Remove unplugs the interface, and the other end of its pair if it is one that
+// CreateEpair made. Packets in flight to it are dropped. EPERM: the handle's jail has
+// only borrowed it.
 func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("remove interface", i.name, control.RemoveInterface(i.s.st, i.index))
+	return wrapConfig("remove interface", i.name, i.s.w.jails.RemoveInterface(i.s.cred, i.s.st, i.index))
 }
 
 // SetForwarding makes the stack a router, or a host again, for both families: the

@@ -70,6 +70,9 @@ func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, f *Flow, h *Hop, local
 		if hd.Src = hd.Dst; !local {
 			hd.Src = v.Source(h, hd.Dst)
 		}
+		if o.Limit != nil {
+			hd.Src = v.limited(o.Limit, hd.Src, hd.Dst, h)
+		}
 	}
 	if !hd.Src.IsValid() {
 		return syscall.EADDRNOTAVAIL
@@ -207,7 +210,7 @@ func (v *View) SourceTo(o *socket.Options, f *Flow) (netip.Addr, syscall.Errno) 
 		if chosen {
 			return from, 0
 		}
-		return dst, 0
+		return v.sourceFor(o, dst, dst, &Hop{})
 	}
 	var h Hop
 	if e := v.Way(o, f, &h); e != 0 {
@@ -222,7 +225,14 @@ func (v *View) SourceTo(o *socket.Options, f *Flow) (netip.Addr, syscall.Errno) 
 	if chosen {
 		return from, 0
 	}
-	src := v.Source(&h, dst)
+	return v.sourceFor(o, v.Source(&h, dst), dst, &h)
+}
+
+// sourceFor returns src, or where the options do not allow that, what they do.
+func (v *View) sourceFor(o *socket.Options, src, dst netip.Addr, h *Hop) (netip.Addr, syscall.Errno) {
+	if o.Limit != nil {
+		src = v.limited(o.Limit, src, dst, h)
+	}
 	if !src.IsValid() {
 		return src, syscall.EADDRNOTAVAIL
 	}
