@@ -102,7 +102,7 @@ func collides(st *vnet.Stack, c *ifnet.Info, a *ifaddr.Addr) syscall.Errno {
 		return 0
 	}
 	for o := range st.Interfaces() {
-		if o.FIB != c.FIB || o.Flags&ifnet.Up == 0 {
+		if o.FIB != c.FIB && st.View().V().FIB.AddAddrAllFIBs == 0 || o.Flags&ifnet.Up == 0 {
 			continue
 		}
 		for _, b := range o.Addrs {

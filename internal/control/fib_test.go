@@ -255,9 +255,18 @@ func TestSetFIBs(t *testing.T) {
 		{0, 0, 1}, {1, 0, 1}, {-1, syscall.EINVAL, 1}, {4, 0, 4}, {3, syscall.EINVAL, 4}, {0, syscall.EINVAL, 4},
 		{65537, syscall.EINVAL, 4}, {65536, 0, 65536}, {65535, syscall.EINVAL, 65536},
 	} {
-		if e := control.SetFIBs(st, c.n); e != c.want || st.FIBs() != c.have {
-			t.Errorf("SetFIBs(%d): %v, and there are %d; want %v, %d", c.n, e, st.FIBs(), c.want, c.have)
+		if e := control.SetSysctl(st, "net.fibs", int64(c.n)); e != c.want || st.FIBs() != c.have {
+			t.Errorf("net.fibs=%d: %v, and there are %d; want %v, %d", c.n, e, st.FIBs(), c.want, c.have)
 		}
+		if n, e := control.Sysctl(st, 0, "net.fibs"); e != 0 || n != int64(c.have) {
+			t.Errorf("net.fibs is %d, %v", n, e)
+		}
+	}
+	if n, e := control.Sysctl(st, 7, "net.my_fibnum"); n != 7 || e != 0 {
+		t.Errorf("net.my_fibnum is %d, %v", n, e)
+	}
+	if e := control.SetSysctl(st, "net.my_fibnum", 0); e != syscall.EPERM {
+		t.Errorf("net.my_fibnum written: %v", e)
 	}
 	empty(t, w)
 }

@@ -33,7 +33,11 @@ func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) syscall.Errno
 	if a.IsSingleIP() || c.Flags&ifnet.Up == 0 || ifaddr.IsLinkLocal(a.Addr()) {
 		return 0 // a link-local prefix is on every link, and in no table
 	}
-	r := prefixRoute(c, a)
+	return install(st, c, prefixRoute(c, a))
+}
+
+// install puts a route of interface c into the table that is meant for it.
+func install(st *vnet.Stack, c *ifnet.Info, r route) syscall.Errno {
 	fibnum, t := event.AllFIBs, st.Tables().Shared()
 	if st.View().V().FIB.AddAddrAllFIBs == 0 {
 		fibnum = c.FIB
@@ -56,7 +60,7 @@ func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) syscall.Errno
 // delPrefixRoute removes the route of a subnet that c had an address of, or moves it to
 // another address of it on an interface that is up.
 func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
-	fibnum, ok := takePrefixRoute(st, c, gone.Masked())
+	fibnum, ok := uninstall(st, c, gone.Masked())
 	if !ok {
 		return // another brought it, or it was deleted
 	}
@@ -72,9 +76,9 @@ func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 	}
 }
 
-// takePrefixRoute removes the route of a subnet that c has brought from wherever it is,
-// and returns where that was.
-func takePrefixRoute(st *vnet.Stack, c *ifnet.Info, p netip.Prefix) (fibnum int, ok bool) {
+// uninstall removes the route to p that c has brought from wherever it is, and returns
+// where that was.
+func uninstall(st *vnet.Stack, c *ifnet.Info, p netip.Prefix) (fibnum int, ok bool) {
 	if shared := st.Tables().Shared(); brought(shared, c, p) {
 		shared.Delete(p) // FIBs that hide it will not hide the next
 		routeEvent(st, event.RouteDel, event.AllFIBs, &route{Prefix: p, IfIndex: c.Index, Flags: fib.Up | fib.Pinned})
@@ -94,7 +98,7 @@ func takePrefixRoute(st *vnet.Stack, c *ifnet.Info, p netip.Prefix) (fibnum int,
 	return 0, false
 }
 
-// brought tells whether a table has a subnet's route because c has an address of it.
+// brought tells whether a table has a route because of an address of c.
 func brought(t *table, c *ifnet.Info, p netip.Prefix) bool {
 	rt := t.Get(p)
 	return rt != nil && rt.IfIndex == c.Index && rt.Flags&fib.Pinned != 0
