@@ -44,7 +44,9 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	if i.MAC.IsZero() {
+	if c.Port.Props().Bare {
+		i.MAC, i.Flags = wire.MAC{}, ifnet.PointToPoint|ifnet.Multicast|ifnet.NoARP
+	} else if i.MAC.IsZero() {
 		if i.MAC = c.Port.Props().MAC; i.MAC.IsZero() {
 			i.MAC = st.World().NewMAC()
 		}
@@ -78,7 +80,7 @@ func Net(i ifnet.Info) net.Interface {
 		net  net.Flags
 	}{
 		{ifnet.Up, net.FlagUp | net.FlagRunning}, {ifnet.Broadcast, net.FlagBroadcast},
-		{ifnet.Loopback, net.FlagLoopback}, {ifnet.Multicast, net.FlagMulticast},
+		{ifnet.Loopback, net.FlagLoopback}, {ifnet.Multicast, net.FlagMulticast}, {ifnet.PointToPoint, net.FlagPointToPoint},
 	} {
 		if i.Flags&f.flag != 0 {
 			n.Flags |= f.net

@@ -61,7 +61,7 @@ func linkChanged(st *vnet.Stack, index uint32) {
 		switch {
 		case c.ARP != nil:
 			c.ARP.SetLink(c.Now, c.ARPLink())
-		case c.Up():
+		case c.Up() && c.Flags&ifnet.NoARP == 0:
 			for _, a := range c.Addrs {
 				if a.Addr().Is4() {
 					m := arp.Announcement(c.MAC, a.Addr())

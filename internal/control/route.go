@@ -71,7 +71,7 @@ func resolveRoute(st *vnet.Stack, t *fib.Table[*ifnet.Neighbor], r *Route) (out 
 	if !ok {
 		return out, syscall.ENXIO
 	}
-	if out.Flags&fib.Gateway != 0 && c.Flags&ifnet.Loopback == 0 {
+	if out.Flags&fib.Gateway != 0 && c.Flags&(ifnet.Loopback|ifnet.PointToPoint) == 0 {
 		out.Adj = st.Pin(out.IfIndex, r.Gateway)
 	}
 	return out, 0

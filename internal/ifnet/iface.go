@@ -134,6 +134,7 @@ const (
 	Querier    // a multicast router's, which asks who listens
 	Downstream // likewise, since the stack is a multicast proxy
 	AllMulti   // multicast is routed that comes in here
+	PointToPoint
 )
 
 // Info is the configuration of an interface.
