@@ -17,10 +17,12 @@ func cut(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
 	return s.cut(ok, r, b, to)
 }
 
-// CutPacket is what links do to a super-segment that they cannot carry, for one
-// that begins with its IP header: it puts the packets that b stands for, in order,
-// and returns how many there were; 0 for a packet that is not what it says. It
-// borrows b.
+// CutFrame is what links do to a super-segment that they cannot carry: it puts the
+// frames that b stands for, in order, and returns how many there were; 0 for a frame
+// that is not what it says. It borrows b.
+func CutFrame(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int { return cut(r, b, to) }
+
+// CutPacket is CutFrame for what begins with its IP header.
 func CutPacket(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
 	s, ok := findSuperAt(b.Bytes(), 0, b.GSO)
 	return s.cut(ok, r, b, to)
