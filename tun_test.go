@@ -198,7 +198,6 @@ func TestTunTCP(t *testing.T) {
 		}
 		c.Close()
 		l.Close()
-		time.Sleep(5 * time.Minute) // TIME-WAIT
 		for _, tun := range tuns {
 			tun.Close()
 		}
