@@ -353,20 +353,6 @@ func (s *Stack) SetForwarding(on bool) error {
 	return s.SetSysctl("net.inet6.ip6.forwarding", n)
 }
 
-// SetSysctl changes a tunable of the stack by its name. No other stack changes.
-func (s *Stack) SetSysctl(name string, value int64) error {
-	if err := s.may(jail.Sysctl, "sysctl", name); err != nil {
-		return err
-	}
-	return wrapConfig("sysctl", name, s.st.SetSysctl(name, value))
-}
-
-// Sysctl returns a tunable of the stack.
-func (s *Stack) Sysctl(name string) (int64, error) {
-	v, e := s.st.Sysctl(name)
-	return v, wrapConfig("sysctl", name, e)
-}
-
 // Counters returns every statistic of the stack that is not zero, by name.
 // Drops are counted by reason under "drop.…".
 func (s *Stack) Counters() map[string]uint64 { return s.st.Counters() }

@@ -46,6 +46,11 @@ func Close(st *vnet.Stack) {
 		return
 	}
 	usrreq.CloseAll(st) // calls users: without the control lock
+	for c := range st.Interfaces() {
+		if c.Flags&ifnet.Loopback == 0 {
+			departs(st, &c)
+		}
+	}
 	st.Lock()
 	for c := range st.Interfaces() {
 		if c.Flags&ifnet.Loopback == 0 {
@@ -54,6 +59,7 @@ func Close(st *vnet.Stack) {
 	}
 	tell(st)
 	st.Unlock()
+	st.Events().Close()
 	mods := st.World().Modules()
 	mods.Lock()
 	destruct(st)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/link"
@@ -86,7 +87,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
 		ifp, conf = &st.if0, &st.conf0
 	}
-	st.initIface(ifp, i.Name, i.Index, port)
+	st.initIface(ifp, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
 	conf.Set(i)
 	conf.Addrs = slices.Clone(i.Addrs)
@@ -155,6 +156,9 @@ func (st *Stack) Barrier() {
 		sh.release()
 	}
 }
+
+// Events returns where those hear of changes who want to.
+func (st *Stack) Events() *event.Hub { return &st.events }
 
 // Tables returns the stack's routing tables. Who changes them holds the control
 // lock.

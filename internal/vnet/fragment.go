@@ -33,7 +33,7 @@ func (sh *shard) fragment(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) sys
 	cold := sh.rare()
 	packets, pieces := &cold.Fragmented, &cold.FragsSent
 	if ip.Is6() {
-		packets, pieces = &sh.six().Fragmented, &sh.six().FragsSent
+		packets, pieces = &sh.rooms.Six().Fragmented, &sh.rooms.Six().FragsSent
 	}
 	*packets++
 	var errno syscall.Errno

@@ -14,10 +14,10 @@ import (
 func (sh *shard) groupEnv(p *pass, c *ifnet.Conf) ifnet.GroupEnv {
 	e := ifnet.GroupEnv{T: p.v.V()}
 	if c.IGMP != nil || c.Query != nil {
-		e.Four = sh.four()
+		e.Four = sh.rooms.Four()
 	}
 	if c.V6 != nil {
-		e.Six = &sh.six().Six
+		e.Six = &sh.rooms.Six().Six
 	}
 	return e
 }

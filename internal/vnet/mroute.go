@@ -172,7 +172,7 @@ func (st *Stack) followQuerier(index uint32) {
 	st.On(index, func(c *Call) syscall.Errno {
 		c.FollowQuerier(c.Now, c.View.V(), c.sh.mroutes().Table)
 		if c.V6 != nil {
-			c.V6.Bind(c.View.V(), &c.sh.six().Six)
+			c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 		}
 		c.sh.pullListeners(c.p, c.Conf)
 		return 0

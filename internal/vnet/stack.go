@@ -5,10 +5,11 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/roster"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/link"
@@ -28,13 +29,14 @@ type Stack struct {
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups Groups
 	raws   table.List[*Sock]
+	events event.Hub
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
 	gens   uint32   // generations given out
 	vars   vvar.Set // of loaded modules
 	socks  *Sock    // all sockets, linked; shard 0's
-	random atomic.Uint64
+	random roster.Random
 
 	sh shard // the first shard
 
@@ -63,9 +65,7 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 		return nil, syscall.EOPNOTSUPP
 	}
 	st := &Stack{world: w, name: c.Name}
-	w.mu.Lock()
-	st.random.Store(w.rand())
-	w.mu.Unlock()
+	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
 		st.more = make([]shard, c.Shards-1)
 	}
@@ -74,8 +74,8 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	}
 	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
 	st.views[0].SetV(w.ref.Load())
-	st.initIface(&st.lo0, "lo0", 1, nil)
-	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
+	st.initIface(&st.lo0, 1, nil)
+	st.confl = ifnet.Conf{Iface: &st.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.views[0])
 	return st, 0
@@ -88,14 +88,20 @@ func (sh *shard) init(st *Stack, id int) {
 	sh.wake = never
 }
 
-func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.Port) {
+func (st *Stack) initIface(i *ifnet.Iface, index uint32, port link.Port) {
 	st.gens++
-	i.Port, i.Name, i.Seed, i.Index, i.Gen = port, name, &st.world.seed, index, st.gens
+	i.Port, i.Seed, i.Index, i.Gen = port, &st.world.seed, index, st.gens
 	i.Init(1 + len(st.more))
 }
 
 // Name returns the stack's name.
 func (st *Stack) Name() string { return st.name }
+
+// Key makes a Stack an entry of its world's roster.
+func (st *Stack) Key() string { return st.name }
+
+// Number is where the roster writes down which one the stack was to become visible.
+func (st *Stack) Number() *uint64 { return &st.nth }
 
 // Closed tells whether the stack is being removed or gone.
 func (st *Stack) Closed() bool { return st.closed.Load() }
@@ -104,15 +110,12 @@ func (st *Stack) Closed() bool { return st.closed.Load() }
 func (st *Stack) World() *World { return st.world }
 
 // Rand returns a random number. It may be called from anywhere.
-func (st *Stack) Rand() uint64 {
-	s := st.random.Add(0x9e3779b97f4a7c15) - 0x9e3779b97f4a7c15
-	return ifaddr.SplitMix(&s)
-}
+func (st *Stack) Rand() uint64 { return st.random.Rand() }
 
 // Shut is the first part of removing a stack: it becomes invisible, and no socket
 // can be made in it any more. It returns false where that was done before.
 func (st *Stack) Shut() bool {
-	if !st.world.hide(st) {
+	if !st.world.Hide(st) {
 		return false
 	}
 	st.closed.Store(true)
@@ -124,8 +127,8 @@ func (st *Stack) Shut() bool {
 // and no module any more.
 func (st *Stack) Free() {
 	st.world.Clock().Disarm(&st.sh.timer)
-	if six := st.sh.rooms.six; six != nil && six.conf != nil {
-		st.world.Clock().Disarm(six.conf)
+	if t := st.sh.rooms.Timer(); t != nil {
+		st.world.Clock().Disarm(t)
 	}
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {

@@ -128,7 +128,7 @@ func (sh *shard) refuseTCP(p *pass, k *tcpKey, b *pkt.Buf, n int) {
 	t := sh.rooms.tcp
 	hole := p.v.V().Stream.Blackhole
 	quiet := hole >= 2 || hole == 1 && t.hdr.Flags.Has(wire.SYN)
-	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) && sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetClosed) {
+	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) && sh.rooms.ICMP(p.v.V()).Allow(p.r.Now(), icmp.ClassResetClosed) {
 		sh.sendControl(p, k, &t.out.Hdr, p.m.FIB)
 	}
 	sh.drop(p, b, pkt.NoPort)

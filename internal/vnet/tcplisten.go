@@ -109,7 +109,7 @@ func (sh *shard) settleOpening(p *pass) {
 	t.stale = false
 	var o syn.Out[*TCPListener]
 	for t.syns.Next(sh.synEnv(p), p.r.Now(), &o) {
-		if o.Hdr.Flags.Has(wire.RST) && !sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetOpen) {
+		if o.Hdr.Flags.Has(wire.RST) && !sh.rooms.ICMP(p.v.V()).Allow(p.r.Now(), icmp.ClassResetOpen) {
 			continue
 		}
 		k := tcpKey(o.Key)

@@ -71,7 +71,7 @@ func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, loc
 		sh.drop(p, b, pkt.NeedFrag)
 		return syscall.EMSGSIZE
 	case is6:
-		sh.six().OutRequests++
+		sh.rooms.Six().OutRequests++
 	default:
 		if hd.ID == 0 && (!hd.DF || !local && hl+n > h.MTU) {
 			hd.ID = sh.nextID()
