@@ -144,7 +144,7 @@ func (g *Group[A]) nextAsk(now clock.Time, r *RouterRules, out *Ask[A]) bool {
 		return false
 	}
 	if r.Version < 3 { // what was planned before the version changed
-		k.sources, k.sourceAt = nil, clock.Never
+		k.sources, k.sourceAt, k.fresh = nil, clock.Never, clock.Never
 	}
 	out.N, out.Group, out.Suppress = 0, g.at, false
 	out.MaxResp, out.Interval, out.Robustness, out.Version = r.LastMember, r.Interval, r.Robustness, r.Version
