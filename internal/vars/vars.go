@@ -6,6 +6,7 @@ package vars
 import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -42,6 +43,7 @@ type Tunables struct {
 	Mroute mroute.Tunables
 	Reass  reass.Tunables
 	PMTU   pmtu.Tunables
+	FIB    fib.Tunables
 
 	TCP    tcp.Tunables
 	Loss   loss.Tunables
@@ -57,6 +59,7 @@ type IPTunables struct {
 	StrongES       int32 `sysctl:"net.inet.ip.rfc1122_strong_es,min=0,max=1" desc:"accept packets only on the interface that has the address"`
 	SourceCheck    int32 `sysctl:"net.inet.ip.source_address_validation,min=0,max=1" desc:"drop packets from our own addresses that come from outside"`
 	ProcessOptions int32 `sysctl:"net.inet.ip.process_options,min=0,max=2" desc:"packets with options: 0 ignore the options, 1 process them, 2 drop the packet"`
+	NoSamePrefix   int32 `sysctl:"net.inet.ip.no_same_prefix,min=0,max=1" desc:"refuse an address in a subnet that the routing table has already"`
 	PortFirst      int32 `sysctl:"net.inet.ip.portrange.first,min=1,max=65535" desc:"first ephemeral port"`
 	PortLast       int32 `sysctl:"net.inet.ip.portrange.last,min=1,max=65535" desc:"last ephemeral port"`
 }
@@ -104,7 +107,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
-		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(),
+		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(), FIB: fib.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }
