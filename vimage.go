@@ -52,7 +52,13 @@ type World struct {
 	resolvers map[*vnet.Stack]*Resolver
 }
 
-// NewWorld returns a world with one stack, vnet0, which jail 0 owns.
+// ErrSecondStack is why a program built with the tag novimage gets no stack beside
+// its first, in no world: until that is closed there is room for one.
+var ErrSecondStack = fmt.Errorf("built with -tags novimage, which leaves room for one network stack: %w", syscall.EOPNOTSUPP)
+
+// NewWorld returns a world with one stack, vnet0, which jail 0 owns. In a program
+// built with the tag novimage it panics with ErrSecondStack where there is a
+// world already.
 func NewWorld(c Config) *World {
 	w := &World{resolvers: map[*vnet.Stack]*Resolver{}}
 	var ck clock.Clock
@@ -62,7 +68,7 @@ func NewWorld(c Config) *World {
 	}
 	w.w = vnet.NewWorld(vnet.Config{Clock: ck, Seed: c.Seed})
 	if _, e := control.NewStack(w.w, vnet.StackConfig{Name: "vnet0"}); e != 0 {
-		panic("vimage: vnet0: " + e.Error()) // a world without modules refuses no stack
+		panic(&ConfigError{"new world", "vnet0", ErrSecondStack}) // a world without modules refuses no other
 	}
 	return w
 }
@@ -80,7 +86,11 @@ type StackConfig struct {
 // not be empty or taken.
 func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
 	st, e := control.NewStack(w.w, vnet.StackConfig{Name: name, Shards: c.Shards})
-	if e != 0 {
+	switch e {
+	case 0:
+	case syscall.EOPNOTSUPP:
+		return nil, &ConfigError{"new stack", name, ErrSecondStack}
+	default:
 		return nil, wrapConfig("new stack", name, e)
 	}
 	if c.FIBs > 1 {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -44,6 +45,7 @@ func AddAddrFlags(st *vnet.Stack, ifIndex uint32, a netip.Prefix, flags ifaddr.F
 	st.SetInterface(&c)
 	addPrefixRoute(st, &c, a)
 	announce(st, ifIndex, a)
+	addrEvent(st, &c, event.AddrAdd, a)
 	return 0
 }
 
@@ -92,6 +94,7 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	} else {
 		forget4(st, c.Index, gone.Prefix)
 	}
+	addrEvent(st, c, event.AddrDel, gone.Prefix)
 	tell(st)
 }
 

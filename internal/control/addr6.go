@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/nd"
@@ -21,9 +22,10 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 	if c.Flags&ifnet.Loopback != 0 {
 		c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
 		st.SetInterface(c)
+		addrEvent(st, c, event.AddrAdd, a.Prefix)
 		return 0
 	}
-	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 	}
 	claim(st, c, a)
@@ -44,7 +46,7 @@ func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) {
 			if a.Addr().Is4() != four {
 				continue
 			}
-			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().Tun.Auto.AutoLinkLocal != 0 {
+			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
 				c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 			}
 			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})
@@ -123,6 +125,7 @@ func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) {
 		}
 		return v6.ND.AddAddress(v6.Now, a.Addr(), how)
 	})
+	addrEvent(st, c, event.AddrAdd, a.Prefix)
 }
 
 // forget6 ends what claim began for an address that an interface had. Without the

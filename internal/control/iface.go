@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -56,8 +57,10 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	if e := st.Plug(&i, c.Port); e != 0 {
 		return 0, e
 	}
+	ifEvent(st, &i, event.Arrival)
 	for _, a := range i.Addrs {
 		addPrefixRoute(st, &i, a.Prefix)
+		addrEvent(st, &i, event.AddrAdd, a.Prefix)
 	}
 	boot6(st, &i)
 	if i.Addrs.Has(false) {
@@ -90,14 +93,19 @@ func Net(i ifnet.Info) net.Interface {
 // RemoveInterface unplugs an interface. It returns ENXIO where there is none
 // with the index, and EPERM for lo0.
 func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
+	there := st.View().Conf(ifIndex)
+	switch {
+	case there == nil:
+		return syscall.ENXIO
+	case there.Flags&ifnet.Loopback != 0:
+		return syscall.EPERM
+	}
+	c := there.Info()
+	departs(st, &c)
 	st.Lock()
 	defer st.Unlock()
-	c, ok := st.Interface(ifIndex)
-	switch {
-	case !ok:
+	if now := st.View().Conf(ifIndex); now == nil || now.Gen != there.Gen {
 		return syscall.ENXIO
-	case c.Flags&ifnet.Loopback != 0:
-		return syscall.EPERM
 	}
 	removeInterface(st, &c)
 	return 0
@@ -106,6 +114,7 @@ func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
 // removeInterface takes everything from an interface that leads to it, the last
 // thing first. The lock is held.
 func removeInterface(st *vnet.Stack, c *ifnet.Info) {
+	ifEvent(st, c, event.Departure)
 	unrouteMulticast(st, c.Index)
 	*c, _ = st.Interface(c.Index)
 	flagInterface(st, c, ifnet.Querier, false)
@@ -132,6 +141,11 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 	}
 	c.Flags ^= ifnet.Up
 	st.SetInterface(&c)
+	if up {
+		ifEvent(st, &c, event.Up)
+	} else {
+		ifEvent(st, &c, event.Down)
+	}
 	for _, a := range c.Addrs {
 		switch {
 		case a.Flags&ifaddr.Auto != 0: // routers say what is on the link

@@ -26,7 +26,7 @@ func announce(st *vnet.Stack, index uint32, a netip.Prefix) {
 		if !old.Addrs.Has(false) {
 			c.Port.Accept(allSystems(), true)
 		}
-		if c.ARP != nil || c.View.Tun.ARP.GARPRexmit != 0 {
+		if c.ARP != nil || c.View.V().ARP.GARPRexmit != 0 {
 			before := *c
 			before.Conf = &old // a table that is made now must not know the new one
 			before.ARPTable().AddAddress(c.Now, a)

@@ -10,8 +10,9 @@ import (
 
 // NewStack makes a stack with one loopback interface, lo0, which is up and has
 // no address, and constructs it for the loaded modules in order. It returns
-// EINVAL for a bad name or number of shards, EEXIST where the name is taken, and
-// a module's error.
+// EINVAL for a bad name or number of shards, EEXIST where the name is taken,
+// EOPNOTSUPP for a second stack of a process that is built to have one, and a
+// module's error.
 func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 	w.OnReconfigure(newConfigurer)
 	st, e := w.MakeStack(c)
@@ -31,6 +32,7 @@ func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 	}
 	if e != 0 {
 		destruct(st)
+		st.Free()
 		return nil, e
 	}
 	return st, 0
@@ -44,6 +46,11 @@ func Close(st *vnet.Stack) {
 		return
 	}
 	usrreq.CloseAll(st) // calls users: without the control lock
+	for c := range st.Interfaces() {
+		if c.Flags&ifnet.Loopback == 0 {
+			departs(st, &c)
+		}
+	}
 	st.Lock()
 	for c := range st.Interfaces() {
 		if c.Flags&ifnet.Loopback == 0 {
@@ -52,6 +59,7 @@ func Close(st *vnet.Stack) {
 	}
 	tell(st)
 	st.Unlock()
+	st.Events().Close()
 	mods := st.World().Modules()
 	mods.Lock()
 	destruct(st)

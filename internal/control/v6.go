@@ -46,7 +46,7 @@ func SetAuto(st *vnet.Stack, ifIndex uint32, cfg *AutoConfig) syscall.Errno {
 
 func autoLink(v6 *vnet.V6Call, cfg *AutoConfig) auto.Link {
 	return auto.Link{
-		MAC: v6.Conf.MAC, Transmits: uint8(v6.View.Tun.ND.DADCount), AcceptRA: cfg.Routers, LinkLocal: true, NoRouters: cfg.NoDefault,
+		MAC: v6.Conf.MAC, Transmits: uint8(v6.View.V().ND.DADCount), AcceptRA: cfg.Routers, LinkLocal: true, NoRouters: cfg.NoDefault,
 		Optimistic: cfg.Optimistic, Stable: cfg.Stable, MTU: uint32(v6.Conf.MTU), Name: v6.Conf.Name, Network: cfg.Network, Secret: cfg.Secret,
 	}
 }

@@ -158,11 +158,11 @@ func (h *Hop) DownErrno() syscall.Errno {
 func (v *View) TTL(h *Hop, dst netip.Addr) uint8 {
 	switch {
 	case dst.Is4():
-		return uint8(v.Tun.IP.TTL)
+		return uint8(v.V().IP.TTL)
 	case h.Out != nil && h.Out.Hops != 0:
 		return h.Out.Hops // RFC 4861 §6.3.2
 	}
-	return uint8(v.Tun.IP6.HopLimit)
+	return uint8(v.V().IP6.HopLimit)
 }
 
 // IsBroadcast tells whether h leads to all of a link.

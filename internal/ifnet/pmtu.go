@@ -34,7 +34,7 @@ func (m *PathMTUs) TooBig(now clock.Time, v *View, seed table.Seed, dst netip.Ad
 		}
 	}
 	t.mu.Lock()
-	t.Table.TooBig(now, &v.Tun.PMTU, pathTo(dst, scope), mtu)
+	t.Table.TooBig(now, &v.V().PMTU, pathTo(dst, scope), mtu)
 	t.mu.Unlock()
 }
 

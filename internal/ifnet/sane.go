@@ -26,7 +26,7 @@ func (v *View) Sane4(in *Conf, ip wire.IPv4) pkt.Reason {
 	if dst[0] == 127 || dst[0] == 0 {
 		return pkt.BadDest
 	}
-	if v.Tun.IP.SourceCheck != 0 && v.IsOurs(ip.Src()) {
+	if v.V().IP.SourceCheck != 0 && v.IsOurs(ip.Src()) {
 		return pkt.BadSource
 	}
 	return pkt.NoReason
@@ -35,7 +35,7 @@ func (v *View) Sane4(in *Conf, ip wire.IPv4) pkt.Reason {
 // Options4 checks the options of a received packet. Source routes are never
 // followed; the others need nothing done by a host.
 func (v *View) Options4(ip wire.IPv4) pkt.Reason {
-	switch v.Tun.IP.ProcessOptions {
+	switch v.V().IP.ProcessOptions {
 	case 0:
 		return pkt.NoReason
 	case 2:
@@ -84,7 +84,7 @@ func (v *View) sameSource(in *Conf, ip wire.IPv6, src netip.Addr) pkt.Reason {
 	}
 	// Of who thinks he has our address the neighbour table must hear all the same
 	// (RFC 4862 §5.4.4).
-	if v.Tun.IP6.SourceCheck != 0 && ip.NextHeader() != wire.ProtoICMPv6 && v.IsOursOn(src, in.Index) {
+	if v.V().IP6.SourceCheck != 0 && ip.NextHeader() != wire.ProtoICMPv6 && v.IsOursOn(src, in.Index) {
 		return pkt.BadSource
 	}
 	return pkt.NoReason

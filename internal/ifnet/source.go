@@ -35,7 +35,7 @@ func (v *View) Source(h *Hop, dst netip.Addr) netip.Addr {
 }
 
 func (v *View) prefs() addrsel.Prefs {
-	if v.Tun.Auto.PreferTemp != 0 {
+	if v.V().Auto.PreferTemp != 0 {
 		return addrsel.PreferTemporary
 	}
 	return 0

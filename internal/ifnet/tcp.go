@@ -9,11 +9,11 @@ import (
 // Listen returns how connections to a listener with these options are opened over a
 // way that takes segments of mss bytes.
 func (v *View) Listen(o *socket.TCPOptions, mss int) syn.Listen {
-	tun := &v.Tun.TCP
+	tun := &v.V().TCP
 	par := syn.Listen{
 		MSS: uint16(max(mss, 64)), Window: int(tun.RcvSpace), FIB: o.FIB,
 		MSSDefault: uint16(tun.MSSDefault), MinMSS: uint16(tun.MinMSS), Scaling: tun.RFC1323 != 0, Timestamps: tun.RFC1323 != 0,
-		SACK: v.Tun.Loss.SACK != 0, ECN: tun.ECN != 0,
+		SACK: v.V().Loss.SACK != 0, ECN: tun.ECN != 0,
 	}
 	top := int(tun.RcvMax)
 	if o.RcvBuf != 0 {

@@ -7,12 +7,11 @@ import (
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/proto/fib"
-	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // View is a stack as its packets see it. It never changes once it is published.
 type View struct {
-	Tun    *vars.Tunables
+	page
 	FIBs   *fib.Set[*Neighbor]
 	Ifs    []*Conf // by index-1; nil where there is none
 	Local  ifaddr.Locals
@@ -23,9 +22,6 @@ type View struct {
 
 // LoIndex is the index of lo0, which every stack has.
 const LoIndex = 1
-
-// Tunables returns the stack's page.
-func (v *View) Tunables() *vars.Tunables { return v.Tun }
 
 // Hears tells whether packets to this stack may have the destination a, which
 // is no group.
@@ -131,7 +127,7 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf) {
 // Forwards tells whether the stack is a router for a family.
 func (v *View) Forwards(is6 bool) bool {
 	if is6 {
-		return v.Tun.IP6.Forwarding != 0
+		return v.V().IP6.Forwarding != 0
 	}
-	return v.Tun.IP.Forwarding != 0
+	return v.V().IP.Forwarding != 0
 }

@@ -23,6 +23,19 @@ func (s Seed) Word(w uint64) uint32 {
 	return fold(mix(w^s.k0, s.k1|1))
 }
 
+// String hashes a name.
+func (s Seed) String(name string) uint32 {
+	h := mix(uint64(len(name))^s.k0, s.k1|1)
+	for i := 0; i < len(name); i += 8 {
+		var w uint64
+		for j := i; j < min(i+8, len(name)); j++ {
+			w = w<<8 | uint64(name[j])
+		}
+		h = mix(h^w, s.k0|1)
+	}
+	return fold(h ^ s.k1)
+}
+
 // Addr hashes an address and a word with whatever belongs to it: ports, a
 // protocol, an interface index.
 func (s Seed) Addr(a netip.Addr, w uint64) uint32 {

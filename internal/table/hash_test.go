@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 )
@@ -90,5 +91,24 @@ func TestHashTellsApart(t *testing.T) {
 			t.Errorf("%s and %s hash alike", name, other)
 		}
 		seen[h] = name
+	}
+}
+
+// Names that differ in one letter, or in their length, must not collide more often
+// than chance has it.
+func TestHashOfNames(t *testing.T) {
+	s, seen, twice := NewSeed(4), map[uint32]bool{}, 0
+	for i := range 1 << 16 {
+		h := s.String(fmt.Sprintf("host%d", i))
+		if seen[h] {
+			twice++
+		}
+		seen[h] = true
+	}
+	if twice > 4 { // of 65,536 random numbers of 32 bits a half is expected
+		t.Errorf("%d collisions", twice)
+	}
+	if s.String("") == s.String("\x00") || s.String("a") == NewSeed(5).String("a") {
+		t.Error("length or seed does not count")
 	}
 }

@@ -42,7 +42,7 @@ type McastIf = ifnet.MemberAt
 func (s Sock) Mcast(op McastOp, at McastIf, group, source netip.Addr) syscall.Errno {
 	group = s.group(group)
 	return s.change(group, func(v *ifnet.View, g *vnet.Groups, m *vnet.Members) (vnet.McastTxn, error) {
-		tun := &v.Tun.Mcast
+		tun := &v.V().Mcast
 		switch op {
 		case McastJoin:
 			return g.Join(m, group, s.joinIf(v, at, group), tun)
@@ -64,7 +64,7 @@ func (s Sock) Mcast(op McastOp, at McastIf, group, source netip.Addr) syscall.Er
 func (s Sock) SetSourceFilter(at McastIf, group netip.Addr, mode mcast.Mode, sources []netip.Addr) syscall.Errno {
 	group = s.group(group)
 	return s.change(group, func(v *ifnet.View, g *vnet.Groups, m *vnet.Members) (vnet.McastTxn, error) {
-		return g.SetFilter(m, group, s.filterIf(v, at, group), mode, sources, &v.Tun.Mcast)
+		return g.SetFilter(m, group, s.filterIf(v, at, group), mode, sources, &v.V().Mcast)
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 // from now on. Until something else is said, whether they loop is what the stack
 // says at this moment (behaviour 6.1).
 func (s Sock) multicast(is6 bool, edit func(m *socket.Mcast)) {
-	loop := s.Stack().View().Tunables().Mcast.Loops(is6)
+	loop := s.Stack().View().V().Mcast.Loops(is6)
 	s.Option(func(o *socket.Options) {
 		m := o.Multicast(is6)
 		if !m.Own {

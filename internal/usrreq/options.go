@@ -21,5 +21,5 @@ func (s Sock) TTL() int {
 	if n := s.Opts.Load().TTL; n >= 0 {
 		return n
 	}
-	return int(s.Stack().View().Tunables().IP.TTL)
+	return int(s.Stack().View().V().IP.TTL)
 }

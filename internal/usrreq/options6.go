@@ -14,7 +14,7 @@ func (s Sock) HopLimit() int {
 	if n := s.Opts.Load().TTL; n >= 0 {
 		return n
 	}
-	return int(s.Stack().View().Tun.IP6.HopLimit)
+	return int(s.Stack().View().V().IP6.HopLimit)
 }
 
 // PathMTU returns the length of the longest packet that reaches the peer, as far

@@ -61,7 +61,7 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 		by.OutIf = scope
 		o = &by
 	}
-	if len(data) > int(v.Tunables().UDP.MaxDgram) {
+	if len(data) > int(v.V().UDP.MaxDgram) {
 		return 0, syscall.EMSGSIZE
 	}
 	if dst.Port() == 0 && !s.Raw {
@@ -95,9 +95,9 @@ func (s Sock) sendUDP(v *ifnet.View, o *socket.Options, data []byte, src, dst ne
 // ttl returns the TTL of packets to dst.
 func (s Sock) ttl(v *ifnet.View, o *socket.Options, dst netip.Addr) uint8 {
 	if dst.Is6() {
-		return o.TTLFor(dst, v.Tun.IP6.HopLimit)
+		return o.TTLFor(dst, v.V().IP6.HopLimit)
 	}
-	return o.TTLFor(dst, v.Tun.IP.TTL)
+	return o.TTLFor(dst, v.V().IP.TTL)
 }
 
 // sendRaw sends a payload, or a packet with its IPv4 header if the socket says so.

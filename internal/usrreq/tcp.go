@@ -97,7 +97,7 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socke
 // connectAny chooses the local port: those to one destination follow each other
 // from a place that only the stack knows (RFC 6056 §3.3.3).
 func connectAny(st *vnet.Stack, src netip.Addr, remote netip.AddrPort, o *socket.TCPOptions) (TCPSock, syscall.Errno) {
-	tun := &st.View().Tunables().IP
+	tun := &st.View().V().IP
 	first, last := uint16(tun.PortFirst), uint16(tun.PortLast)
 	if first > last {
 		first, last = last, first
@@ -147,7 +147,7 @@ func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.T
 		c.Reuse |= pcb.ReusePort
 	}
 	c.V6Only = o.V6Only
-	tun := &v.Tunables().IP
+	tun := &v.V().IP
 	return st.TCPPorts().Bind(c, local, uint16(tun.PortFirst), uint16(tun.PortLast), uint32(st.Rand()))
 }
 

@@ -21,7 +21,7 @@ func ListenTCP(st *vnet.Stack, local netip.AddrPort, backlog int, o *socket.TCPO
 	if o.CC != "" && !cc.Known(o.CC) {
 		return TCPListener{}, syscall.ENOENT
 	}
-	most := int(st.View().Tunables().Stream.Backlog)
+	most := int(st.View().V().Stream.Backlog)
 	if backlog <= 0 || backlog > most {
 		backlog = most
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/link"
@@ -155,6 +156,9 @@ func (st *Stack) Barrier() {
 		sh.release()
 	}
 }
+
+// Events returns where those hear of changes who want to.
+func (st *Stack) Events() *event.Hub { return &st.events }
 
 // Tables returns the stack's routing tables. Who changes them holds the control
 // lock.

@@ -47,7 +47,7 @@ func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	}
 	if is6 {
-		sh.six().InDelivers++
+		sh.rooms.Six().InDelivers++
 	} else {
 		sh.hot.InDelivers++
 	}

@@ -43,7 +43,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 	b, ip = sh.own(p, b, ip)
 	ip.DecTTL()
 	if ip.Is6() {
-		sh.six().Forwarded++
+		sh.rooms.Six().Forwarded++
 	} else {
 		sh.hot.Forwarded++
 	}

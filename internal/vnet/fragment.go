@@ -70,7 +70,7 @@ func (sh *shard) fragment6(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) sy
 		sh.drop(p, b, pkt.TooBig)
 		return syscall.EMSGSIZE
 	}
-	six, id := sh.six(), uint32(sh.st.Rand()) // RFC 7739: not to be guessed
+	six, id := sh.rooms.Six(), uint32(sh.st.Rand()) // RFC 7739: not to be guessed
 	six.Fragmented++
 	var errno syscall.Errno
 	for off := 0; off < len(payload); off += step {

@@ -12,12 +12,12 @@ import (
 
 // groupEnv is what the engines of IGMP and MLD borrow for one call.
 func (sh *shard) groupEnv(p *pass, c *ifnet.Conf) ifnet.GroupEnv {
-	e := ifnet.GroupEnv{T: p.v.Tun}
+	e := ifnet.GroupEnv{T: p.v.V()}
 	if c.IGMP != nil || c.Query != nil {
-		e.Four = sh.four()
+		e.Four = sh.rooms.Four()
 	}
 	if c.V6 != nil {
-		e.Six = &sh.six().Six
+		e.Six = &sh.rooms.Six().Six
 	}
 	return e
 }
@@ -28,7 +28,7 @@ func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mca
 	case c.Port == nil || c.Mute:
 		return
 	case group.Is4():
-		c.MakeIGMP(&p.v.Tun.IGMP, sh.st.Rand)
+		c.MakeIGMP(&p.v.V().IGMP, sh.st.Rand)
 	case c.V6 == nil || c.Addrs.Listens(group):
 		return
 	}
@@ -64,7 +64,7 @@ func (sh *shard) inGroup(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	}
 	if !ip.Is6() {
-		p.in.MakeIGMP(&p.v.Tun.IGMP, sh.st.Rand)
+		p.in.MakeIGMP(&p.v.V().IGMP, sh.st.Rand)
 	}
 	env := sh.groupEnv(p, p.in)
 	ok := p.in.InputGroup(p.r.Now(), &env, ip, p.v.IsOursOn(ip.Src(), p.in.Index), b.Sum != pkt.SumUnknown)

@@ -22,7 +22,7 @@ func (sh *shard) inICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		sh.drop(p, b, pkt.NotMember)
 		return
 	}
-	room := sh.icmpRoom(p)
+	room := sh.rooms.ICMP(p.v.V())
 	a := room.Input(p.r.Now(), &icmp.Received{
 		Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown,
 		ToMany: to != destUnicast || p.l2 == toMany, FromMany: sh.fromMany(p, ip.Src()),
@@ -68,7 +68,7 @@ func (sh *shard) inICMP6(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		sh.drop(p, b, pkt.NotMember)
 		return
 	}
-	a := sh.icmp6Room(p).Input(p.r.Now(), &icmp.Received6{Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown})
+	a := sh.rooms.ICMP6(p.v.V()).Input(p.r.Now(), &icmp.Received6{Src: ip.Src(), Dst: ip.Dst(), Message: m, Verify: b.Sum == pkt.SumUnknown})
 	if a.Raw {
 		sh.inRaw(p, b, ip, to)
 	}
@@ -155,11 +155,11 @@ func (sh *shard) complain(p *pass, c *icmp.Cause) {
 	tos := uint8(icmp.ErrorTOS)
 	if c.Packet.Is6() {
 		tos = 0
-		n, suppressed = sh.icmp6Room(p).Error(p.r.Now(), c)
+		n, suppressed = sh.rooms.ICMP6(p.v.V()).Error(p.r.Now(), c)
 	} else {
 		c.FromMany = sh.fromMany(p, from)
-		n, suppressed = sh.icmpRoom(p).Error(p.r.Now(), c)
-		if p.v.Tun.ICMP.ReplyFromInterface != 0 {
+		n, suppressed = sh.rooms.ICMP(p.v.V()).Error(p.r.Now(), c)
+		if p.v.V().ICMP.ReplyFromInterface != 0 {
 			src = p.in.Addrs.First()
 		}
 	}
@@ -200,7 +200,7 @@ func (sh *shard) errNeedFrag(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) 
 
 // errNoPort takes a datagram nobody listens for.
 func (sh *shard) errNoPort(p *pass, b *pkt.Buf, ip wire.Packet) {
-	if p.v.Tun.UDP.Blackhole != 0 {
+	if p.v.V().UDP.Blackhole != 0 {
 		sh.drop(p, b, pkt.NoPort)
 		return
 	}

@@ -123,5 +123,5 @@ func (sh *shard) elsewhere(p *pass, l *ifaddr.Local) bool {
 	if p.in == nil || l.Index == p.in.Index {
 		return false
 	}
-	return l.Broadcast && !p.in.Broadcasts(l.Addr) || !l.Broadcast && p.v.Tun.IP.StrongES != 0 && p.in.Flags&ifnet.Loopback == 0
+	return l.Broadcast && !p.in.Broadcasts(l.Addr) || !l.Broadcast && p.v.V().IP.StrongES != 0 && p.in.Flags&ifnet.Loopback == 0
 }

@@ -11,7 +11,7 @@ import (
 // inIPv6 takes a packet whose IPv6 header begins at raw, in the order of inIPv4;
 // what is a matter of options there are the hop-by-hop options here.
 func (sh *shard) inIPv6(p *pass, b *pkt.Buf, raw []byte) {
-	sh.six().InReceives++
+	sh.rooms.Six().InReceives++
 	ip6, f := wire.ParseIPv6(raw)
 	if f != wire.OK {
 		sh.drop(p, b, pkt.BadHeader)
@@ -68,7 +68,7 @@ func (p *pass) scope() uint32 {
 // walk goes over those extension headers that concern us of a packet that has
 // some. It takes b where it returns false.
 func (sh *shard) walk(p *pass, b *pkt.Buf, ip wire.Packet, how wire.WalkHow) (wire.Packet, bool) {
-	limits := p.v.Tun.IP6.Limits()
+	limits := p.v.V().IP6.Limits()
 	x := ip.V6().Walk(&limits, how)
 	if x.Problem != wire.ExtOK {
 		sh.errExt(p, b, ip, &x)
@@ -112,7 +112,7 @@ func (st *Stack) flowShard(src, dst netip.Addr, sport, dport uint16, proto uint8
 
 // errExt takes a packet whose extension headers cannot be (RFC 8200 §4.2).
 func (sh *shard) errExt(p *pass, b *pkt.Buf, ip wire.Packet, x *wire.Ext) {
-	sh.six().BadExt++
+	sh.rooms.Six().BadExt++
 	many := ip.Dst().IsMulticast() || p.l2 == toMany
 	if x.Problem == wire.ExtTell || x.Problem == wire.ExtTellUnicast && !many {
 		sh.complain(p, &icmp.Cause{Kind: icmp.ParamProblem, Packet: ip, Code: x.Code, Pointer: uint32(x.Pointer)})

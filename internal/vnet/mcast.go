@@ -152,7 +152,7 @@ func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
 		if uint32(at.IfIndex) != index {
 			continue
 		}
-		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.Tun.Mcast); err == nil {
+		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.V().Mcast); err == nil {
 			t.Commit()
 		}
 	}
@@ -162,7 +162,7 @@ func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
 func (sh *shard) leaveAll(p *pass, s *Sock) {
 	for n := s.members.Len(); n > 0; n = s.members.Len() {
 		at := s.members.At(n - 1)
-		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.Tun.Mcast)
+		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.V().Mcast)
 		if err != nil {
 			return
 		}

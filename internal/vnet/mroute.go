@@ -105,7 +105,7 @@ func (sh *shard) inMulticast(p *pass, b *pkt.Buf, ip wire.Packet) {
 func (st *Stack) Multicast(f func(t *mroute.Table, tun *mroute.Tunables, s *mroute.Stats) syscall.Errno) syscall.Errno {
 	return st.control(func(sh *shard, p *pass) syscall.Errno {
 		m := sh.mroutes()
-		e := f(m.Table, &p.v.Tun.Mroute, &m.stats)
+		e := f(m.Table, &p.v.V().Mroute, &m.stats)
 		for _, c := range p.v.Ifs {
 			if c != nil {
 				c.TellQuerier(p.r.Now(), m.Table)
@@ -170,9 +170,9 @@ func (st *Stack) Unproxy() {
 // followQuerier lets the router's engines of an interface follow its configuration.
 func (st *Stack) followQuerier(index uint32) {
 	st.On(index, func(c *Call) syscall.Errno {
-		c.FollowQuerier(c.Now, c.View.Tun, c.sh.mroutes().Table)
+		c.FollowQuerier(c.Now, c.View.V(), c.sh.mroutes().Table)
 		if c.V6 != nil {
-			c.V6.Bind(c.View.Tun, &c.sh.six().Six)
+			c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 		}
 		c.sh.pullListeners(c.p, c.Conf)
 		return 0
@@ -185,7 +185,7 @@ func (sh *shard) pullListeners(p *pass, c *ifnet.Conf) {
 	m := sh.mroutes()
 	var e mroute.Event
 	for c.NextListener(&e) {
-		m.Listen(&p.v.Tun.Mroute, &m.stats, &e)
+		m.Listen(&p.v.V().Mroute, &m.stats, &e)
 	}
 	c.TellQuerier(p.r.Now(), m.Table)
 	sh.pullWants(p)

@@ -15,7 +15,7 @@ import (
 func (sh *shard) arpTable(p *pass, c *ifnet.Conf) *arp.Table[*pkt.Buf] {
 	if c.ARP == nil {
 		t := new(arp.Table[*pkt.Buf])
-		t.Bind(&p.v.Tun.ARP, &sh.four().ARP)
+		t.Bind(&p.v.V().ARP, &sh.rooms.Four().ARP)
 		for _, a := range c.Addrs {
 			if a.Addr().Is4() {
 				t.AddAddress(p.r.Now(), a.Prefix)
@@ -41,7 +41,7 @@ func (sh *shard) inARP(p *pass, b *pkt.Buf, raw []byte) {
 		return
 	}
 	// Most broadcasts are about others: the answer to those must not make a table.
-	if p.in.ARP == nil && p.v.Tun.ARP.ProxyAll == 0 && !p.v.IsOurs(a.TargetIP()) && !p.v.IsOurs(a.SenderIP()) {
+	if p.in.ARP == nil && p.v.V().ARP.ProxyAll == 0 && !p.v.IsOurs(a.TargetIP()) && !p.v.IsOurs(a.SenderIP()) {
 		sh.drop(p, b, pkt.NotForUs)
 		return
 	}
@@ -148,7 +148,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		// Packets that waited go first: other shards send as soon as they see the
 		// neighbour.
 		if resolved.Kind == arp.Changed && o.Kind != arp.SendPacket {
-			c.NeighborChanged(&resolved)
+			c.NeighborChanged(&sh.st.events, &resolved)
 			resolved.Kind = arp.SendMessage
 		}
 		switch o.Kind {
@@ -162,7 +162,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 			if o.Event == arp.Resolved {
 				resolved = o
 			} else {
-				c.NeighborChanged(&o)
+				c.NeighborChanged(&sh.st.events, &o)
 			}
 		case arp.Watch:
 			if nb := c.Neighbor(o.IP); nb != nil {
@@ -175,6 +175,6 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		}
 	}
 	if resolved.Kind == arp.Changed {
-		c.NeighborChanged(&resolved)
+		c.NeighborChanged(&sh.st.events, &resolved)
 	}
 }

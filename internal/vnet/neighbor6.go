@@ -142,11 +142,8 @@ func (sh *shard) pullND(p *pass, c *ifnet.Conf) {
 		case nd.DropPacket:
 			sh.undeliverable(p, c, o.Packet, o.First)
 		case nd.Changed:
-			if o.Event == nd.Resolved {
-				c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv6)
+			if c.NeighborChanged6(&sh.st.events, &o); o.Event == nd.Resolved {
 				v6.Auto.RouterFound(p.r.Now(), o.IP)
-			} else {
-				c.Unresolved(o.IP)
 			}
 		case nd.RouterUnreachable:
 			v6.Auto.RouterLost(p.r.Now(), o.IP)
@@ -199,7 +196,7 @@ func (sh *shard) sendND(p *pass, c *ifnet.Conf, m *nd.Message) {
 	m.Put(b.Extend(m.Len()))
 	wire.CompleteIPv6(wire.IPv6(b.Bytes()))
 	b.Sum = pkt.SumValid
-	sh.six().OutRequests++
+	sh.rooms.Six().OutRequests++
 	sh.outEther(p, b, c, m.DstMAC)
 }
 
@@ -221,8 +218,8 @@ func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr,
 // better next hop (RFC 4861 §8.2).
 func (sh *shard) redirect(p *pass, ip wire.Packet, h *ifnet.Hop) {
 	src := p.in.Addrs.LinkLocal()
-	if p.v.Tun.IP6.Redirect == 0 || !src.IsValid() || !p.v.IsNeighbor(p.in, ip.Src()) ||
-		h.Gateway && !ifaddr.IsLinkLocal(h.Next) || !sh.icmp6Room(p).Allow(p.r.Now(), icmp.ClassRedirect) {
+	if p.v.V().IP6.Redirect == 0 || !src.IsValid() || !p.v.IsNeighbor(p.in, ip.Src()) ||
+		h.Gateway && !ifaddr.IsLinkLocal(h.Next) || !sh.rooms.ICMP6(p.v.V()).Allow(p.r.Now(), icmp.ClassRedirect) {
 		return
 	}
 	var mac wire.MAC
@@ -234,7 +231,7 @@ func (sh *shard) redirect(p *pass, ip wire.Packet, h *ifnet.Hop) {
 	b.Trim(nd.PutRedirect(b.Extend(nd.MaxRedirectLen), src, h.Next, mac, ip.V6()))
 	wire.CompleteIPv6(wire.IPv6(b.Bytes()))
 	b.Sum = pkt.SumValid
-	sh.six().Redirects++
+	sh.rooms.Six().Redirects++
 	back := ifnet.Hop{Out: p.in, Next: ip.Src(), MTU: p.in.PacketMTU(true)}
 	sh.resolve(p, b, &back)
 }

@@ -11,7 +11,7 @@ import (
 // inFragment takes a fragment for this stack. Fragments are of no flow, so
 // they come to shard 0; the whole packet then goes to its flow's.
 func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
-	room := sh.reassRoom(p)
+	room := sh.rooms.Reass(p.v.V())
 	b, ip = sh.own(p, b, ip)
 	if p.in != nil {
 		b.Meta = pkt.Meta{IfIndex: p.in.Index, IfGen: p.in.Gen, FIB: p.m.FIB}
@@ -19,12 +19,12 @@ func (sh *shard) inFragment(p *pass, b *pkt.Buf, ip wire.Packet) {
 	f := ifnet.Fragment(ip, p.inIndex())
 	f.Cost, f.Packet = b.Mem(), b
 	b.Meta.Upper = uint16(ip.HeaderLen())
-	res := room.Input(p.r.Now(), &f, room.pieces)
+	res := room.Input(p.r.Now(), &f, room.Pieces)
 	switch res.Verdict {
 	case reass.Refused:
 		sh.drop(p, b, ifnet.Reass(res.Reason))
 	case reass.Complete:
-		room.pieces = res.Pieces[:0]
+		room.Pieces = res.Pieces[:0]
 		sh.join(p, &res)
 	}
 	sh.pullReass(p)
@@ -63,11 +63,12 @@ func (sh *shard) join(p *pass, res *reass.Result[*pkt.Buf]) {
 	sh.requeue(p, whole, m, pkt.WayDeliver)
 }
 
-// pullReass frees what the table gives up.
+// pullReass frees what the table gives up, if there is one.
 func (sh *shard) pullReass(p *pass) {
 	sh.stale = true
+	room := sh.rooms.Reassembling()
 	var o reass.Out[*pkt.Buf]
-	for sh.rooms.reass.Next(p.r.Now(), &o) {
+	for room != nil && room.Next(p.r.Now(), &o) {
 		b := o.Packet
 		if o.Kind == reass.TimeExceeded {
 			p.in, p.l2, p.m.FIB = p.v.Arrival(b.Meta.IfIndex, b.Meta.IfGen), toUs, b.Meta.FIB

@@ -30,7 +30,7 @@ type shard struct {
 	wake  clock.Time // what timer is armed for
 	stale bool       // a room may have a new deadline
 	ipID  uint16
-	rooms rooms
+	rooms roomSet
 	cold  *coldRoom    // made when first counted
 	asked *pfil.Packet // what the filter is shown; made when first asked
 	hot   vars.Hot

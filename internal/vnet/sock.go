@@ -48,7 +48,7 @@ func (s *Sock) Bind(local netip.AddrPort) syscall.Errno {
 	if st.closed.Load() {
 		return syscall.ENETDOWN
 	}
-	tun := &st.view.Load().Tun.IP
+	tun := &st.view.Load().V().IP
 	s.V6Only = s.Opts.Load().V6Only
 	var e syscall.Errno
 	switch {
@@ -150,7 +150,7 @@ func (st *Stack) Newest() *Sock {
 func (s *Sock) enqueue(p *pass, b *pkt.Buf, ip wire.Packet, data []byte) bool {
 	limit := s.Opts.Load().RecvSpace
 	if limit == 0 {
-		limit = int(p.v.Tun.UDP.RecvSpace)
+		limit = int(p.v.V().UDP.RecvSpace)
 	}
 	ok, wake := s.Queue.Put(b, ip.Bytes(), data, p.inIndex(), limit)
 	if wake {

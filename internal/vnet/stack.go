@@ -5,10 +5,11 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
+	"github.com/seed88948545/vimage/internal/roster"
 	"github.com/seed88948545/vimage/internal/table"
 	"github.com/seed88948545/vimage/internal/vvar"
 	"github.com/seed88948545/vimage/link"
@@ -28,13 +29,14 @@ type Stack struct {
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups Groups
 	raws   table.List[*Sock]
+	events event.Hub
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
 	gens   uint32   // generations given out
 	vars   vvar.Set // of loaded modules
 	socks  *Sock    // all sockets, linked; shard 0's
-	random atomic.Uint64
+	random roster.Random
 
 	sh shard // the first shard
 
@@ -52,23 +54,26 @@ type StackConfig struct {
 }
 
 // MakeStack makes a stack that is not in the world's list yet, with one loopback
-// interface, lo0, which is up and has no address. It returns EINVAL for a bad
-// name or number of shards.
+// interface, lo0, which is up and has no address; Free undoes it. It returns
+// EINVAL for a bad name or number of shards, EOPNOTSUPP for a second stack of a
+// process that is built to have one.
 func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if c.Name == "" || c.Shards < 0 || c.Shards > 64 {
 		return nil, syscall.EINVAL
 	}
+	if !ifnet.TakePage() {
+		return nil, syscall.EOPNOTSUPP
+	}
 	st := &Stack{world: w, name: c.Name}
-	w.mu.Lock()
-	st.random.Store(w.rand())
-	w.mu.Unlock()
+	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
 		st.more = make([]shard, c.Shards-1)
 	}
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).init(st, i)
 	}
-	st.views[0] = ifnet.View{Tun: w.ref.Load(), FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
+	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
+	st.views[0].SetV(w.ref.Load())
 	st.initIface(&st.lo0, "lo0", 1, nil)
 	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
@@ -92,6 +97,12 @@ func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.
 // Name returns the stack's name.
 func (st *Stack) Name() string { return st.name }
 
+// Key makes a Stack an entry of its world's roster.
+func (st *Stack) Key() string { return st.name }
+
+// Number is where the roster writes down which one the stack was to become visible.
+func (st *Stack) Number() *uint64 { return &st.nth }
+
 // Closed tells whether the stack is being removed or gone.
 func (st *Stack) Closed() bool { return st.closed.Load() }
 
@@ -99,15 +110,12 @@ func (st *Stack) Closed() bool { return st.closed.Load() }
 func (st *Stack) World() *World { return st.world }
 
 // Rand returns a random number. It may be called from anywhere.
-func (st *Stack) Rand() uint64 {
-	s := st.random.Add(0x9e3779b97f4a7c15) - 0x9e3779b97f4a7c15
-	return ifaddr.SplitMix(&s)
-}
+func (st *Stack) Rand() uint64 { return st.random.Rand() }
 
 // Shut is the first part of removing a stack: it becomes invisible, and no socket
 // can be made in it any more. It returns false where that was done before.
 func (st *Stack) Shut() bool {
-	if !st.world.hide(st) {
+	if !st.world.Hide(st) {
 		return false
 	}
 	st.closed.Store(true)
@@ -119,12 +127,13 @@ func (st *Stack) Shut() bool {
 // and no module any more.
 func (st *Stack) Free() {
 	st.world.Clock().Disarm(&st.sh.timer)
-	if six := st.sh.rooms.six; six != nil && six.conf != nil {
-		st.world.Clock().Disarm(six.conf)
+	if t := st.sh.rooms.Timer(); t != nil {
+		st.world.Clock().Disarm(t)
 	}
 	r := st.world.sched.Get()
 	for i := range 1 + len(st.more) {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()
+	ifnet.GivePage()
 }

@@ -11,7 +11,7 @@ import (
 // Sysctl returns the value of a tunable; ENOENT where there is none of that
 // name.
 func (st *Stack) Sysctl(name string) (int64, syscall.Errno) {
-	return st.world.names.Get(st.view.Load().Tun, name)
+	return st.world.names.Get(st.view.Load().V(), name)
 }
 
 // SetSysctl changes a tunable of this stack: it gets a page of its own. ENOENT
@@ -19,11 +19,11 @@ func (st *Stack) Sysctl(name string) (int64, syscall.Errno) {
 func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 	st.ctl.Lock()
 	defer st.ctl.Unlock()
-	page, e := st.world.names.With(st.view.Load().Tun, name, value)
+	page, e := st.world.names.With(st.view.Load().V(), name, value)
 	if e != 0 {
 		return e
 	}
-	st.Change(func(v *ifnet.View) { v.Tun = page })
+	st.Change(func(v *ifnet.View) { v.SetV(page) })
 	for i := range 1 + len(st.more) {
 		sh := st.shardAt(i)
 		p := pass{v: st.view.Load()}

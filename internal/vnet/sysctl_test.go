@@ -37,7 +37,7 @@ func TestSysctlIsTheStacks(t *testing.T) {
 	// Another value of a stack with a page of its own moves nothing else.
 	must(t, a.SetSysctl("net.inet.ip.forwarding", 1))
 	want(a, 33)
-	if b.View().Tunables() == a.View().Tunables() {
+	if b.View().V() == a.View().V() {
 		t.Error("two stacks share a page that one of them changed")
 	}
 	// And it is what the stack does: the socket's TTL.

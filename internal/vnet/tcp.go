@@ -76,8 +76,8 @@ func (sh *shard) tcp() *tcpRoom {
 func (sh *shard) tcpEnv(p *pass) *tcp.Env {
 	t := sh.rooms.tcp
 	t.env = tcp.Env{
-		T: &p.v.Tun.TCP, S: &t.stats.Conn, L: loss.Env{T: &p.v.Tun.Loss, S: &t.stats.Loss},
-		C: &t.challenges, OOO: int(p.v.Tun.Stream.ReassMax) - t.kept,
+		T: &p.v.V().TCP, S: &t.stats.Conn, L: loss.Env{T: &p.v.V().Loss, S: &t.stats.Loss},
+		C: &t.challenges, OOO: int(p.v.V().Stream.ReassMax) - t.kept,
 	}
 	return &t.env
 }
@@ -126,9 +126,9 @@ func (sh *shard) inTCP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 // by the table the segment came by (behaviour 4.3, rule 5).
 func (sh *shard) refuseTCP(p *pass, k *tcpKey, b *pkt.Buf, n int) {
 	t := sh.rooms.tcp
-	hole := p.v.Tun.Stream.Blackhole
+	hole := p.v.V().Stream.Blackhole
 	quiet := hole >= 2 || hole == 1 && t.hdr.Flags.Has(wire.SYN)
-	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) && sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetClosed) {
+	if !quiet && tcp.Refuse(&t.hdr, n, &t.out) && sh.rooms.ICMP(p.v.V()).Allow(p.r.Now(), icmp.ClassResetClosed) {
 		sh.sendControl(p, k, &t.out.Hdr, p.m.FIB)
 	}
 	sh.drop(p, b, pkt.NoPort)

@@ -95,11 +95,11 @@ func (t *tcpTimer) Fire(clock.Time) {
 }
 
 func (sh *shard) synEnv(p *pass) *syn.Env {
-	return &syn.Env{T: &p.v.Tun.SYN, S: &sh.rooms.tcp.stats.SYNs}
+	return &syn.Env{T: &p.v.V().SYN, S: &sh.rooms.tcp.stats.SYNs}
 }
 
 func (sh *shard) waitEnv(p *pass) *wait.Env {
-	return &wait.Env{T: &p.v.Tun.Wait, S: &sh.rooms.tcp.stats.Waits}
+	return &wait.Env{T: &p.v.V().Wait, S: &sh.rooms.tcp.stats.Waits}
 }
 
 // settleOpening sends what is to be sent for connections that are being opened,
@@ -109,7 +109,7 @@ func (sh *shard) settleOpening(p *pass) {
 	t.stale = false
 	var o syn.Out[*TCPListener]
 	for t.syns.Next(sh.synEnv(p), p.r.Now(), &o) {
-		if o.Hdr.Flags.Has(wire.RST) && !sh.icmpRoom(p).Allow(p.r.Now(), icmp.ClassResetOpen) {
+		if o.Hdr.Flags.Has(wire.RST) && !sh.rooms.ICMP(p.v.V()).Allow(p.r.Now(), icmp.ClassResetOpen) {
 			continue
 		}
 		k := tcpKey(o.Key)

@@ -59,7 +59,7 @@ func (sh *shard) open(p *pass, k tcpKey, o *socket.TCPOptions, c *TCPClaim) (*TC
 	if g.Cookie == nil {
 		sh.touch(s)
 	} else { // what is written first goes with the SYN
-		s.out.SetLimit(s.conn.SndLimit(&p.v.Tun.TCP))
+		s.out.SetLimit(s.conn.SndLimit(&p.v.V().TCP))
 	}
 	return s, 0
 }

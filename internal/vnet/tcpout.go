@@ -102,8 +102,8 @@ func (sh *shard) putTCP(p *pass, b *pkt.Buf, k *tcpKey, hd *wire.TCPHeader, h *i
 	if ttl == 0 {
 		ttl = p.v.TTL(h, k.Remote.Addr())
 	}
-	ip := wire.IPHeader{TOS: tos, TTL: ttl, Proto: wire.ProtoTCP, Src: k.Local.Addr(), Dst: k.Remote.Addr(), DF: p.v.Tun.TCP.PMTU != 0}
-	if ip.Dst.Is6() && p.v.Tun.IP6.FlowLabel != 0 {
+	ip := wire.IPHeader{TOS: tos, TTL: ttl, Proto: wire.ProtoTCP, Src: k.Local.Addr(), Dst: k.Remote.Addr(), DF: p.v.V().TCP.PMTU != 0}
+	if ip.Dst.Is6() && p.v.V().IP6.FlowLabel != 0 {
 		ip.FlowLabel = sh.st.world.seed.FlowLabel(ip.Src, ip.Dst, k.Local.Port(), k.Remote.Port())
 	}
 	return sh.outIP(p, b, &ip, h, local, false)

@@ -71,7 +71,7 @@ func (s *TCPSock) configure(p *pass, g *tcp.Config) {
 	}
 	hl := wire.TCPHeadersLen(s.Local.Addr())
 	g.MSS, g.LinkMSS, g.IPv6 = max(mtu-hl, 64), max(link-hl, 64), s.Local.Addr().Is6()
-	if p.v.Tun.Stream.TSO != 0 {
+	if p.v.V().Stream.TSO != 0 {
 		g.MaxBurst = maxSuper
 	}
 }
@@ -101,7 +101,7 @@ func (s *TCPSock) tuned(p *pass) {
 		return
 	}
 	s.proven()
-	if n := s.conn.SndLimit(&p.v.Tun.TCP); n != s.out.Limit() && s.out.SetLimit(n) {
+	if n := s.conn.SndLimit(&p.v.V().TCP); n != s.out.Limit() && s.out.SetLimit(n) {
 		p.r.Wake(&s.out)
 	}
 	mss := s.conn.MSS()

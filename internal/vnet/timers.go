@@ -16,9 +16,7 @@ func (sh *shard) Fire(clock.Time) {
 	p := pass{r: r}
 	sh.lock(&p)
 	sh.wake, sh.stale = unknown, true // another may have armed it again meanwhile
-	if sh.rooms.reass != nil {
-		sh.pullReass(&p)
-	}
+	sh.pullReass(&p)
 	for _, c := range p.v.Ifs {
 		if c != nil {
 			sh.pullIface(&p, c)

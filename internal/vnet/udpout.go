@@ -30,7 +30,7 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 	if !s.Raw {
 		u := wire.UDP(b.Bytes())
 		sh = st.flowShard(hd.Src, hd.Dst, u.SrcPort(), u.DstPort(), wire.ProtoUDP)
-		if hd.Dst.Is6() && v.Tun.IP6.FlowLabel != 0 {
+		if hd.Dst.Is6() && v.V().IP6.FlowLabel != 0 {
 			if a := s.Addrs.Load(); a.Label != 0 {
 				hd.FlowLabel = a.Label
 			} else {
@@ -44,7 +44,7 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 		sh.hot.UDPOut++
 	}
 	p.m.FIB = o.FIB
-	e := sh.outIP(&p, b, hd, &h, local, o.Loops(hd.Dst.Is6(), v.Tun.Mcast.Loops(hd.Dst.Is6())))
+	e := sh.outIP(&p, b, hd, &h, local, o.Loops(hd.Dst.Is6(), v.V().Mcast.Loops(hd.Dst.Is6())))
 	sh.unlock(&p)
 	return e
 }
@@ -71,7 +71,7 @@ func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, loc
 		sh.drop(p, b, pkt.NeedFrag)
 		return syscall.EMSGSIZE
 	case is6:
-		sh.six().OutRequests++
+		sh.rooms.Six().OutRequests++
 	default:
 		if hd.ID == 0 && (!hd.DF || !local && hl+n > h.MTU) {
 			hd.ID = sh.nextID()

@@ -28,24 +28,21 @@ func (st *Stack) Configurer(need bool) *clock.Timer {
 	if need {
 		return st.configurer()
 	}
-	if six := st.sh.rooms.six; six != nil {
-		return six.conf
-	}
-	return nil
+	return st.sh.rooms.Timer()
 }
 
 func (st *Stack) configurer() *clock.Timer {
-	six := st.sh.six()
-	if six.conf == nil {
-		six.conf = (*st.world.configurer.Load())(st)
+	six := st.sh.rooms.Six()
+	if six.Timer == nil {
+		six.Timer = (*st.world.configurer.Load())(st)
 	}
-	return six.conf
+	return six.Timer
 }
 
 // Reconfigure has package control look. Shard 0 is locked.
 func (st *Stack) Reconfigure() {
 	t := st.configurer()
-	st.sh.six().asked = true
+	st.sh.rooms.Six().Asked = true
 	st.world.Clock().Arm(t, 0)
 }
 
@@ -54,12 +51,12 @@ func (st *Stack) Reconfigure() {
 // held.
 func (st *Stack) Configure(f func() clock.Time) {
 	st.sh.mu.Lock()
-	st.sh.six().asked = false
+	st.sh.rooms.Six().Asked = false
 	st.sh.release()
 	next := f()
 	st.sh.mu.Lock()
-	if six := st.sh.six(); !six.asked && next != never {
-		st.world.Clock().Arm(six.conf, next)
+	if six := st.sh.rooms.Six(); !six.Asked && next != never {
+		st.world.Clock().Arm(six.Timer, next)
 	}
 	st.sh.release()
 }
@@ -78,7 +75,7 @@ func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Err
 			c.makeV6()
 		}
 		e := f(&V6Call{c.V6, *c})
-		c.V6.Bind(c.View.Tun, &c.sh.six().Six)
+		c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 		return e
 	})
 }
@@ -86,10 +83,10 @@ func (st *Stack) IPv6(index uint32, f func(c *V6Call) syscall.Errno) syscall.Err
 func (c *Call) makeV6() {
 	v6 := &ifnet.V6{
 		ND:  nd.New[*pkt.Buf](c.sh.st.Rand()),
-		MLD: mld.NewHost(&c.View.Tun.MLD, c.sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
+		MLD: mld.NewHost(&c.View.V().MLD, c.sh.st.Rand(), c.Flags&ifnet.Multicast == 0),
 	}
 	c.Iface.V6 = v6
-	v6.Bind(c.View.Tun, &c.sh.six().Six)
+	v6.Bind(c.View.V(), &c.sh.rooms.Six().Six)
 	v6.ND.SetLink(c.Now, c.NDLink(c.View.Forwards(true)))
 	c.Port.Accept(wire.MulticastMAC(netip.IPv6LinkLocalAllNodes()), true)
 }
@@ -101,7 +98,7 @@ func (c *V6Call) Reconfigure() { c.sh.st.Reconfigure() }
 func (c *V6Call) Random() uint64 { return c.sh.st.Rand() }
 
 // Bind gives rooms that were just made their tunables and counters.
-func (c *V6Call) Bind() { c.V6.Bind(c.View.Tun, &c.sh.six().Six) }
+func (c *V6Call) Bind() { c.V6.Bind(c.View.V(), &c.sh.rooms.Six().Six) }
 
 // Listen lets the interface hear a group that the stack itself needs, and has it
 // reported within delay, or no longer.

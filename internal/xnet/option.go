@@ -55,7 +55,7 @@ func (t tcpHeader) TOS() (n int) {
 func (t tcpHeader) TTL() (n int) {
 	t.Inspect(func(*vnet.TCPCall) { n = int(t.TCPSock.TTL) })
 	if n == 0 {
-		n = int(t.Stack().View().Tunables().IP.TTL)
+		n = int(t.Stack().View().V().IP.TTL)
 	}
 	return n
 }
@@ -63,7 +63,7 @@ func (t tcpHeader) TTL() (n int) {
 func (t tcpHeader) HopLimit() (n int) {
 	t.Inspect(func(*vnet.TCPCall) { n = int(t.TCPSock.TTL) })
 	if n == 0 {
-		n = int(t.Stack().View().Tunables().IP6.HopLimit)
+		n = int(t.Stack().View().V().IP6.HopLimit)
 	}
 	return n
 }

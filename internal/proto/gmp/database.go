@@ -24,7 +24,9 @@ type Database[A Address] struct {
 	ports  []portGroups[A]
 	events []Event[A]
 	told   int // of events, already pulled
-	list   []A // scratch: the sources of the record at hand, sorted
+	turns  int32
+	turnAt clock.Time // when so many turns were given to ask: see turn
+	list   []A        // scratch: the sources of the record at hand, sorted
 }
 
 type portGroup[A Address] struct {
@@ -283,7 +285,7 @@ func (g *Group[A]) earliest() clock.Time {
 		}
 	}
 	if g.asks != nil {
-		t = min(t, g.asks.groupAt, g.asks.sourceAt)
+		t = min(t, g.asks.at())
 	}
 	return t
 }
