@@ -64,8 +64,25 @@ type chunk [256]uint32
 
 func (c *chunk) at(i uint32) uint32 { return atomic.LoadUint32(&c[i&0xff]) }
 
-// lookup is the packet path.
+// lookup is the packet path. What most addresses need is written out: a route of 17
+// to 24 bits.
 func (d *dir[A]) lookup(a uint32) *Route[A] {
+	begun := d.begun.Load()
+	if h := d.long[a>>24].Load(); h != nil {
+		if c := h.chunks[a>>16&0xff].Load(); c != nil {
+			if w := c.at(a >> 8); w-1 < isLow-1 {
+				r := d.route(w)
+				if d.begun.Load() == begun {
+					return r
+				}
+			}
+		}
+	}
+	return d.search(a)
+}
+
+// search is lookup for every address.
+func (d *dir[A]) search(a uint32) *Route[A] {
 	for {
 		begun := d.begun.Load()
 		r := d.route(d.word(a))
@@ -97,6 +114,13 @@ func (d *dir[A]) word(a uint32) uint32 {
 				return w
 			}
 		}
+	}
+	return d.upper(a)
+}
+
+// upper is word for an address without routes of 17 bits and more.
+func (d *dir[A]) upper(a uint32) uint32 {
+	if h := d.long[a>>24].Load(); h != nil {
 		if w := h.words[a>>16&0xff].Load(); w != 0 {
 			return w
 		}
@@ -133,11 +157,7 @@ func (d *dir[A]) lookupVector(t *Table[A], dst []netip.Addr, routes []*Route[A])
 			words[i] = c.at(addrs[i] >> 8)
 		}
 	}
-	for i, w := range words[:len(dst)] {
-		if w == 0 || w >= isLow {
-			words[i] = d.word(addrs[i])
-		}
-	}
+	d.lowVector(addrs[:len(dst)], &words, &chunks)
 	for i, w := range words[:len(dst)] {
 		routes[i] = d.route(w)
 	}
@@ -146,7 +166,33 @@ func (d *dir[A]) lookupVector(t *Table[A], dst []netip.Addr, routes []*Route[A])
 		if !a.Is4() {
 			routes[i] = t.lookup6(a)
 		} else if again {
-			routes[i] = d.lookup(addrs[i])
+			routes[i] = d.search(addrs[i])
+		}
+	}
+}
+
+// lowVector goes from the words of three bytes on.
+func (d *dir[A]) lowVector(addrs []uint32, words *[vector]uint32, chunks *[vector]*chunk) {
+	lows := *d.lows.Load()
+	for i := range addrs {
+		chunks[i] = nil
+		if w := words[i]; w >= isLow {
+			chunks[i] = lows[w&^isLow].chunk.Load()
+		}
+	}
+	for i, a := range addrs {
+		w := words[i]
+		if w >= isLow {
+			words[i] = 0
+			if c := chunks[i]; c != nil {
+				words[i] = c.at(a)
+			}
+			if words[i] == 0 {
+				words[i] = lows[w&^isLow].word.Load()
+			}
+		}
+		if words[i] == 0 {
+			words[i] = d.upper(a)
 		}
 	}
 }

@@ -104,7 +104,10 @@ func (s *Set[A]) Lookup(fib int, dst netip.Addr) *Route[A] {
 		var r *Route[A]
 		if dst.Is4() {
 			a := word4(dst)
-			r = longer(l.own.lookup4(a), shared.lookup4(a))
+			r = l.own.lookup4(a)
+			if q := shared.lookup4(a); q != nil {
+				r = longer(r, q)
+			}
 		} else {
 			r = longer(l.own.lookup6(dst), shared.lookup6(dst))
 		}
