@@ -29,7 +29,7 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 	}
 	claim(st, c, a)
-	addPrefixRoute(st, c, a.Prefix)
+	addSubnet(st, c, &a)
 	return 0
 }
 

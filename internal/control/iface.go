@@ -15,12 +15,13 @@ import (
 
 // IfaceConfig says how an interface is made.
 type IfaceConfig struct {
-	Name string
-	Port link.Port
-	MAC  wire.MAC // zero: the link's suggestion, else a new one
-	MTU  int      // 0: the link's
-	FIB  int      // table that routes what arrives
-	Down bool     // leave it down
+	Name         string
+	Port         link.Port
+	MAC          wire.MAC // zero: the link's suggestion, else a new one
+	MTU          int      // 0: the link's
+	FIB          int      // table that routes what arrives
+	Down         bool     // leave it down
+	PointToPoint bool     // the link has two ends: addresses have peers
 	// Addrs are addresses it has from the start, before the cable is plugged in:
 	// nobody hears them announced. See AddAddr for the errors.
 	Addrs []netip.Prefix
@@ -40,8 +41,11 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	for _, a := range c.Addrs {
-		if !canHave(a) || a.Addr().Is6() && c.MTU < minMTU6 {
+		switch {
+		case !canHave(a) || a.Addr().Is6() && c.MTU < minMTU6:
 			return 0, syscall.EINVAL
+		case c.PointToPoint && a.Addr().Is4():
+			return 0, syscall.EDESTADDRREQ
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
@@ -54,12 +58,15 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
+	if c.PointToPoint {
+		i.Flags ^= ifnet.Broadcast | ifnet.PointToPoint
+	}
 	if e := st.Plug(&i, c.Port); e != 0 {
 		return 0, e
 	}
 	ifEvent(st, &i, event.Arrival)
 	for _, a := range i.Addrs {
-		addPrefixRoute(st, &i, a.Prefix)
+		addSubnet(st, &i, &a)
 		addrEvent(st, &i, event.AddrAdd, a.Prefix)
 	}
 	boot6(st, &i)
@@ -80,12 +87,16 @@ func Net(i ifnet.Info) net.Interface {
 		flag ifnet.Flags
 		net  net.Flags
 	}{
-		{ifnet.Up, net.FlagUp | net.FlagRunning}, {ifnet.Broadcast, net.FlagBroadcast},
+		{ifnet.Up, net.FlagUp}, {ifnet.Broadcast, net.FlagBroadcast},
 		{ifnet.Loopback, net.FlagLoopback}, {ifnet.Multicast, net.FlagMulticast},
+		{ifnet.PointToPoint, net.FlagPointToPoint},
 	} {
 		if i.Flags&f.flag != 0 {
 			n.Flags |= f.net
 		}
+	}
+	if i.Flags&(ifnet.Up|ifnet.NoCarrier) == ifnet.Up {
+		n.Flags |= net.FlagRunning
 	}
 	return n
 }
@@ -150,9 +161,9 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 		switch {
 		case a.Flags&ifaddr.Auto != 0: // routers say what is on the link
 		case up:
-			addPrefixRoute(st, &c, a.Prefix)
+			addSubnet(st, &c, &a)
 		default:
-			delPrefixRoute(st, &c, a.Prefix)
+			delSubnet(st, &c, &a)
 		}
 	}
 	linkChanged(st, ifIndex)

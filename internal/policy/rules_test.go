@@ -109,6 +109,8 @@ var rules = []rule{
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
 	{pkg: "internal/usrreq", may: below + " internal/vnet", mods: xmods,
 		why: "what users of sockets ask for: packets run below it"},
+	{pkg: "internal/control/stacktest", may: below + " internal/vnet internal/control",
+		why: "what tests of stacks share: test files alone import it"},
 	{pkg: "internal/control", may: below + " internal/vnet internal/usrreq", mods: xmods,
 		why: "changes stacks: packets run below it"},
 	{pkg: "internal/jail", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,

@@ -87,7 +87,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
 		ifp, conf = &st.if0, &st.conf0
 	}
-	st.initIface(ifp, i.Name, i.Index, port)
+	st.initIface(ifp, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
 	conf.Set(i)
 	conf.Addrs = slices.Clone(i.Addrs)
@@ -98,12 +98,12 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
-	c.Port.SetAddr(c.MAC)
 	if c.Iface == &st.if0 {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
 		c.Port.Attach(&receiver{c.Iface, st})
 	}
+	c.Port.SetAddr(c.MAC)
 }
 
 // Unplug removes an interface that no route leads to any more. First nobody can

@@ -51,6 +51,7 @@ type Stack struct {
 type StackConfig struct {
 	Name   string // unique in its world, not empty
 	Shards int    // 0 means 1; at most 64
+	Number uint64 // from World.TakeNumber; 0: the next one
 }
 
 // MakeStack makes a stack that is not in the world's list yet, with one loopback
@@ -64,7 +65,7 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if !ifnet.TakePage() {
 		return nil, syscall.EOPNOTSUPP
 	}
-	st := &Stack{world: w, name: c.Name}
+	st := &Stack{world: w, name: c.Name, nth: c.Number}
 	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
 		st.more = make([]shard, c.Shards-1)
@@ -74,8 +75,8 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	}
 	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
 	st.views[0].SetV(w.ref.Load())
-	st.initIface(&st.lo0, "lo0", 1, nil)
-	st.confl = ifnet.Conf{Iface: &st.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
+	st.initIface(&st.lo0, 1, nil)
+	st.confl = ifnet.Conf{Iface: &st.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	st.ifs0[0] = &st.confl
 	st.view.Store(&st.views[0])
 	return st, 0
@@ -88,9 +89,9 @@ func (sh *shard) init(st *Stack, id int) {
 	sh.wake = never
 }
 
-func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.Port) {
+func (st *Stack) initIface(i *ifnet.Iface, index uint32, port link.Port) {
 	st.gens++
-	i.Port, i.Name, i.Seed, i.Index, i.Gen = port, name, &st.world.seed, index, st.gens
+	i.Port, i.Seed, i.Index, i.Gen = port, &st.world.seed, index, st.gens
 	i.Init(1 + len(st.more))
 }
 
