@@ -515,3 +515,36 @@ func TestTunnelChurn(t *testing.T) {
 	<-done
 	w.Settle()
 }
+
+// TestTunnelNarrowPath has outer packets meet a link that is too narrow: those of gif
+// are cut and put together again (RFC 4213 §3.2.1), those of VXLAN are lost (RFC 7348
+// §4.3). What is too long for the tunnel itself its sender is told of.
+func TestTunnelNarrowPath(t *testing.T) {
+	for _, six := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := world(t, vimage.Config{Seed: 1})
+			s := sites(t, w, vimage.TunnelConfig{Kind: vimage.GIF}, six, 1290)
+			exchangeTCP(t, s[0].host, s[1].host, "10.2.0.2:80", 60_000)
+			cut, joined := "ip.fragmented", "ip.reassembled"
+			if six {
+				cut = "ip6.fragmented"
+			}
+			// The data comes from the second site; the first one's hears of the MTU.
+			if c := s[1].router.Counters(); c[cut] == 0 || c["icmp.out.unreach"] == 0 {
+				t.Errorf("%s: %v", cut, c)
+			}
+			if c := s[0].router.Counters(); c[joined] == 0 && !six {
+				t.Errorf("%s: %v", joined, c)
+			}
+		})
+	}
+	w := world(t, vimage.Config{Simulated: true})
+	s := sites(t, w, vimage.TunnelConfig{Kind: vimage.VXLAN}, false, 1400)
+	echo(t, s[1].host, "10.2.0.2")
+	if !ask(t, w, s[0].host, "10.2.0.2", "short") {
+		t.Error("nothing comes back")
+	}
+	if ask(t, w, s[0].host, "10.2.0.2", string(make([]byte, 1400))) || s[0].router.Counters()["drop.fragmentation needed"] != 1 {
+		t.Error(s[0].router.Counters())
+	}
+}
