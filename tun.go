@@ -22,8 +22,9 @@ type Tun struct {
 
 var _ io.ReadWriteCloser = (*Tun)(nil)
 
-// AddTun makes such an interface, point-to-point, with c.MTU or 1,500 bytes. Port
-// and MAC of c do not count: there is neither.
+// AddTun makes such an interface, point-to-point, with c.MTU or 1,500 bytes. There is
+// neither Port nor MAC. The subnets of c.Addrs are behind it; an IPv4 address that it
+// is given later must have a peer (EDESTADDRREQ).
 func (s *Stack) AddTun(name string, c InterfaceConfig) (*Tun, error) {
 	if err := s.may(jail.NetConfig, "add tun", name); err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (t *TunnelConfig) inner(s *Stack) (c device.Config, err error) {
 // table routes the outer packets (see Interface.SetTunnelFIB); c.FIB, what comes out
 // of the tunnel. c.Port must be nil, and c.MAC if Ethernet does not go through. An MTU
 // of 0 means 1,280 for gif, else what fits into 1,500 bytes outside: 1,476 for GRE and
-// 1,450 for VXLAN over IPv4.
+// 1,450 for VXLAN over IPv4. The addresses of a point-to-point one are as AddTun says.
 //
 // The errors are EINVAL for what cannot be, EDESTADDRREQ without Remote, EADDRNOTAVAIL
 // where Local or Remote are not one host's or another tunnel has the same ends,

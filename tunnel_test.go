@@ -455,3 +455,96 @@ func TestVXLAN(t *testing.T) {
 		t.Errorf("not forgotten: %v", m)
 	}
 }
+
+// TestTunnelChurn configures and removes tunnels and tuns while packets run through
+// them. What is left over shows in the buffers, which world counts.
+func TestTunnelChurn(t *testing.T) {
+	w := world(t, vimage.Config{})
+	br := link.NewBridge(w.Internal().Sched(), w.Internal().Seed(), link.BridgeConfig{})
+	var s [2]*vimage.Stack
+	for i := range s {
+		s[i] = must(w.NewStack(fmt.Sprint("r", i+1), vimage.StackConfig{FIBs: 2, Shards: 1 + 3*i}))(t)
+		must(s[i].AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: addrs(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
+	}
+	c := vimage.TunnelConfig{Kind: vimage.VXLAN, VNI: 1, Local: gif(2, 1).Local, Remote: gif(2, 1).Remote}
+	must(s[1].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.2/24")}))(t)
+	done := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(done)
+		to := must(s[0].ListenUDP("udp4", nil))(t)
+		defer to.Close()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			to.WriteToUDP([]byte("x"), &net.UDPAddr{IP: net.IPv4(10, 9, 0, 2), Port: 7}) // whatever becomes of it
+		}
+	}()
+	rounds := 100
+	for n := range rounds {
+		c := vimage.TunnelConfig{Kind: vimage.VXLAN, VNI: 1, Local: gif(1, 2).Local, Remote: gif(1, 2).Remote}
+		tun := must(s[0].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
+		if err := tun.SetTunnelFIB(n % 2); err != nil {
+			t.Fatal(err)
+		}
+		if n%3 == 0 {
+			c.VNI = 2
+			if err := tun.SetTunnel(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(tun.Tunnel())(t)
+		must(tun.TunnelMACs())(t)
+		if n%2 == 0 {
+			if err := tun.DeleteTunnel(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tun.Remove(); err != nil {
+			t.Fatal(err)
+		}
+		other := must(s[0].AddTun("t", vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-done
+	w.Settle()
+}
+
+// TestTunnelNarrowPath has outer packets meet a link that is too narrow: those of gif
+// are cut and put together again (RFC 4213 §3.2.1), those of VXLAN are lost (RFC 7348
+// §4.3). What is too long for the tunnel itself its sender is told of.
+func TestTunnelNarrowPath(t *testing.T) {
+	for _, six := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := world(t, vimage.Config{Seed: 1})
+			s := sites(t, w, vimage.TunnelConfig{Kind: vimage.GIF}, six, 1290)
+			exchangeTCP(t, s[0].host, s[1].host, "10.2.0.2:80", 60_000)
+			cut, joined := "ip.fragmented", "ip.reassembled"
+			if six {
+				cut = "ip6.fragmented"
+			}
+			// The data comes from the second site; the first one's hears of the MTU.
+			if c := s[1].router.Counters(); c[cut] == 0 || c["icmp.out.unreach"] == 0 {
+				t.Errorf("%s: %v", cut, c)
+			}
+			if c := s[0].router.Counters(); c[joined] == 0 && !six {
+				t.Errorf("%s: %v", joined, c)
+			}
+		})
+	}
+	w := world(t, vimage.Config{Simulated: true})
+	s := sites(t, w, vimage.TunnelConfig{Kind: vimage.VXLAN}, false, 1400)
+	echo(t, s[1].host, "10.2.0.2")
+	if !ask(t, w, s[0].host, "10.2.0.2", "short") {
+		t.Error("nothing comes back")
+	}
+	if ask(t, w, s[0].host, "10.2.0.2", string(make([]byte, 1400))) || s[0].router.Counters()["drop.fragmentation needed"] != 1 {
+		t.Error(s[0].router.Counters())
+	}
+}
