@@ -55,7 +55,7 @@ func TestLookupAfterRemoval(t *testing.T) {
 				if nb := v.Conf(e0).Neighbor(nth(n, 2)); n > 0 && nb != nil {
 					t.Errorf("neighbour %v was removed before", nb.IP)
 				}
-				if n > 0 && v.Route(0, far, 0, &h) == 0 {
+				if n > 0 && v.Route(0, far, 0, nil, &h) == 0 {
 					t.Errorf("the route to %v was removed before", far)
 				}
 				if a := v.IfWithAddr(nth(n+1, 1), 0); a.OK() {

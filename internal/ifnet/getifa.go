@@ -74,7 +74,7 @@ func (v *View) IfWithRoute(r *RouteRequest, table int) (a IfAddr) {
 		if table == AnyFIB {
 			table = 0
 		}
-		if v.Route(uint32(table), r.Gateway, r.Index, &h) != pkt.NoReason || h.Gateway {
+		if v.Route(uint32(table), r.Gateway, r.Index, nil, &h) != pkt.NoReason || h.Gateway {
 			return IfAddr{}
 		}
 		a = h.Out.AddrFor(r.Gateway)

@@ -191,7 +191,7 @@ func (v *View) Destination(dst netip.Addr, in uint32) IfAddr { return v.IfWithAd
 // table (ip_rtaddr).
 func (v *View) AddrTo(table int, dst netip.Addr) IfAddr {
 	var h Hop
-	if v.Route(uint32(table), dst, 0, &h) != pkt.NoReason {
+	if v.Route(uint32(table), dst, 0, nil, &h) != pkt.NoReason {
 		return IfAddr{}
 	}
 	src := v.Source(&h, dst)
