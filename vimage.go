@@ -51,6 +51,7 @@ type World struct {
 
 	mu        sync.Mutex // a leaf
 	resolvers map[asker]*Resolver
+	fibNames  fibNames
 }
 
 // ErrSecondStack is why a program built with the tag novimage gets no stack beside

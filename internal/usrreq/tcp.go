@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/proto/tcp/cc"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -113,7 +114,10 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socke
 	case o.Scope == 0:
 		o.Scope = v.LinkOf(dst)
 	}
-	src, e := v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope, Limit: o.Limit}, local, dst)
+	// The port is not chosen yet, but any will do to spread connections: they stay with
+	// the routes of the source that comes of it.
+	f := ifnet.Flow{Src: netip.AddrPortFrom(local, uint16(st.Rand())), Dst: remote}
+	src, e := v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope, Limit: o.Limit}, &f)
 	if o.Scope == 0 && ifaddr.IsLinkLocal(src) {
 		o.Scope = v.LinkOf(src)
 	}

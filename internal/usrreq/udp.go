@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -145,7 +146,7 @@ func (s Sock) Connect(remote netip.AddrPort) syscall.Errno {
 	}
 	o.OutIf = scope
 	if src.IsUnspecified() || !src.IsValid() {
-		if src, e = v.SourceTo(&o, src, remote.Addr()); e != 0 {
+		if src, e = v.SourceTo(&o, &ifnet.Flow{Src: netip.AddrPortFrom(src, a.Local.Port()), Dst: remote}); e != 0 {
 			return e
 		}
 	}

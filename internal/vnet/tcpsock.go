@@ -65,7 +65,7 @@ func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
 
 // configure fills in what the path decides. The shard is locked.
 func (s *TCPSock) configure(p *pass, g *tcp.Config) {
-	s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope)
+	s.route.To(p.v, s.FIB, s.Local, s.Remote, s.Scope)
 	mtu, link := s.st.mtus.Limit(p.r.Now(), s.Remote.Addr(), &s.route.Hop), s.route.MTU
 	if s.route.Out != nil {
 		link = s.route.Out.PacketMTU(s.Local.Addr().Is6())
