@@ -33,7 +33,8 @@ type Module struct {
 	// this package they may call what Var.In returns, and no method of the stack.
 	//
 	// InEther may answer with a frame, or pass one on: it writes at most as long a
-	// one to out and returns its length and the interface by which it is to leave.
+	// one to out and returns its length and the interface by which it is to leave,
+	// whose hardware address becomes its source.
 	EtherType uint16
 	InEther   func(s *Stack, ifIndex int, frame, out []byte) (n, via int)
 	Proto     uint8

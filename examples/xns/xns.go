@@ -112,7 +112,6 @@ func (x *XNS) input(s *vimage.Stack, ifIndex int, frame, out []byte) (n, via int
 	x.echoed.In(s).Add(1)
 	n = copy(out, frame[:etherLen+len(p)])
 	copy(out, frame[6:12]) // back to whom it came from
-	copy(out[6:], frame[:6])
 	o := out[etherLen:]
 	o[atHops] = 0
 	copy(o[atDst:], p[atSrc:atSrc+addrLen])
@@ -130,7 +129,6 @@ func (x *XNS) forward(s *vimage.Stack, dst uint32, p, frame, out []byte) (n, via
 	x.forwarded.In(s).Add(1)
 	n = copy(out, frame[:etherLen+len(p)])
 	copy(out, r.gateway[:])
-	copy(out[6:], frame[:6]) // from our address there: XNS hosts have one on all links
 	out[etherLen+atHops]++
 	return n, r.ifIndex
 }
@@ -145,7 +143,9 @@ type hop struct {
 
 // table is a stack's routes: a map that is replaced at each change, and read by
 // packets without a lock.
-type table struct{ hops atomic.Pointer[map[uint32]hop] }
+type table struct {
+	hops atomic.Pointer[map[uint32]hop]
+}
 
 func (t *table) all() map[uint32]hop {
 	if m := t.hops.Load(); m != nil {

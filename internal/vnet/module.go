@@ -31,7 +31,8 @@ type Module struct {
 	// shard's lock, by several shards at once: they must not call the stack.
 	//
 	// InEther may answer with a frame, or pass one on: it writes at most as long a
-	// one to out and returns its length and the interface by which it is to leave.
+	// one to out and returns its length and the interface by which it is to leave,
+	// whose hardware address becomes its source.
 	EtherType uint16
 	InEther   func(st *Stack, ifIndex uint32, frame wire.Ether, out []byte) (n int, via uint32)
 	Proto     uint8
@@ -95,6 +96,7 @@ func (sh *shard) answer(p *pass, b *pkt.Buf, n int, out *ifnet.Conf) {
 		return
 	}
 	b.Trim(n)
+	copy(b.Bytes()[len(wire.MAC{}):], out.MAC[:])
 	b.Sum = pkt.SumValid
 	sh.tx(p, b, out)
 }
