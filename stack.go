@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/control"
@@ -34,38 +33,28 @@ func (s *Stack) Internal() *vnet.Stack { return s.st }
 // Name returns the stack's name.
 func (s *Stack) Name() string { return s.st.Name() }
 
-// FIB returns a handle on the same stack whose sockets use routing table n. It
-// returns an error where there is no such table: see SetFIBs.
-func (s *Stack) FIB(n int) (*Stack, error) {
-	if n < 0 || n >= s.st.FIBs() {
-		return nil, &ConfigError{"fib", strconv.Itoa(n), fmt.Errorf("%w: %s has tables 0 to %d", syscall.EINVAL, s.Name(), s.st.FIBs()-1)}
-	}
-	return &Stack{w: s.w, st: s.st, fib: n, cred: s.cred}, nil
-}
-
 // may returns EPERM where the handle's credential lacks a privilege.
 func (s *Stack) may(p jail.Priv, op, what string) error {
 	if s.cred.Allows(p) {
 		return nil
 	}
-	return &ConfigError{op, what, syscall.EPERM}
+	return &ConfigError{op, what, p.Errno()}
 }
 
-// SetFIBs sets the number of routing tables, which can only grow.
-func (s *Stack) SetFIBs(n int) error {
-	if err := s.may(jail.NetConfig, "set fibs", s.Name()); err != nil {
-		return err
-	}
-	return wrapConfig("set fibs", strconv.Itoa(n), control.SetFIBs(s.st, n))
+// owner is what sockets inherit from the handle.
+func (s *Stack) owner() usrreq.Owner {
+	return usrreq.Owner{FIB: uint32(s.fib), Limit: s.cred.Limit()}
 }
 
-// Close removes the stack: its sockets are closed and its interfaces unplugged.
+// Close removes the stack: its sockets are closed, its interfaces unplugged, and those
+// that were lent to it go back. The jail that owns it goes too: see Jail.Remove.
 func (s *Stack) Close() error {
 	if err := s.may(jail.StackMake, "close", s.Name()); err != nil {
 		return err
 	}
-	control.Close(s.st)
+	s.w.jails.CloseStack(s.st)
 	s.SetResolver(nil)
+	s.w.forgetFIBs(s.st)
 	return nil
 }
 
@@ -74,7 +63,7 @@ type InterfaceConfig struct {
 	Port link.Port        // what it is plugged into
 	MAC  net.HardwareAddr // nil: the link's suggestion, else a new one
 	MTU  int              // 0: the link's
-	FIB  int              // table that routes what it receives, and holds its subnets' routes
+	FIB  int              // table that routes what it receives; see Stack.SetFIBs for its subnets' routes
 	Down bool             // leave it down
 	// Addrs are addresses, with their subnets, that the interface has when it is
 	// plugged in; nobody hears them announced, nor is asked whether he has them.
@@ -259,85 +248,14 @@ func (i *Interface) SetUp(up bool) error {
 	return wrapConfig("set up", i.name, control.SetUp(i.s.st, i.index, up))
 }
 
-// Remove unplugs the interface. Packets in flight to it are dropped.
+// Remove unplugs the interface, and the other end of its pair if it is one that
+// CreateEpair made. Packets in flight to it are dropped. EPERM: the handle's jail has
+// only borrowed it.
 func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("remove interface", i.name, control.RemoveInterface(i.s.st, i.index))
-}
-
-// Route is a route of one table.
-type Route struct {
-	Dst       netip.Prefix
-	Gateway   netip.Addr // invalid where the destination is on the link; a link-local one may have a zone
-	Interface string     // may be empty where there is a gateway and its zone, or a route, says which
-	MTU       int        // 0: the interface's
-	Reject    bool       // refuse the packets
-	Blackhole bool       // lose them
-}
-
-// AddRoute adds a route to the handle's table.
-func (s *Stack) AddRoute(r Route) error {
-	if err := s.may(jail.NetConfig, "add route", r.Dst.String()); err != nil {
-		return err
-	}
-	vr := control.Route{Dst: r.Dst, Gateway: r.Gateway, MTU: r.MTU, Reject: r.Reject, Blackhole: r.Blackhole}
-	if r.Interface != "" {
-		i, err := s.Interface(r.Interface)
-		if err != nil {
-			return err
-		}
-		vr.IfIndex = i.index
-	}
-	e := s.gateway(&vr)
-	if e == 0 {
-		e = control.AddRoute(s.st, s.fib, vr)
-	}
-	return wrapConfig("add route", r.Dst.String(), e)
-}
-
-// gateway takes the zone from a route's gateway; of a link-local one it says by
-// which interface it is reached. EINVAL where the route has another.
-func (s *Stack) gateway(r *control.Route) syscall.Errno {
-	if !r.Gateway.IsValid() || r.Gateway.Is4() {
-		return 0
-	}
-	v := s.st.View()
-	gw, scope, e := usrreq.Scoped(v, r.Gateway)
-	if e != 0 {
-		return e
-	}
-	if scope == 0 && r.IfIndex == 0 && gw.IsLinkLocalUnicast() {
-		scope = v.LinkOf(gw)
-	}
-	if scope != 0 && r.IfIndex != 0 && scope != r.IfIndex {
-		return syscall.EINVAL
-	}
-	r.Gateway, r.IfIndex = gw, max(r.IfIndex, scope)
-	return 0
-}
-
-// DelRoute removes the route to a destination from the handle's table.
-func (s *Stack) DelRoute(dst netip.Prefix) error {
-	if err := s.may(jail.NetConfig, "delete route", dst.String()); err != nil {
-		return err
-	}
-	return wrapConfig("delete route", dst.String(), control.DelRoute(s.st, s.fib, dst))
-}
-
-// Routes returns the routes of the handle's table, sorted by destination.
-func (s *Stack) Routes() []Route {
-	names := map[uint32]string{}
-	for i := range s.st.Interfaces() {
-		names[i.Index] = i.Name
-	}
-	var all []Route
-	for _, r := range control.Routes(s.st, s.fib) {
-		r.Gateway = usrreq.Zoned(s.st.View(), r.Gateway, r.IfIndex)
-		all = append(all, Route{r.Dst, r.Gateway, names[r.IfIndex], r.MTU, r.Reject, r.Blackhole})
-	}
-	return all
+	return wrapConfig("remove interface", i.name, i.s.w.jails.RemoveInterface(i.s.cred, i.s.st, i.index))
 }
 
 // SetForwarding makes the stack a router, or a host again, for both families: the

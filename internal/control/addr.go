@@ -7,7 +7,6 @@ import (
 	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
-	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -23,7 +22,7 @@ type AddrConfig struct {
 }
 
 // AddAddr gives an interface an address and its subnet, and installs the subnet's
-// route in the interface's table. An address that is there already is replaced. An
+// route in all tables, or in the interface's (net.add_addr_allfibs). An address that is there already is replaced. An
 // IPv6 address is used only once nobody else on the link has claimed it (RFC 4862
 // §5.4). See Configure for the errors.
 func AddAddr(st *vnet.Stack, ifIndex uint32, a netip.Prefix) syscall.Errno {
@@ -103,7 +102,7 @@ func collides(st *vnet.Stack, c *ifnet.Info, a *ifaddr.Addr) syscall.Errno {
 		return 0
 	}
 	for o := range st.Interfaces() {
-		if o.FIB != c.FIB || o.Flags&ifnet.Up == 0 {
+		if o.FIB != c.FIB && st.View().V().FIB.AddAddrAllFIBs == 0 || o.Flags&ifnet.Up == 0 {
 			continue
 		}
 		for _, b := range o.Addrs {
@@ -161,6 +160,9 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	if gone.Flags&ifaddr.Auto == 0 {
 		delSubnet(st, c, &gone)
 	}
+	if ip.Is4() {
+		dropRoutesBy(st, c, gone.Prefix)
+	}
 	if ip.Is6() {
 		forget6(st, c, gone)
 	} else {
@@ -168,49 +170,4 @@ func delAddr(st *vnet.Stack, c *ifnet.Info, ip netip.Addr) {
 	}
 	addrEvent(st, c, event.AddrDel, gone.Prefix)
 	tell(st)
-}
-
-// prefixRoute is the route an address brings with it.
-func prefixRoute(c *ifnet.Info, p netip.Prefix) fib.Route[*ifnet.Neighbor] {
-	r := fib.Route[*ifnet.Neighbor]{Prefix: p.Masked(), IfIndex: c.Index, Flags: fib.Up | fib.Pinned}
-	if p.Addr().Is4() {
-		r.Src = p.Addr() // of IPv6, the choice is RFC 6724's
-	}
-	return r
-}
-
-// addPrefixRoute installs the route of an interface's subnet, unless another
-// address has brought it already. The lock is held.
-func addPrefixRoute(st *vnet.Stack, c *ifnet.Info, a netip.Prefix) {
-	if a.IsSingleIP() || c.Flags&ifnet.Up == 0 || ifaddr.IsLinkLocal(a.Addr()) {
-		return // a link-local prefix is on every link, and in no table
-	}
-	if t, err := st.Tables().Writable(c.FIB); err == nil {
-		t.Insert(prefixRoute(c, a)) // EEXIST: another interface has the subnet already
-	}
-}
-
-// delPrefixRoute removes the route of a subnet, or moves it to another address
-// of it on an interface that is up. The lock is held.
-func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
-	t := st.Tables().Table(c.FIB)
-	if t == nil {
-		return
-	}
-	rt := t.Get(gone.Masked())
-	if rt == nil || rt.IfIndex != c.Index || rt.Flags&fib.Pinned == 0 {
-		return
-	}
-	t.Delete(gone.Masked())
-	for o := range st.Interfaces() {
-		if o.FIB != c.FIB || o.Flags&ifnet.Up == 0 {
-			continue
-		}
-		for _, a := range o.Addrs {
-			if a.Masked() == gone.Masked() && a.Flags&ifaddr.Auto == 0 {
-				t.Insert(prefixRoute(&o, a.Prefix))
-				return
-			}
-		}
-	}
 }

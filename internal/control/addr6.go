@@ -156,6 +156,9 @@ func forget6(st *vnet.Stack, c *ifnet.Info, gone ifaddr.Addr) {
 	group := wire.SolicitedNode(gone.Addr())
 	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
 		v6.ND.DelAddress(gone.Addr())
+		if p := gone.Masked(); gone.Flags&ifaddr.Auto == 0 && !ifaddr.IsLinkLocal(gone.Addr()) && !c.Addrs.HasSubnet(p) {
+			scrub6(v6, p)
+		}
 		if !c.Addrs.Listens(group) {
 			v6.Listen(group, false, 0)
 		}

@@ -242,10 +242,10 @@ func TestPeer(t *testing.T) {
 	}
 	var h ifnet.Hop
 	v, defaults := r.View(), socket.Defaults()
-	if a, e := v.SourceTo(&defaults, netip.Addr{}, addr("192.0.2.2")); e != 0 || a != addr("10.0.0.2") {
+	if a, e := v.SourceTo(&defaults, &ifnet.Flow{Dst: netip.AddrPortFrom(addr("192.0.2.2"), 0)}); e != 0 || a != addr("10.0.0.2") {
 		t.Error(a, e)
 	}
-	if why := v.Route(0, addr("10.0.0.9"), 0, &h); why == 0 {
+	if why := v.Route(0, addr("10.0.0.9"), 0, nil, &h); why == 0 {
 		t.Error("there is a route to the subnet by", h.Out.Name)
 	}
 	must(t, control.SetUp(r.Stack, p0, false))

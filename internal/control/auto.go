@@ -20,16 +20,9 @@ import (
 // stack's configuration: packets cannot, who hold a shard's lock.
 type configurer struct {
 	clock.Timer
-	st        *vnet.Stack
-	redirects []expiring
-	changed   chan struct{} // closed at the next change; nil while nobody waits
-}
-
-// expiring is a route that a redirect made.
-type expiring struct {
-	dst   netip.Prefix
-	fib   int
-	until clock.Time
+	st         *vnet.Stack
+	redirected int           // routes that redirects made
+	changed    chan struct{} // closed at the next change; nil while nobody waits
 }
 
 func newConfigurer(st *vnet.Stack) *clock.Timer {
@@ -49,6 +42,10 @@ func (f *configurer) Fire(clock.Time) {
 	f.tell()
 }
 
+// lookAgain has the configurer of a stack look as soon as the control lock, which is
+// held, is free.
+func lookAgain(st *vnet.Stack) { st.World().Clock().Arm(st.Configurer(true), 0) }
+
 // look does what there is to do and returns when it has to be done again.
 func (f *configurer) look() clock.Time {
 	next := clock.Never
@@ -57,7 +54,8 @@ func (f *configurer) look() clock.Time {
 			next = min(next, f.settle(c.Index))
 		}
 	}
-	return min(next, f.expire())
+	f.st.Tables().Expire(f.st.World().Clock().Now(), func(fibnum int, old *route) { routeGone(f.st, fibnum, old) })
+	return min(next, f.st.Tables().Deadline())
 }
 
 // settle brings the configuration of an interface in line with what its rooms
@@ -217,7 +215,7 @@ func (f *configurer) learn(c *ifnet.Info, r *auto.Route) {
 	if err != nil {
 		return
 	}
-	out := fib.Route[*ifnet.Neighbor]{Prefix: r.Dst, IfIndex: c.Index, Gateway: r.Router, Flags: fib.Up | advertised}
+	out := route{Prefix: r.Dst, IfIndex: c.Index, Gateway: r.Router, Flags: fib.Up | advertised}
 	if r.Dst.IsSingleIP() {
 		out.Flags |= fib.Host
 	}
@@ -225,7 +223,7 @@ func (f *configurer) learn(c *ifnet.Info, r *auto.Route) {
 		if old.Flags&advertised == 0 || old.IfIndex != c.Index {
 			return
 		}
-		f.remove(t, r.Dst)
+		f.remove(t, c.FIB, r.Dst)
 	}
 	if r.Router.IsValid() {
 		out.Flags |= fib.Gateway
@@ -233,7 +231,9 @@ func (f *configurer) learn(c *ifnet.Info, r *auto.Route) {
 	}
 	if t.Insert(out) != nil {
 		f.st.Unpin(c.Index, out.Adj)
+		return
 	}
+	routeEvent(f.st, event.RouteAdd, c.FIB, &out)
 }
 
 // advertised marks routes that routers advertised.
@@ -249,7 +249,7 @@ func (f *configurer) unlearn(c *ifnet.Info, dst netip.Prefix) {
 	if old := t.Get(dst); old == nil || old.Flags&advertised == 0 || old.IfIndex != c.Index {
 		return
 	}
-	f.remove(t, dst)
+	f.remove(t, c.FIB, dst)
 	for o := range f.st.Interfaces() {
 		v6 := f.st.View().Conf(o.Index).V6
 		if v6 == nil || o.FIB != c.FIB || o.Index == c.Index {
@@ -268,9 +268,11 @@ func (f *configurer) unlearn(c *ifnet.Info, dst netip.Prefix) {
 	}
 }
 
-func (f *configurer) remove(t *fib.Table[*ifnet.Neighbor], dst netip.Prefix) {
-	if old, err := t.Delete(dst); err == nil {
-		f.st.Unpin(old.IfIndex, old.Adj)
+// remove removes the routes to a destination from a table.
+func (f *configurer) remove(t *table, fibnum int, dst netip.Prefix) {
+	old, _ := t.Delete(dst)
+	for ; old != nil; old = old.Next {
+		routeGone(f.st, fibnum, old)
 	}
 }
 
@@ -288,11 +290,11 @@ func (f *configurer) redirect(index uint32, all []ifnet.Redirect) {
 			if old.Flags&fib.Dynamic == 0 {
 				continue
 			}
-			f.remove(t, dst)
-		} else if len(f.redirects) >= maxRedirected {
+			f.remove(t, c.FIB, dst)
+		} else if f.redirected >= maxRedirected {
 			continue
 		}
-		out := fib.Route[*ifnet.Neighbor]{Prefix: dst, IfIndex: index, Flags: fib.Up | fib.Host | fib.Dynamic}
+		out := route{Prefix: dst, IfIndex: index, Expire: until, Flags: fib.Up | fib.Host | fib.Dynamic}
 		if r.Next != r.Dst {
 			out.Gateway, out.Adj = r.Next, f.st.Pin(index, r.Next)
 			out.Flags |= fib.Gateway
@@ -301,29 +303,10 @@ func (f *configurer) redirect(index uint32, all []ifnet.Redirect) {
 			f.st.Unpin(index, out.Adj)
 			continue
 		}
-		f.redirects = slices.DeleteFunc(f.redirects, func(e expiring) bool { return e.dst == dst && e.fib == c.FIB })
-		f.redirects = append(f.redirects, expiring{dst, c.FIB, until})
+		f.redirected++
+		routeEvent(f.st, event.RouteAdd, c.FIB, &out)
 	}
 }
 
 // maxRedirected is how many destinations a stack keeps redirected.
 const maxRedirected = 1024
-
-// expire removes what redirects made too long ago, and returns when the next is
-// due.
-func (f *configurer) expire() clock.Time {
-	now := f.st.World().Clock().Now()
-	for len(f.redirects) > 0 && f.redirects[0].until <= now {
-		e := f.redirects[0]
-		f.redirects = f.redirects[1:]
-		if t, err := f.st.Tables().Writable(e.fib); err == nil {
-			if old := t.Get(e.dst); old != nil && old.Flags&fib.Dynamic != 0 {
-				f.remove(t, e.dst)
-			}
-		}
-	}
-	if len(f.redirects) == 0 {
-		return clock.Never
-	}
-	return f.redirects[0].until
-}

@@ -171,7 +171,7 @@ func TestSetMTU(t *testing.T) {
 	}
 	same(t, "events", r.events(), "e0 mtu", "e0 mtu", "e0 mtu", "e1 mtu", "lo0 mtu")
 	var h ifnet.Hop
-	if why := r.View().Route(0, addr("10.0.0.9"), 0, &h); why != 0 || h.MTU != 1400 {
+	if why := r.View().Route(0, addr("10.0.0.9"), 0, nil, &h); why != 0 || h.MTU != 1400 {
 		t.Errorf("%v, %d", why, h.MTU)
 	}
 	if e := control.AddAddr(r.Stack, e0, prefix("2001:db8:1::1/64")); e != 0 {

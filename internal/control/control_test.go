@@ -149,7 +149,7 @@ func TestErrors(t *testing.T) {
 		{control.RemoveInterface(st, 1), syscall.EPERM},
 		{control.RemoveInterface(st, 9), syscall.ENXIO},
 		{control.SetMute(st, 9, true), syscall.ENXIO},
-		{control.SetFIBs(st, 0), syscall.EINVAL},
+		{control.SetFIBs(st, -1), syscall.EINVAL},
 		{control.DelRoute(st, 0, prefix("10.0.0.0/24")), syscall.ESRCH},
 	} {
 		if c.got != c.want {

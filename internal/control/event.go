@@ -32,3 +32,17 @@ func addrEvent(st *vnet.Stack, c *ifnet.Info, kind event.Kind, a netip.Prefix) {
 func departs(st *vnet.Stack, c *ifnet.Info) {
 	st.Events().Tell(aboutIf(c, event.Departure))
 }
+
+// routeEvent tells who subscribes to a table's routes, or with event.AllFIBs to any
+// table's, of one. The lock is held.
+func routeEvent(st *vnet.Stack, kind event.Kind, fibnum int, r *route) {
+	hub := st.Events()
+	if hub.Idle() {
+		return
+	}
+	e := event.Event{Kind: kind, IfIndex: r.IfIndex, FIB: int32(fibnum), Prefix: r.Prefix, Gateway: r.Gateway}
+	if c := st.View().Conf(r.IfIndex); c != nil {
+		e.Name = c.Name
+	}
+	hub.Post(e)
+}

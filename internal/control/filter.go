@@ -34,12 +34,13 @@ func SetDivert(st *vnet.Stack, port uint16, d pfil.Diverter) syscall.Errno {
 }
 
 // Reinject puts an IP packet back where a divert socket took it from: the
-// filter goes on after rule m.Rule. It returns EINVAL for bytes that are no
-// packet, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
+// filter goes on after rule m.Rule, and m.FIB is the table, as that of the divert
+// socket is FreeBSD's (behaviour 4.3, rule 8). It returns EINVAL for bytes that are no
+// packet, or no such table, EADDRNOTAVAIL where the arrival interface has gone, and ENOBUFS where
 // the stack's queue is full.
 func Reinject(st *vnet.Stack, data []byte, m pfil.Diverted) syscall.Errno {
 	ip, f := wire.ParseIP(data)
-	if f != wire.OK {
+	if f != wire.OK || int(m.FIB) >= st.FIBs() {
 		return syscall.EINVAL
 	}
 	meta := pkt.Meta{FIB: m.FIB, Rule: m.Rule, Way: pkt.WayOutIP}

@@ -21,9 +21,7 @@ func addSubnet(st *vnet.Stack, c *ifnet.Info, a *ifaddr.Addr) {
 	if c.Flags&ifnet.Up == 0 {
 		return
 	}
-	if t, err := st.Tables().Writable(c.FIB); err == nil {
-		t.Insert(peerRoute(c, a))
-	}
+	install(st, c, peerRoute(c, a))
 }
 
 // delSubnet removes what addSubnet installed, or moves it to another address. The
@@ -33,18 +31,10 @@ func delSubnet(st *vnet.Stack, c *ifnet.Info, gone *ifaddr.Addr) {
 		delPrefixRoute(st, c, gone.Prefix)
 		return
 	}
-	t := st.Tables().Table(c.FIB)
-	if t == nil {
-		return
-	}
-	dst := peerRoute(c, gone).Prefix
-	if rt := t.Get(dst); rt == nil || rt.IfIndex != c.Index || rt.Flags&fib.Pinned == 0 {
-		return
-	}
-	t.Delete(dst)
+	uninstall(st, c, peerRoute(c, gone).Prefix)
 }
 
-func peerRoute(c *ifnet.Info, a *ifaddr.Addr) fib.Route[*ifnet.Neighbor] {
+func peerRoute(c *ifnet.Info, a *ifaddr.Addr) route {
 	r := prefixRoute(c, a.Prefix)
 	r.Prefix = netip.PrefixFrom(a.Peer(), a.Peer().BitLen())
 	r.Flags |= fib.Host

@@ -4,11 +4,17 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // sysctls is the sysctls whose values are in no page of tunables.
 var sysctls = [...]computed{
+	{name: "net.fibs", desc: "routing tables; can only grow", def: 1, min: 0, max: fib.MaxTables,
+		get: func(st *vnet.Stack, _ int) int64 { return int64(st.FIBs()) },
+		set: func(st *vnet.Stack, n int64) syscall.Errno { return SetFIBs(st, int(n)) }},
+	{name: "net.my_fibnum", desc: "the routing table of who asks", def: 0, min: 0, max: fib.MaxTables - 1,
+		get: func(_ *vnet.Stack, table int) int64 { return int64(table) }},
 	{name: "net.isr.dispatch", desc: "who runs what a packet is for: 1 a goroutine (deferred), 2 who brings it, for one batch (hybrid), 3 who brings it (direct)",
 		def: 3, min: 1, max: 3, global: true,
 		get: func(st *vnet.Stack, _ int) int64 { return dispatch(st.World().Sched().Policy()) },

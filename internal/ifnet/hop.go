@@ -24,12 +24,13 @@ type Hop struct {
 
 // Route finds the next hop for dst in a table; for a link-local address of IPv6,
 // on the link of the interface with index scope, or with 0 on the only one there
-// is. It may be called without a lock.
-func (v *View) Route(table uint32, dst netip.Addr, scope uint32, h *Hop) pkt.Reason {
+// is. Packets of flow f, which may be nil, take the same way where there are several.
+// It may be called without a lock.
+func (v *View) Route(table uint32, dst netip.Addr, scope uint32, f *Flow, h *Hop) pkt.Reason {
 	if ifaddr.IsLinkLocal(dst) {
 		return v.onLink(dst, scope, h)
 	}
-	return h.Follow(v, v.FIBs.Table(int(table)).Lookup(dst), dst)
+	return h.Follow(v, v.FIBs.Lookup(int(table), dst), f, dst)
 }
 
 // ToSelf returns the way to an address of our own, as it is meant on the interface
@@ -86,8 +87,12 @@ func (v *View) onlyLink() (only *Conf) {
 	return only
 }
 
-// Follow makes the next hop for dst out of its route, which may be nil.
-func (h *Hop) Follow(v *View, rt *fib.Route[*Neighbor], dst netip.Addr) pkt.Reason {
+// Follow makes the next hop for dst out of its route, which may be nil, or of that of
+// several which is the flow's.
+func (h *Hop) Follow(v *View, rt *fib.Route[*Neighbor], f *Flow, dst netip.Addr) pkt.Reason {
+	if rt != nil && rt.Next != nil {
+		rt = v.pick(rt, f)
+	}
 	switch {
 	case rt == nil:
 		return pkt.NoRoute
@@ -177,8 +182,8 @@ func (h *Hop) IsBroadcast(v *View) bool {
 	return l != nil && l.Broadcast && h.Out.Broadcasts(h.Next)
 }
 
-// Cached is a way that was looked up before, valid as long as view, table and
-// the table's generation are what they were (behaviour 4.1).
+// Cached is the way of a flow that was looked up before, valid as long as view, table
+// and the table's generation are what they were (behaviour 4.1).
 type Cached struct {
 	v       *View
 	fib     uint32
@@ -188,19 +193,21 @@ type Cached struct {
 	Hop
 }
 
-// To finds the way to dst in a table, looked up again if something has changed, and
-// tells whether it was: by the interface with index scope if that is not 0.
-func (c *Cached) To(v *View, table uint32, dst netip.Addr, scope uint32) (fresh bool) {
-	gen := v.FIBs.Table(int(table)).Generation()
+// To finds the way from src to dst in a table, looked up again if something has
+// changed, and tells whether it was: by the interface with index scope if that is not
+// 0. It is for one flow only.
+func (c *Cached) To(v *View, table uint32, src, to netip.AddrPort, scope uint32) (fresh bool) {
+	gen := v.FIBs.Generation(int(table))
 	if c.v == v && c.fib == table && c.gen == gen {
 		return false
 	}
+	dst := to.Addr()
 	*c = Cached{v: v, fib: table, gen: gen, IsLocal: v.IsOursOn(dst, scope)}
 	if c.IsLocal {
 		c.Hop = v.ToSelf(dst, scope)
 		return true
 	}
-	c.Why = v.Route(table, dst, scope, &c.Hop)
+	c.Why = v.Route(table, dst, scope, &Flow{Src: src, Dst: to}, &c.Hop)
 	if scope != 0 && (c.Why != pkt.NoReason || c.Out.Index != scope) { // our own address is link-local
 		if c.Why = pkt.NoReason; v.wayBy(scope, dst, &c.Hop) != 0 {
 			c.Why = pkt.InterfaceDown

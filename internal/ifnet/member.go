@@ -62,7 +62,7 @@ func (c *Conf) speaksIPv6() bool {
 // routeIf returns the interface of the route to a group, up or not; nil where
 // there is no route, or one that leads nowhere.
 func (v *View) routeIf(table uint32, group netip.Addr) *Conf {
-	rt := v.FIBs.Table(int(table)).Lookup(group)
+	rt := v.FIBs.Lookup(int(table), group)
 	if rt == nil || rt.Flags&(fib.Reject|fib.Blackhole) != 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/seed88948545/vimage/internal/event"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/nd"
@@ -13,7 +14,24 @@ import (
 // IsNeighbor tells whether an address is on the link of interface c.
 func (v *View) IsNeighbor(c *Conf, a netip.Addr) bool {
 	var h Hop
-	return v.Route(c.FIB, a, c.Index, &h) == pkt.NoReason && !h.Gateway && h.Out.Iface == c.Iface
+	return v.Route(c.FIB, a, c.Index, nil, &h) == pkt.NoReason && !h.Gateway && h.Out.Iface == c.Iface
+}
+
+// IsFirstHop tells whether packets to dst go to a neighbour on interface c first, as
+// far as who says so with a redirect can know (RFC 4861 §8.1).
+func (v *View) IsFirstHop(c *Conf, neighbor, dst netip.Addr) bool {
+	if ifaddr.IsLinkLocal(dst) {
+		return neighbor == dst
+	}
+	for rt := v.FIBs.Lookup(int(c.FIB), dst); rt != nil; rt = rt.Next {
+		var h Hop
+		one := *rt
+		one.Next = nil
+		if h.Follow(v, &one, nil, dst) == pkt.NoReason && h.Next == neighbor && h.Out.Iface == c.Iface {
+			return true
+		}
+	}
+	return false
 }
 
 // ARPFrame adds to a message that came in by interface c what routes and other
@@ -32,7 +50,7 @@ func (v *View) ARPFrame(c *Conf, a wire.ARP) arp.Frame {
 	if v.V().ARP.ProxyAll != 0 {
 		var h Hop
 		f.ProxySender = direct
-		f.Proxy = v.Route(c.FIB, a.TargetIP(), 0, &h) == pkt.NoReason && h.Out.Index != c.Index
+		f.Proxy = v.Route(c.FIB, a.TargetIP(), 0, nil, &h) == pkt.NoReason && h.Out.Index != c.Index
 	}
 	return f
 }

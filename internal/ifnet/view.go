@@ -139,7 +139,9 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf) {
 		spare = make([]*Conf, n)
 	}
 	spare = spare[:n]
-	copy(spare, v.Ifs)
+	if len(v.Ifs) == 0 || &spare[0] != &v.Ifs[0] { // else it is there, and others read it
+		copy(spare, v.Ifs)
+	}
 	spare[index-1] = c
 	v.Ifs = spare
 	n = 0

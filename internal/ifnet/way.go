@@ -4,15 +4,17 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// Way finds the next hop for a packet that a socket sends from src to dst:
-// by the interface the sender named, else by the socket's table. h.Out is nil
-// where a route swallows it. The errors are those of sendto(2).
-func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno {
+// Way finds the next hop for a packet of flow f that a socket sends: by the interface
+// the sender named, else by the socket's table. h.Out is nil where a route swallows it.
+// The errors are those of sendto(2).
+func (v *View) Way(o *socket.Options, f *Flow, h *Hop) syscall.Errno {
+	dst := f.Dst.Addr()
 	if dst.IsMulticast() {
 		return v.wayMulticast(o, dst, h)
 	}
@@ -20,9 +22,12 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 		return v.wayNextHop(o, h)
 	}
 	if dst.Is4() && dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return v.wayBroadcast(o, src, dst, h)
+		return v.wayBroadcast(o, f.Src.Addr(), dst, h)
 	}
-	why := v.Route(o.FIB, dst, o.OutIf, h)
+	if o.DontRoute && o.OutIf == 0 && v.direct(o.FIB, dst, h) {
+		return v.mayBroadcast(o, dst, h)
+	}
+	why := v.Route(o.FIB, dst, o.OutIf, f, h)
 	if o.OutIf != 0 && (why != pkt.NoReason || h.Out.Index != o.OutIf) {
 		if e := v.wayBy(o.OutIf, dst, h); e != 0 {
 			return e
@@ -35,9 +40,14 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 	if e := RouteErrno(why); e != 0 {
 		return e
 	}
-	if o.DontRoute && h.Gateway {
+	if o.DontRoute && h.Out != nil && (h.Gateway || h.Out.FIB != o.FIB && o.OutIf == 0) {
 		return syscall.ENETUNREACH
 	}
+	return v.mayBroadcast(o, dst, h)
+}
+
+// mayBroadcast refuses a broadcast by h that the socket may not send.
+func (v *View) mayBroadcast(o *socket.Options, dst netip.Addr, h *Hop) syscall.Errno {
 	if !o.Broadcast && h.Out != nil && !h.Gateway {
 		if l := v.Local.Find(dst); l != nil && l.Broadcast {
 			return syscall.EACCES
@@ -46,19 +56,22 @@ func (v *View) Way(o *socket.Options, src, dst netip.Addr, h *Hop) syscall.Errno
 	return 0
 }
 
-// Plan finds the next hop for what a socket sends behind hd, unless local says that
+// Plan finds the next hop for what a socket sends behind hd, of flow f, unless local says that
 // it is for ourselves, and fills in the source, where hd has no address of one host,
 // and the hop limit that suits the way. The errors are Way's, and EADDRNOTAVAIL
 // where there is no address.
-func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) syscall.Errno {
+func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, f *Flow, h *Hop, local bool) syscall.Errno {
 	if !local {
-		if e := v.Way(o, hd.Src, hd.Dst, h); e != 0 || h.Out == nil {
+		if e := v.Way(o, f, h); e != 0 || h.Out == nil {
 			return e
 		}
 	}
 	if hd.Src.IsUnspecified() || hd.Src.IsMulticast() {
 		if hd.Src = hd.Dst; !local {
 			hd.Src = v.Source(h, hd.Dst)
+		}
+		if o.Limit != nil {
+			hd.Src = v.limited(o.Limit, hd.Src, hd.Dst, h)
 		}
 	}
 	if !hd.Src.IsValid() {
@@ -73,7 +86,7 @@ func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) sy
 // wayNextHop finds the neighbour that the sender named as next hop (RFC 3542
 // §6.4).
 func (v *View) wayNextHop(o *socket.Options, h *Hop) syscall.Errno {
-	why := v.Route(o.FIB, o.NextHop, o.OutIf, h)
+	why := v.Route(o.FIB, o.NextHop, o.OutIf, nil, h)
 	if why != pkt.NoReason || h.Gateway || o.OutIf != 0 && h.Out.Index != o.OutIf {
 		return syscall.EHOSTUNREACH
 	}
@@ -93,6 +106,24 @@ func (v *View) wayBy(index uint32, dst netip.Addr, h *Hop) syscall.Errno {
 	}
 	*h = Hop{Out: c, Next: dst, MTU: c.PacketMTU(dst.Is6())}
 	return 0
+}
+
+// direct finds the interface of a table whose subnet, the smallest, a destination is
+// in, for who will have no routes (SO_DONTROUTE, behaviour 4.2).
+func (v *View) direct(table uint32, dst netip.Addr, h *Hop) bool {
+	bits := -1
+	for _, c := range v.Ifs {
+		if c == nil || c.FIB != table || !c.Carries(dst.Is6()) {
+			continue
+		}
+		for _, a := range c.Addrs {
+			if a.Bits() > bits && a.Flags&ifaddr.Auto == 0 && a.Contains(dst) {
+				bits = a.Bits()
+				*h = Hop{Out: c, Next: dst, MTU: c.PacketMTU(dst.Is6())}
+			}
+		}
+	}
+	return bits >= 0
 }
 
 // wayBroadcast sends a limited broadcast out of the interface that the sender
@@ -156,7 +187,7 @@ func (v *View) wayMulticast(o *socket.Options, dst netip.Addr, h *Hop) syscall.E
 // routeGroup finds the link of a group by its route. Groups of IPv6 that are no
 // wider than a link have none: they are on the first that there is.
 func (v *View) routeGroup(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
-	why := v.Route(table, dst, 0, h)
+	why := v.Route(table, dst, 0, nil, h)
 	if why == pkt.NoReason || dst.Is4() {
 		return why
 	}
@@ -168,20 +199,21 @@ func (v *View) routeGroup(table uint32, dst netip.Addr, h *Hop) pkt.Reason {
 	return pkt.NoReason
 }
 
-// SourceTo returns the address that packets with these options to dst come
-// from: from, if it is one, else that which suits their way. It returns
-// ENETUNREACH where there is no way, EADDRNOTAVAIL where there is no address, and
-// what else sendto(2) does.
-func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, syscall.Errno) {
+// SourceTo returns the address that packets of a flow with these options come from:
+// its own, if it has one, else that which suits their way. It returns ENETUNREACH where
+// there is no way, EADDRNOTAVAIL where there is no address, and what else sendto(2)
+// does.
+func (v *View) SourceTo(o *socket.Options, f *Flow) (netip.Addr, syscall.Errno) {
+	from, dst := f.Src.Addr(), f.Dst.Addr()
 	chosen := from.IsValid() && !from.IsUnspecified()
 	if v.IsOursOn(dst, o.OutIf) {
 		if chosen {
 			return from, 0
 		}
-		return dst, 0
+		return v.sourceFor(o, dst, dst, &Hop{})
 	}
 	var h Hop
-	if e := v.Way(o, from, dst, &h); e != 0 {
+	if e := v.Way(o, f, &h); e != 0 {
 		if e == syscall.EHOSTUNREACH {
 			e = syscall.ENETUNREACH
 		}
@@ -193,7 +225,14 @@ func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, sy
 	if chosen {
 		return from, 0
 	}
-	src := v.Source(&h, dst)
+	return v.sourceFor(o, v.Source(&h, dst), dst, &h)
+}
+
+// sourceFor returns src, or where the options do not allow that, what they do.
+func (v *View) sourceFor(o *socket.Options, src, dst netip.Addr, h *Hop) (netip.Addr, syscall.Errno) {
+	if o.Limit != nil {
+		src = v.limited(o.Limit, src, dst, h)
+	}
 	if !src.IsValid() {
 		return src, syscall.EADDRNOTAVAIL
 	}

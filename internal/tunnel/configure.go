@@ -73,7 +73,7 @@ func (e *end) aim(v *ifnet.View, c *Config) (errno syscall.Errno) {
 	if !c.Local.IsValid() && c.Remote.IsValid() {
 		o := socket.Defaults()
 		o.FIB = e.fib
-		c.Local, errno = v.SourceTo(&o, netip.Addr{}, c.Remote)
+		c.Local, errno = v.SourceTo(&o, &ifnet.Flow{Dst: netip.AddrPortFrom(c.Remote, 0)})
 	}
 	return errno
 }

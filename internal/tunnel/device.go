@@ -186,7 +186,7 @@ func (d *Device) leave(r *netisr.Runner, e *end, b *pkt.Buf) {
 // (FIB rule 6c).
 func (e *end) reverse(v *ifnet.View, outer wire.Packet, arrival uint32) bool {
 	var h ifnet.Hop
-	return v.Route(e.fib, outer.Src(), arrival, &h) == pkt.NoReason && h.Out.Index == arrival
+	return v.Route(e.fib, outer.Src(), arrival, nil, &h) == pkt.NoReason && h.Out.Index == arrival
 }
 
 // reason says why a packet was refused in terms of all packets.

@@ -27,29 +27,29 @@ func (s Sock) PathMTU() (int, syscall.Errno) {
 	if o.OutIf = a.Scope; o.OutIf == 0 && a.Remote.Addr().IsMulticast() {
 		o.OutIf = o.Multicast(a.Remote.Addr().Is6()).If
 	}
-	return pathMTU(s.Stack(), &o, a.Local.Addr(), a.Remote.Addr())
+	return pathMTU(s.Stack(), &o, a.Local, a.Remote)
 }
 
 // PathMTU returns the length of the longest packet that reaches the peer, as far
 // as is known (IPV6_PATHMTU, RFC 3542 §11.4).
 func (s TCPSock) PathMTU() (int, syscall.Errno) {
 	o := socket.Options{FIB: s.FIB(), OutIf: s.Scope}
-	return pathMTU(s.Stack(), &o, s.LocalAddr().Addr(), s.RemoteAddr().Addr())
+	return pathMTU(s.Stack(), &o, s.LocalAddr(), s.RemoteAddr())
 }
 
-func pathMTU(st *vnet.Stack, o *socket.Options, src, dst netip.Addr) (int, syscall.Errno) {
-	v := st.View()
-	if v.IsOursOn(dst, o.OutIf) {
-		h := v.ToSelf(dst, o.OutIf)
+func pathMTU(st *vnet.Stack, o *socket.Options, src, dst netip.AddrPort) (int, syscall.Errno) {
+	v, to := st.View(), dst.Addr()
+	if v.IsOursOn(to, o.OutIf) {
+		h := v.ToSelf(to, o.OutIf)
 		return h.MTU, 0
 	}
 	var h ifnet.Hop
-	e := v.Way(o, src, dst, &h)
+	e := v.Way(o, &ifnet.Flow{Src: src, Dst: dst}, &h)
 	if e == 0 && h.Out == nil { // a blackhole
 		e = syscall.ENETUNREACH
 	}
 	if e != 0 {
 		return 0, e
 	}
-	return st.MTUs().Limit(st.World().Clock().Now(), dst, &h), 0
+	return st.MTUs().Limit(st.World().Clock().Now(), to, &h), 0
 }

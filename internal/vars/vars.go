@@ -6,6 +6,7 @@ package vars
 import (
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
@@ -43,6 +44,7 @@ type Tunables struct {
 	Mroute mroute.Tunables
 	Reass  reass.Tunables
 	PMTU   pmtu.Tunables
+	FIB    fib.Tunables
 	Tunnel tunnel.Tunables
 
 	TCP    tcp.Tunables
@@ -107,7 +109,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
-		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(), Tunnel: tunnel.Defaults(),
+		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(), FIB: fib.Defaults(), Tunnel: tunnel.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }

@@ -98,12 +98,12 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
-	c.Port.SetAddr(c.MAC)
 	if c.Iface == &st.if0 {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
 		c.Port.Attach(&receiver{c.Iface, st})
 	}
+	c.Port.SetAddr(c.MAC)
 }
 
 // Unplug removes an interface that no route leads to any more. First nobody can
@@ -171,10 +171,13 @@ func (st *Stack) FIBs() int { return st.fibs.Len() }
 // The control lock is held.
 func (st *Stack) Pin(index uint32, gateway netip.Addr) *ifnet.Neighbor {
 	c := st.view.Load().Conf(index)
+	if n := c.Neighbor(gateway); n != nil && n.Pin() {
+		return n // without a lock that packets need
+	}
 	st.sh.mu.Lock()
 	defer st.sh.release()
 	n := c.NeedNeighbor(gateway)
-	n.Pins++
+	n.Pin()
 	return n
 }
 
@@ -182,12 +185,12 @@ func (st *Stack) Pin(index uint32, gateway netip.Addr) *ifnet.Neighbor {
 // held.
 func (st *Stack) Unpin(index uint32, n *ifnet.Neighbor) {
 	c := st.view.Load().Conf(index)
-	if n == nil || c == nil {
+	if n == nil || !n.Unpin() || c == nil {
 		return
 	}
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	c.Unpin(n)
+	c.Drop(n)
 }
 
 // IfaceStats returns the counters of an interface, summed over shards; false

@@ -88,7 +88,7 @@ func (sh *shard) filterOut(p *pass, b *pkt.Buf, ip wire.Packet, h *ifnet.Hop) (*
 		sh.claim(p, b, h)
 		return nil, ip, 0
 	}
-	if why := p.v.Route(p.m.FIB, next, h.Out.Index, h); why != pkt.NoReason {
+	if why := p.v.Route(p.m.FIB, next, h.Out.Index, &ifnet.Flow{Packet: ip.Bytes()}, h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return nil, ip, ifnet.RouteErrno(why)
 	}
@@ -154,7 +154,7 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 	if out := p.in; out != nil && ip.Dst().IsMulticast() { // by a given interface
 		h = ifnet.Hop{Out: out, MTU: out.PacketMTU(ip.Is6())}
 		p.in = nil
-	} else if why := p.v.Route(p.m.FIB, ip.Dst(), 0, &h); why != pkt.NoReason {
+	} else if why := p.v.Route(p.m.FIB, ip.Dst(), 0, &ifnet.Flow{Packet: ip.Bytes()}, &h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}

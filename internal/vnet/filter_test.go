@@ -258,7 +258,7 @@ func TestFilterSetFIB(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		r, f, s := filtered(t, shards)
 		must(t, control.SetFIBs(r.st, 2))
-		must(t, control.AddRoute(r.st, 1, control.Route{Dst: prefix("10.0.3.0/24"), Gateway: addr("10.0.2.2"), IfIndex: r.ifs[2]}))
+		must(t, control.AddRoute(r.st, 1, control.Route{Dst: prefix("10.0.3.2/32"), Gateway: addr("10.0.2.2")}))
 		set := pfil.Verdict{Action: pfil.SetFIB, FIB: 1}
 		f.out = set
 		send(t, s, "x", "10.0.3.2:7")

@@ -27,11 +27,12 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 		next = p.m.NextHop
 	}
 	var h ifnet.Hop
+	f := ifnet.Flow{Packet: ip.Bytes()}
 	var why pkt.Reason
 	if rt, ok := sh.ahead().Route(p.nth, p.m.FIB, next); ok {
-		why = h.Follow(p.v, rt, next)
+		why = h.Follow(p.v, rt, &f, next)
 	} else {
-		why = p.v.Route(p.m.FIB, next, p.in.Index, &h)
+		why = p.v.Route(p.m.FIB, next, p.in.Index, &f, &h)
 	}
 	if why != pkt.NoReason {
 		sh.errNoRoute(p, b, ip, why)

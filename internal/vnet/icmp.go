@@ -101,16 +101,18 @@ func (sh *shard) replyICMP(p *pass, b *pkt.Buf, ip wire.Packet, to destKind, a *
 		a.Put(wire.ICMP4(b.Bytes()), uint32(day.Sub(day.Truncate(24*time.Hour)).Milliseconds()))
 	}
 	b.Sum = pkt.SumValid
-	sh.sendICMP(p, b, src, dst, tos)
+	sh.sendICMP(p, b, src, dst, tos, nil)
 }
 
 // sendICMP takes a message, of ICMPv6 one without a checksum or with that of its
-// addresses, and sends it. An invalid src leaves the choice to the route.
-func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8) {
+// addresses, and sends it. An invalid src leaves the choice to the route. about is the
+// packet that it is about, whose flow's way it takes, if there is one.
+func (sh *shard) sendICMP(p *pass, b *pkt.Buf, src, dst netip.Addr, tos uint8, about []byte) {
 	h := ifnet.Hop{Zone: p.scope()}
 	local := p.v.IsOursOn(dst, p.scope())
 	if !local {
-		if why := p.v.Route(p.m.FIB, dst, p.scope(), &h); why != pkt.NoReason {
+		f := ifnet.Flow{Packet: about, Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(dst, 0)}
+		if why := p.v.Route(p.m.FIB, dst, p.scope(), &f, &h); why != pkt.NoReason {
 			sh.drop(p, b, why)
 			return
 		}
@@ -169,7 +171,7 @@ func (sh *shard) complain(p *pass, c *icmp.Cause) {
 	e := p.r.Cache.Get(n)
 	c.Put(e.Extend(n))
 	e.Sum = pkt.SumValid
-	sh.sendICMP(p, e, src, from, tos)
+	sh.sendICMP(p, e, src, from, tos, c.Packet.Bytes())
 }
 
 // errNoRoute takes a packet that cannot be forwarded.

@@ -33,8 +33,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 	if c == nil {
 		return
 	}
-	t := sh.st.fibs.Table(int(c.FIB))
-	if !t.Large() {
+	if !sh.st.fibs.Large(int(c.FIB)) {
 		return
 	}
 	if ahead == nil {
@@ -44,5 +43,5 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 	ahead.Begin(c.FIB)
 	for b := first; b != nil && ahead.Add(wire.Destination(b.Bytes())); b = b.Next() {
 	}
-	ahead.Lookup(t)
+	ahead.Lookup(&sh.st.fibs)
 }

@@ -57,7 +57,6 @@ func (sh *shard) inNeighbor(p *pass, b *pkt.Buf, ip wire.Packet, m *nd.Received)
 	if e, f := wire.ParseEther(b.Bytes()); f == wire.OK && p.m.Way == pkt.WayIn {
 		m.SrcMAC = e.Src()
 	}
-	var h ifnet.Hop
 	switch m.ICMP.Type() {
 	case wire.ICMP6NeighborSolicit:
 		m.OffLink = !m.Src.IsUnspecified() && !p.v.IsNeighbor(p.in, m.Src)
@@ -67,7 +66,7 @@ func (sh *shard) inNeighbor(p *pass, b *pkt.Buf, ip wire.Packet, m *nd.Received)
 		}
 	case wire.ICMP6Redirect:
 		if r, f := wire.ParseRedirect(m.ICMP); f == wire.OK {
-			m.FirstHop = p.v.Route(p.in.FIB, r.Dst(), p.in.Index, &h) == pkt.NoReason && h.Next == m.Src && h.Out.Iface == p.in.Iface
+			m.FirstHop = p.v.IsFirstHop(p.in, m.Src, r.Dst())
 		}
 	}
 	v6 := p.in.V6

@@ -299,11 +299,11 @@ func TestSendAcrossRemoval(t *testing.T) {
 		s.SetBroadcast(true)
 		must(t, control.AddRoute(st, 0, control.Route{Dst: prefix("192.0.2.0/24"), Gateway: addr("10.0.0.9")}))
 		seen := st.View()
-		table := st.Tables().Table(0)
-		routes := []fib.Route[*ifnet.Neighbor]{*table.Lookup(addr("10.0.0.2")), *table.Lookup(addr("192.0.2.1"))}
+		tables := st.Tables()
+		routes := []fib.Route[*ifnet.Neighbor]{*tables.Lookup(0, addr("10.0.0.2")), *tables.Lookup(0, addr("192.0.2.1"))}
 		must(t, control.RemoveInterface(st, anIf))
 		for _, r := range routes { // what a sender may have looked up just before
-			if err := table.Insert(r); err != nil {
+			if err := tables.Table(0).Insert(r); err != nil {
 				t.Fatal(err)
 			}
 		}

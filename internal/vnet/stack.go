@@ -51,6 +51,7 @@ type Stack struct {
 type StackConfig struct {
 	Name   string // unique in its world, not empty
 	Shards int    // 0 means 1; at most 64
+	Number uint64 // from World.TakeNumber; 0: the next one
 }
 
 // MakeStack makes a stack that is not in the world's list yet, with one loopback
@@ -64,7 +65,7 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if !ifnet.TakePage() {
 		return nil, syscall.EOPNOTSUPP
 	}
-	st := &Stack{world: w, name: c.Name}
+	st := &Stack{world: w, name: c.Name, nth: c.Number}
 	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
 		st.more = make([]shard, c.Shards-1)

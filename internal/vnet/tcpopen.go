@@ -70,7 +70,7 @@ func (sh *shard) inListen(p *pass, l *TCPListener, k *tcpKey, b *pkt.Buf, data [
 	t := sh.rooms.tcp
 	o := l.Opts.Load()
 	var c ifnet.Cached
-	c.To(p.v, o.FIB, k.Remote.Addr(), k.Scope)
+	c.To(p.v, o.FIB, k.Local, k.Remote, k.Scope)
 	if c.Why != pkt.NoReason {
 		sh.drop(p, b, c.Why)
 		return

@@ -15,7 +15,7 @@ const maxSuper = 65160
 
 // outTCP sends what a connection has to send.
 func (sh *shard) outTCP(p *pass, s *TCPSock) {
-	if s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope) && s.route.Why == pkt.NoReason {
+	if s.route.To(p.v, s.FIB, s.Local, s.Remote, s.Scope) && s.route.Why == pkt.NoReason {
 		s.conn.SetMSS(sh.st.mtus.Limit(p.r.Now(), s.Remote.Addr(), &s.route.Hop) - wire.TCPHeadersLen(s.Local.Addr()))
 	}
 	p.in, p.m = nil, pkt.Meta{FIB: s.FIB}
@@ -112,7 +112,7 @@ func (sh *shard) putTCP(p *pass, b *pkt.Buf, k *tcpKey, hd *wire.TCPHeader, h *i
 // sendControl sends a segment without payload that no connection sends.
 func (sh *shard) sendControl(p *pass, k *tcpKey, hd *wire.TCPHeader, fib uint32) {
 	var c ifnet.Cached
-	c.To(p.v, fib, k.Remote.Addr(), k.Scope)
+	c.To(p.v, fib, k.Local, k.Remote, k.Scope)
 	if c.Why != pkt.NoReason {
 		sh.rare().DroppedFrames[c.Why]++
 		return

@@ -43,8 +43,9 @@ type TCPSock struct {
 	acked    uint64       // offset up to which out has been acknowledged
 	told     uint64       // what conn knows to have been read
 	chunk    atomic.Int32 // most bytes of one chunk of out
-	over     tcp.What     // Closed or TimeWait
 	wanted   atomic.Bool  // posted and not yet served
+	Jail     int32        // whose addresses it uses; 0: all of the stack's
+	over     tcp.What     // Closed or TimeWait
 	dirty    bool
 	buried   bool
 }
@@ -54,7 +55,7 @@ func (s *TCPSock) Key() tcpKey { return s.tcpKey }
 
 // newTCP returns a socket that is in no table yet.
 func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
-	s := &TCPSock{tcpKey: k, st: st, sh: sh, FIB: o.FIB, TOS: o.TOS &^ 3, TTL: o.TTL, armed: never}
+	s := &TCPSock{tcpKey: k, st: st, sh: sh, FIB: o.FIB, TOS: o.TOS &^ 3, TTL: o.TTL, Jail: o.Jail(), armed: never}
 	s.timer.F = s
 	s.chunk.Store(maxSuper)
 	s.in.Init(st.world.Clock())
@@ -64,7 +65,7 @@ func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
 
 // configure fills in what the path decides. The shard is locked.
 func (s *TCPSock) configure(p *pass, g *tcp.Config) {
-	s.route.To(p.v, s.FIB, s.Remote.Addr(), s.Scope)
+	s.route.To(p.v, s.FIB, s.Local, s.Remote, s.Scope)
 	mtu, link := s.st.mtus.Limit(p.r.Now(), s.Remote.Addr(), &s.route.Hop), s.route.MTU
 	if s.route.Out != nil {
 		link = s.route.Out.PacketMTU(s.Local.Addr().Is6())

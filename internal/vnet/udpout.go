@@ -1,6 +1,7 @@
 package vnet
 
 import (
+	"net/netip"
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifnet"
@@ -19,7 +20,12 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 	st := s.st
 	h := ifnet.Hop{Zone: o.OutIf}
 	local := v.IsOursOn(hd.Dst, o.OutIf)
-	if e := v.Plan(o, hd, &h, local); e != 0 || !local && h.Out == nil { // or a blackhole route
+	f := ifnet.Flow{Src: netip.AddrPortFrom(hd.Src, 0), Dst: netip.AddrPortFrom(hd.Dst, 0)}
+	if !s.Raw {
+		u := wire.UDP(b.Bytes())
+		f.Src, f.Dst = netip.AddrPortFrom(hd.Src, u.SrcPort()), netip.AddrPortFrom(hd.Dst, u.DstPort())
+	}
+	if e := v.Plan(o, hd, &f, &h, local); e != 0 || !local && h.Out == nil { // or a blackhole route
 		r.Cache.Free(b)
 		return e
 	}
@@ -28,13 +34,12 @@ func (s *Sock) Output(r *netisr.Runner, v *ifnet.View, b *pkt.Buf, hd *wire.IPHe
 	}
 	sh := st.shardAt(0)
 	if !s.Raw {
-		u := wire.UDP(b.Bytes())
-		sh = st.flowShard(hd.Src, hd.Dst, u.SrcPort(), u.DstPort(), wire.ProtoUDP)
+		sh = st.flowShard(hd.Src, hd.Dst, f.Src.Port(), f.Dst.Port(), wire.ProtoUDP)
 		if hd.Dst.Is6() && v.V().IP6.FlowLabel != 0 {
 			if a := s.Addrs.Load(); a.Label != 0 {
 				hd.FlowLabel = a.Label
 			} else {
-				hd.FlowLabel = st.world.seed.FlowLabel(hd.Src, hd.Dst, u.SrcPort(), u.DstPort())
+				hd.FlowLabel = st.world.seed.FlowLabel(hd.Src, hd.Dst, f.Src.Port(), f.Dst.Port())
 			}
 		}
 	}

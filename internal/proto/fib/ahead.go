@@ -4,12 +4,13 @@ import "net/netip"
 
 // Ahead is the routes of the packets of one batch, looked up together before the
 // first is forwarded: in a table too large for the processor's caches the memory
-// accesses of all then overlap. It is a hint: a packet whose table or destination
+// accesses of all then overlap. It is a hint: a packet whose FIB or destination
 // turns out to be another is looked up by itself. A nil *Ahead is empty.
 type Ahead[A any] struct {
 	n      int
-	table  uint32
-	flags  Flags // of all routes: reading them is what matters
+	fib    uint32
+	flags  Flags // of all routes, as their bits: reading them is what matters
+	bits   int
 	dst    [AheadMost]netip.Addr
 	routes [AheadMost]*Route[A]
 }
@@ -17,8 +18,8 @@ type Ahead[A any] struct {
 // AheadMost is the number of packets in a batch at most.
 const AheadMost = 64
 
-// Begin forgets the last batch; the next is routed by the table of this number.
-func (a *Ahead[A]) Begin(table uint32) { a.n, a.table = 0, table }
+// Begin forgets the last batch; the next is routed by this FIB.
+func (a *Ahead[A]) Begin(fib uint32) { a.n, a.fib = 0, fib }
 
 // Add appends the destination of the batch's next packet, invalid if it has none,
 // and tells whether there is room for another.
@@ -28,20 +29,21 @@ func (a *Ahead[A]) Add(dst netip.Addr) bool {
 	return a.n < AheadMost
 }
 
-// Lookup looks all of them up in t.
-func (a *Ahead[A]) Lookup(t *Table[A]) {
-	t.LookupBatch(a.dst[:a.n], a.routes[:a.n])
+// Lookup looks all of them up.
+func (a *Ahead[A]) Lookup(s *Set[A]) {
+	s.LookupBatch(int(a.fib), a.dst[:a.n], a.routes[:a.n])
 	for _, rt := range a.routes[:a.n] {
 		if rt != nil { // fetch what forwarding will read, for all at once
 			a.flags |= rt.Flags
+			a.bits |= rt.Prefix.Bits()
 		}
 	}
 }
 
 // Route returns the route found for the packet nth of the batch, if it was for dst
-// in that table.
-func (a *Ahead[A]) Route(nth int, table uint32, dst netip.Addr) (*Route[A], bool) {
-	if a == nil || nth >= a.n || a.dst[nth] != dst || a.table != table {
+// in that FIB.
+func (a *Ahead[A]) Route(nth int, fib uint32, dst netip.Addr) (*Route[A], bool) {
+	if a == nil || nth >= a.n || a.dst[nth] != dst || a.fib != fib {
 		return nil, false
 	}
 	return a.routes[nth], true

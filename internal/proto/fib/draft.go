@@ -11,23 +11,22 @@ const (
 	least = 48 // big tables become small below this: the gap keeps a flapping route from rebuilding
 )
 
-// few is the small form of a family: its routes, longest prefix first. It is
-// not changed after publication.
+// few is the small form of a family: its routes, longest prefix first.
 type few[A any] []*Route[A]
 
 // many is the big form of a family. Except for what its readers use, it belongs
-// to the writer. put and remove return the form to go on with.
+// to the writer.
 type many[A any] interface {
 	len() int
 	get(netip.Prefix) *Route[A]
-	put(*Route[A]) many[A]
-	remove(netip.Prefix) many[A]
+	put(*Route[A])
+	remove(netip.Prefix)
 	all(yield func(*Route[A]) bool) bool
 }
 
 // draft is a family of a table while a transaction works on it.
 type draft[A any] struct {
-	few     few[A] // a copy of its own once changed
+	few     few[A]
 	many    many[A]
 	changed bool
 }
@@ -51,11 +50,11 @@ func (d *draft[A]) get(p netip.Prefix) *Route[A] {
 
 func (d *draft[A]) put(r *Route[A]) {
 	if d.many != nil {
-		d.many = d.many.put(r)
+		d.many.put(r)
 		d.changed = true
 		return
 	}
-	d.own()
+	d.changed = true
 	if i, found := d.few.find(r.Prefix); found {
 		d.few[i] = r
 	} else {
@@ -65,14 +64,14 @@ func (d *draft[A]) put(r *Route[A]) {
 
 func (d *draft[A]) remove(p netip.Prefix) {
 	if d.many != nil {
-		d.many = d.many.remove(p)
+		d.many.remove(p)
 		d.changed = true
 		if d.many.len() < least {
 			d.demote()
 		}
 		return
 	}
-	d.own()
+	d.changed = true
 	if i, found := d.few.find(p); found {
 		d.few = slices.Delete(d.few, i, i+1)
 	}
@@ -85,7 +84,7 @@ func (d *draft[A]) promote(is4 bool) {
 		d.many = newTrie[A]()
 	}
 	for _, r := range d.few {
-		d.many = d.many.put(r)
+		d.many.put(r)
 	}
 	d.few = nil
 }
@@ -97,28 +96,24 @@ func (d *draft[A]) demote() {
 	d.many = nil
 }
 
-func (d *draft[A]) own() {
-	if !d.changed {
-		d.few = slices.Clone(d.few)
-		d.changed = true
-	}
-}
-
 // all yields the routes in their order and tells whether to go on.
 func (d *draft[A]) all(yield func(*Route[A]) bool) bool {
 	if d.many != nil {
 		return d.many.all(yield)
 	}
 	sorted := slices.Clone(d.few)
-	slices.SortFunc(sorted, func(r, s *Route[A]) int {
-		return cmp.Or(r.Prefix.Addr().Compare(s.Prefix.Addr()), r.Prefix.Bits()-s.Prefix.Bits())
-	})
+	slices.SortFunc(sorted, func(r, s *Route[A]) int { return listed(r.Prefix, s.Prefix) })
 	for _, r := range sorted {
 		if !yield(r) {
 			return false
 		}
 	}
 	return true
+}
+
+// listed compares prefixes in the order in which routes are listed.
+func listed(p, q netip.Prefix) int {
+	return cmp.Or(p.Addr().BitLen()-q.Addr().BitLen(), p.Addr().Compare(q.Addr()), p.Bits()-q.Bits())
 }
 
 func (f few[A]) find(p netip.Prefix) (int, bool) {

@@ -20,23 +20,29 @@ type Table[A any] struct {
 	v4  atomic.Pointer[view4[A]]
 	v6  atomic.Pointer[view6[A]]
 	gen atomic.Uint32
+	fib int32    // its number in set, or shared
+	set *body[A] // nil for a table by itself
 }
 
-// view4 is what readers see of the IPv4 routes: either few, or those in
-// dir. A view is not changed after publication, but its dir is.
+// view4 is what readers see of the IPv4 routes: either few, or those in a dir. A
+// view is not changed after publication, but its dir is.
 type view4[A any] struct {
-	keys []key4 // of few, in the same order
-	few  few[A]
-	dir  *dir[A]
+	few []few4[A]
+	dir *dir[A]
 }
 
 // view6 is the same for IPv6: either few, or those in routes, most of them in
 // cells as well, which are changed.
 type view6[A any] struct {
-	keys   []key6
-	few    few[A]
+	few    []match[A]
 	routes *bart.Table[*Route[A]]
 	cells  *cells[A]
+}
+
+// few4 is a route in a form that is quick to compare; match is that of IPv6.
+type few4[A any] struct {
+	key4
+	route *Route[A]
 }
 
 type key4 struct{ net, mask uint32 }
@@ -51,17 +57,20 @@ func (t *Table[A]) Lookup(dst netip.Addr) *Route[A] {
 	if !dst.Is4() {
 		return t.lookup6(dst)
 	}
+	return t.lookup4(word4(dst))
+}
+
+func (t *Table[A]) lookup4(a uint32) *Route[A] {
 	v := t.v4.Load()
 	if v == nil {
 		return nil
 	}
-	a := word4(dst)
 	if v.dir != nil {
 		return v.dir.lookup(a)
 	}
-	for i := range v.keys {
-		if k := &v.keys[i]; a&k.mask == k.net {
-			return v.few[i]
+	for i := range v.few {
+		if f := &v.few[i]; a&f.mask == f.net {
+			return f.route
 		}
 	}
 	return nil
@@ -80,9 +89,9 @@ func (t *Table[A]) lookup6(dst netip.Addr) *Route[A] {
 		}
 		return r
 	}
-	for i := range v.keys {
-		if k := &v.keys[i]; hi&k.maskHi == k.netHi && lo&k.maskLo == k.netLo {
-			return v.few[i]
+	for i := range v.few {
+		if m := &v.few[i]; hi&m.maskHi == m.netHi && lo&m.maskLo == m.netLo {
+			return m.route
 		}
 	}
 	return nil
@@ -135,49 +144,65 @@ func (t *Table[A]) Generation() uint32 {
 	return t.gen.Load()
 }
 
-// Insert adds a route. It returns EEXIST if the table has one with the same
-// prefix, and EINVAL if the prefix is not valid.
+// Insert adds a route. It returns EEXIST if the table has one with the same prefix,
+// gateway, interface and metric, or a pinned one with the same prefix, or if the
+// route is pinned and there is any with its prefix; and EINVAL if the prefix is
+// not valid.
 func (t *Table[A]) Insert(r Route[A]) (err error) {
 	t.Update(func(tx *Txn[A]) { err = tx.Insert(r) })
 	return err
 }
 
-// Change puts a route in the place of the one with the same prefix. It returns
-// ESRCH if there is none, EEXIST if that one is pinned, and EINVAL if the prefix
-// is not valid.
+// Change puts a route in the place of the one with the same prefix, or if there are
+// several, of the first with the same gateway and interface. It returns ESRCH if
+// there is none, EEXIST if that one is pinned or another is as the new one would
+// be, and EINVAL if the prefix is not valid.
 func (t *Table[A]) Change(r Route[A]) (err error) {
 	t.Update(func(tx *Txn[A]) { err = tx.Change(r) })
 	return err
 }
 
-// Delete removes the route with the prefix and returns it. It returns ESRCH if
-// there is none, and EINVAL if the prefix is not valid.
+// Delete removes the routes with the prefix and returns the first, from which the
+// others follow. It returns ESRCH if there is none, and EINVAL if the prefix is not
+// valid.
 func (t *Table[A]) Delete(p netip.Prefix) (r *Route[A], err error) {
 	t.Update(func(tx *Txn[A]) { r, err = tx.Delete(p) })
 	return r, err
 }
 
-// Get returns the route with exactly this prefix, or nil.
+// DeleteVia removes, of the routes with the prefix, the first that leads to the
+// gateway by the interface, 0 standing for any, and returns it. It returns ESRCH
+// if there is none, and EINVAL if the prefix is not valid.
+func (t *Table[A]) DeleteVia(p netip.Prefix, gateway netip.Addr, ifIndex uint32) (r *Route[A], err error) {
+	t.Update(func(tx *Txn[A]) { r, err = tx.DeleteVia(p, gateway, ifIndex) })
+	return r, err
+}
+
+// Get returns the first route with exactly this prefix, or nil.
 func (t *Table[A]) Get(p netip.Prefix) *Route[A] {
 	tx := t.begin()
 	return tx.Get(p)
 }
 
-// Len returns the number of routes of both families.
+// Len returns the number of prefixes of both families.
 func (t *Table[A]) Len() int {
 	tx := t.begin()
 	return tx.v4.len() + tx.v6.len()
 }
 
 // All ranges over the routes: IPv4 before IPv6, then by address, then the
-// shorter prefix first. The table must not change meanwhile.
+// shorter prefix first, then by metric. The table must not change meanwhile.
 func (t *Table[A]) All() iter.Seq[*Route[A]] {
 	return func(yield func(*Route[A]) bool) {
-		tx := t.begin()
-		if tx.v4.all(yield) {
-			tx.v6.all(yield)
-		}
+		t.heads(func(r *Route[A]) bool { return r.each(yield) })
 	}
+}
+
+// heads yields the first routes of all prefixes in that order and tells whether to
+// go on.
+func (t *Table[A]) heads(yield func(*Route[A]) bool) bool {
+	tx := t.begin()
+	return tx.v4.all(yield) && tx.v6.all(yield)
 }
 
 // valid returns the prefix with its host bits cleared, as `route add` does.

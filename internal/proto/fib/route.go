@@ -1,17 +1,33 @@
 package fib
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/seed88948545/vimage/internal/clock"
+)
 
 // Route is one entry of a table. It is immutable once it has been inserted,
 // except for what Adj may point to, which belongs to the caller.
+//
+// A prefix may have several routes, which differ in gateway, interface or metric.
+// They are a list by way of Next, the least metric first; those with the least are
+// a group that shares the traffic (see Pick), the others wait until these are gone.
+// A lookup finds the first.
 type Route[A any] struct {
-	Prefix  netip.Prefix // destination; host bits are cleared on insertion
-	Gateway netip.Addr   // next hop, or the zero Addr if the destination is on the link
-	Src     netip.Addr   // preferred source address, or the zero Addr
-	IfIndex uint32       // outgoing interface, 0 if the route has none
-	MTU     uint32       // bytes, 0 for the interface's
+	// What packets need, in one cache line.
+
+	Gateway netip.Addr // next hop, or the zero Addr if the destination is on the link
+	Adj     A          // what the stack hangs on a route: its resolved next hop
+	Next    *Route[A]  // the next of those with the same prefix; set by the table
+	IfIndex uint32     // outgoing interface, 0 if the route has none
+	MTU     uint32     // bytes, 0 for the interface's
+	Metric  uint32     // the lower, the better
+	id      uint32     // of gateway and interface, see Pick
 	Flags   Flags
-	Adj     A // what the stack hangs on a route: its resolved next hop
+
+	Prefix netip.Prefix // destination; host bits are cleared on insertion
+	Src    netip.Addr   // preferred source address, or the zero Addr
+	Expire clock.Time   // when Set.Expire takes the route away, 0 for never
 }
 
 // Flags say what a route is for and where it came from.
@@ -32,7 +48,7 @@ const (
 	Blackhole                   // B: discard in silence
 	Broadcast                   // b: a broadcast address
 	Local                       // an address of this stack
-	Pinned                      // an interface's own: may be deleted, but not changed or added over
+	Pinned                      // an interface's own: may be deleted, but not changed, and no other has its prefix
 )
 
 const flagLetters = "UGHRDMS123Bb"
