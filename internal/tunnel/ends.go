@@ -114,7 +114,7 @@ func keys(c *tunnel.Config) (own, shared []key) {
 		k.remote = netip.Addr{}
 		k.id = uint64(c.Port)<<32 | uint64(c.VNI)
 		wide := k
-		wide.id = uint64(c.Port)<<32 | any
+		wide.id = uint64(c.Port)<<32 | anyVNI
 		own, shared = []key{k}, []key{wide}
 		if c.Remote.IsMulticast() {
 			k.local, wide.local = c.Remote, c.Remote
