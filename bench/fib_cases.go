@@ -26,25 +26,28 @@ const (
 // fibCases returns what is measured of routing tables alone, and of forwarding by
 // many: of vimage only.
 func fibCases(f family) []Case {
-	all := []Case{forwardManyCase(f)}
-	if !f.is6() {
-		all = append(all, lookupCase("lookup10", 10, hotAddrs), lookupCase("lookup1mhot", manyRoutes, hotAddrs),
-			lookupCase("lookup1mrandom", manyRoutes, coldAddrs), changeCase())
+	return []Case{
+		forwardManyCase(f),
+		lookupCase(f, "lookup10", 10, hotAddrs), lookupCase(f, "lookup1mhot", manyRoutes, hotAddrs),
+		lookupCase(f, "lookup1mrandom", manyRoutes, coldAddrs), changeCase(f),
 	}
-	return all
 }
 
 // internet returns n different prefixes outside 10/8 and 127/8, of lengths about as
-// in the Internet's table, and so many addresses drawn from them.
-func internet(n, addrs int) ([]netip.Prefix, []netip.Addr) {
+// in the Internet's table, those of IPv6 24 bits longer, and so many addresses drawn
+// from them.
+func (f family) internet(n, addrs int) ([]netip.Prefix, []netip.Addr) {
 	lengths := []int{24, 24, 24, 24, 24, 24, 23, 22, 22, 21, 20, 19, 18, 16, 14, 11}
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	var all []netip.Prefix
 	seen := make(map[netip.Prefix]bool, n)
 	for len(all) < n {
-		a := toAddr(1<<24 + rng.Uint32N(223<<24))
-		p := netip.PrefixFrom(a, lengths[rng.IntN(len(lengths))]).Masked()
-		if first := a.As4()[0]; !seen[p] && first != 10 && first != 127 {
+		bits := lengths[rng.IntN(len(lengths))]
+		p := netip.PrefixFrom(toAddr(1<<24+rng.Uint32N(223<<24)), bits).Masked()
+		if f.is6() {
+			p = f.randomPrefix(rng, 24+bits)
+		}
+		if first := p.Addr().AsSlice()[0]; !seen[p] && first != 10 && first != 127 {
 			seen[p] = true
 			all = append(all, p)
 		}
@@ -81,7 +84,7 @@ func newSet(prefixes []netip.Prefix) (*fib.Set[*int], error) {
 	return s, err
 }
 
-func lookupCase(name string, n, addrs int) Case {
+func lookupCase(f family, name string, n, addrs int) Case {
 	return Case{
 		Name: name,
 		Rows: []Row{
@@ -90,12 +93,12 @@ func lookupCase(name string, n, addrs int) Case {
 			{Name: name + ".bart", Unit: "ns CPU/look-up"},
 			{Name: name + ".times", Unit: "× bart's speed", Higher: true},
 		},
-		Note: fmt.Sprintf("%d IPv4 routes of the Internet's lengths, %d addresses drawn from them; three routes shared by all FIBs, the others FIB 0's own; .batch: 64 at a time; .bart: package bart alone; in turn, %d look-ups each; .times: the median of the turns' ratios", n, addrs, lookups),
+		Note: fmt.Sprintf("%d routes of the Internet's lengths, %d addresses drawn from them; three routes shared by all FIBs, the others FIB 0's own; .batch: 64 at a time; .bart: package bart alone; in turn, %d look-ups each; .times: the median of the turns' ratios", n, addrs, lookups),
 		prepare: func(p Peer) (measure, error) {
 			if _, ok := p.(vimagePeer); !ok {
 				return nil, absence("its table cannot be asked alone")
 			}
-			prefixes, dst := internet(n, addrs)
+			prefixes, dst := f.internet(n, addrs)
 			set, err := newSet(prefixes)
 			if err != nil {
 				return nil, err
@@ -160,7 +163,7 @@ func turns(name string, set *fib.Set[*int], plain *bart.Table[*route], dst []net
 
 func last(all []float64) float64 { return all[len(all)-1] }
 
-func changeCase() Case {
+func changeCase(f family) Case {
 	const name, tries = "route1m", 5
 	return Case{
 		Name: name,
@@ -176,7 +179,7 @@ func changeCase() Case {
 			if _, ok := p.(vimagePeer); !ok {
 				return nil, absence("its table cannot be asked alone")
 			}
-			prefixes, _ := internet(manyRoutes, 0)
+			prefixes, _ := f.internet(manyRoutes, 0)
 			begun := time.Now()
 			set, err := newSet(prefixes)
 			if err != nil {
@@ -194,8 +197,8 @@ func changeCase() Case {
 					deleted, inserted := flap(own, prefixes[3+rng.IntN(len(prefixes)-3)], tries)
 					all = append(all, deleted, inserted)
 				}
-				_, eight := flap(own, netip.MustParsePrefix("99.0.0.0/8"), tries)
-				_, one := flap(own, netip.MustParsePrefix("0.0.0.0/1"), tries)
+				_, eight := flap(own, netip.PrefixFrom(f.pick("99.0.0.0", "2400::"), 8), tries)
+				_, one := flap(own, netip.PrefixFrom(f.pick("0.0.0.0", "::"), 1), tries)
 				return Result{
 					name: {Value: *middle(all)}, name + ".worst": {Value: slices.Max(all)},
 					name + ".8": {Value: eight}, name + ".1": {Value: one}, name + ".load": {Value: load},
@@ -233,12 +236,7 @@ func forwardManyCase(f family) Case {
 			if !ok {
 				return nil, absence("has no FIBs, or takes too long to fill them")
 			}
-			var routes []netip.Prefix
-			if f.is6() {
-				routes = newTraffic(f, manyRoutes).Routes
-			} else {
-				routes, _ = internet(manyRoutes, 0)
-			}
+			routes, _ := f.internet(manyRoutes, 0)
 			feed, delivered, err := v.forwardFIBs(routes)
 			if err != nil {
 				return nil, err
