@@ -37,7 +37,6 @@ func (st *Stack) Sink(index uint32) *receiver {
 	return &receiver{st.view.Load().Conf(index).Iface, st}
 }
 
-
 // SinkOf is Sink for an interface that may be gone.
 func (st *Stack) SinkOf(c *ifnet.Conf) *receiver { return &receiver{c.Iface, st} }
 
