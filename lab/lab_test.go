@@ -164,12 +164,15 @@ func TestRouteAll(t *testing.T) {
 	}
 }
 
-// TestLinkFIB: an interface of another table is reached by that table only, and
-// RouteAll leaves it alone.
+// TestLinkFIB: an interface of another table is reached by that table only, where the
+// stack is told so, and RouteAll leaves it alone.
 func TestLinkFIB(t *testing.T) {
 	n := lab.NewConfig(t, lab.Config{Simulated: true})
 	a, err := n.AddNode("a", lab.NodeConfig{FIBs: 2})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.SetSysctl("net.add_addr_allfibs", 0); err != nil {
 		t.Fatal(err)
 	}
 	b := n.Host("b")
