@@ -14,7 +14,7 @@ import (
 func SetFilter(st *vnet.Stack, f pfil.Filter) {
 	st.Lock()
 	defer st.Unlock()
-	st.Change(func(v *ifnet.View) { v.Filter = f })
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Filter = f }) })
 	st.Barrier()
 }
 
@@ -27,7 +27,7 @@ func SetDivert(st *vnet.Stack, port uint16, d pfil.Diverter) syscall.Errno {
 	if d != nil && ports.Find(port) != nil {
 		return syscall.EADDRINUSE
 	}
-	st.Change(func(v *ifnet.View) { v.Divert = ports.With(port, d) })
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Divert = ports.With(port, d) }) })
 	st.Barrier()
 	return 0
 }

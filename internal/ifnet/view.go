@@ -12,12 +12,24 @@ import (
 // View is a stack as its packets see it. It never changes once it is published.
 type View struct {
 	page
-	FIBs   *fib.Set[*Neighbor]
-	Ifs    []*Conf // by index-1; nil where there is none
-	Local  ifaddr.Locals
+	FIBs  *fib.Set[*Neighbor]
+	Ifs   []*Conf // by index-1; nil where there is none
+	Local ifaddr.Locals
+	*Rules
+}
+
+// Rules is what few stacks have of their own. It never changes either.
+type Rules struct {
 	Filter pfil.Filter
 	Divert pfil.Ports
 	Policy *addrsel.Policy // nil: RFC 6724's
+}
+
+// SetRules gives a View rules that edit has changed.
+func (v *View) SetRules(edit func(r *Rules)) {
+	r := *v.Rules
+	edit(&r)
+	v.Rules = &r
 }
 
 // LoIndex is the index of lo0, which every stack has.

@@ -149,7 +149,7 @@ func (st *Stack) dismantle(c *ifnet.Conf) {
 
 // Barrier returns after every batch that may have seen an older View.
 func (st *Stack) Barrier() {
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		sh.release()
@@ -193,10 +193,16 @@ func (st *Stack) IfaceStats(index uint32) (all ifnet.Stats, ok bool) {
 	if c == nil {
 		return all, false
 	}
-	for i := range c.Count {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
-		n := c.Count[i]
+		var n ifnet.Stats
+		switch {
+		case c.Port != nil:
+			n = *c.Count(sh.id)
+		case sh.cold != nil:
+			n.InDrops = sh.cold.loDrops
+		}
 		sh.release()
 		all.Add(&n)
 	}

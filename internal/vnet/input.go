@@ -19,7 +19,7 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 		return
 	}
 	p.m.FIB = p.in.FIB // behaviour of FIB rule 2: the arrival interface's
-	count := &p.in.Count[sh.id]
+	count := p.in.Count(sh.id)
 	count.InPackets++
 	count.InBytes += uint64(len(e))
 	switch dst := e.Dst(); {

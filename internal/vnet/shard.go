@@ -21,15 +21,15 @@ type shard struct {
 	netisr.Queue
 	st    *Stack
 	timer clock.Timer // shard 0's only: fires for the whole stack
-	id    uint32
+	id    uint8
+	stale bool // a room may have a new deadline; guarded by mu, as is ipID
+	ipID  uint16
 
 	handed atomic.Int32            // packets that shard 0 is still to resolve for this one
 	posted atomic.Pointer[TCPSock] // see post
 
 	mu    sync.Mutex // guards what follows
 	wake  clock.Time // what timer is armed for
-	stale bool       // a room may have a new deadline
-	ipID  uint16
 	rooms roomSet
 	cold  *coldRoom    // made when first counted
 	asked *pfil.Packet // what the filter is shown; made when first asked
@@ -184,7 +184,7 @@ func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	b.Meta = m
 	to := sh
 	if sh.st.more != nil {
-		to = sh.st.shardAt(int(wire.FlowHashIP(b.Bytes())) % (1 + len(sh.st.more)))
+		to = sh.st.shardAt(int(wire.FlowHashIP(b.Bytes())) % (sh.st.Shards()))
 	}
 	if !to.Queue.Put(p.r, b) {
 		sh.drop(p, b, pkt.QueueFull)
@@ -204,7 +204,7 @@ func (st *Stack) shardAt(i int) *shard {
 	if i == 0 {
 		return &st.sh
 	}
-	return &st.more[i-1]
+	return &(*st.more)[i-1]
 }
 
 // shardFor returns the shard that a frame from a link belongs to. What is not
@@ -217,5 +217,5 @@ func (st *Stack) shardFor(b *pkt.Buf) *shard {
 	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 && e.Type() != wire.EtherTypeIPv6 {
 		return &st.sh
 	}
-	return st.shardAt(int(wire.FlowHashIP(e.Payload())) % (1 + len(st.more)))
+	return st.shardAt(int(wire.FlowHashIP(e.Payload())) % (st.Shards()))
 }

@@ -24,7 +24,7 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		return e
 	}
 	st.Change(func(v *ifnet.View) { v.SetV(page) })
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		p := pass{v: st.view.Load()}
 		sh.mu.Lock()
@@ -58,7 +58,7 @@ func (w *World) SetReference(name string, value int64) syscall.Errno {
 // name; drops by reason under "drop.…".
 func (st *Stack) Counters() map[string]uint64 {
 	all := make(map[string]uint64)
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		sysctl.Add(&sh.hot, all)
