@@ -121,8 +121,11 @@ func (st *Stack) Unplug(index uint32) {
 func (st *Stack) depart(c *ifnet.Conf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		for s := st.socks; s != nil; s = s.next {
-			sh.leaveIf(p, s, c.Index)
+			sh.leaveIf(p, &s.members, c.Index)
 			s.ForgetIf(c.Index)
+		}
+		if st.own != nil {
+			sh.leaveIf(p, st.own, c.Index)
 		}
 		return 0
 	})

@@ -34,6 +34,7 @@ type Stack struct {
 	gens   uint32   // generations given out
 	vars   vvar.Set // of loaded modules
 	socks  *Sock    // all sockets, linked; shard 0's
+	own    *Members // what the stack listens to without a socket; shard 0's
 	random roster.Random
 
 	sh shard // the first shard

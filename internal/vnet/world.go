@@ -27,6 +27,7 @@ type World struct {
 	configurer atomic.Pointer[func(*Stack) *clock.Timer]
 	opts       socket.Options // every socket's until it changes one
 
+	self  Sock        // stands for a stack that is a member itself: hears no packet
 	rules ifnet.Rules // of stacks that have none of their own
 
 	// lo0 is the loopback interface of all stacks: nothing of it ever changes. One
@@ -65,6 +66,8 @@ func NewWorld(c Config) *World {
 		rand.Read(id[:])
 	}
 	w.SetWorld(id)
+	w.self.Raw = true
+	w.self.Init(w.sched, 0, &w.opts)
 	w.lo0 = ifnet.Iface{Name: "lo0", Seed: &w.seed, Index: ifnet.LoIndex}
 	w.ifs0[0] = &ifnet.Conf{Iface: &w.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	return w

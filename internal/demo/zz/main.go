@@ -14,6 +14,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/usrreq"
+	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -28,6 +29,7 @@ func heap() uint64 {
 
 func main() {
 	n := flag.Int("n", 20000, "")
+	sockets := flag.Bool("sockets", false, "")
 	prof := flag.String("prof", "", "")
 	gc := flag.Bool("gcoff", false, "")
 	flag.Parse()
@@ -70,6 +72,8 @@ func main() {
 	t = time.Now()
 	at := netip.MustParseAddrPort("0.0.0.0:5000")
 	g := netip.MustParseAddr("239.1.1.1")
+	_ = at
+	if *sockets {
 	socks := make([]usrreq.Sock, *n)
 	for i, st := range all {
 		s, e := usrreq.ListenUDP(st, at, 0, 0)
@@ -86,6 +90,15 @@ func main() {
 		}
 	}
 	step("join", t)
+	runtime.KeepAlive(socks)
+	} else {
+	for i := range all {
+		if e := control.Listen(all[i], 2, g, mcast.Filter{Mode: mcast.Exclude}); e != 0 {
+			panic(e)
+		}
+	}
+	step("listen", t)
+	}
 	t = time.Now()
 	c.RunUntil(c.Now().Add(20 * time.Second))
 	step("settle", t)
