@@ -82,9 +82,9 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 		return syscall.EEXIST
 	}
 	i.Index = v.FreeIndex()
-	ifp, conf := new(ifnet.Iface), new(ifnet.Conf)
-	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
-		ifp, conf = &st.if0, &st.conf0
+	ifp, conf := &st.if0, &st.conf0
+	if i.Index != 2 || ifp.Port != nil { // the stack itself has room for the first one
+		ifp, conf = new(ifnet.Iface), new(ifnet.Conf)
 	}
 	st.initIface(ifp, i.Name, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
