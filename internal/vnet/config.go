@@ -30,25 +30,19 @@ func (st *Stack) Interfaces() iter.Seq[ifnet.Info] { return st.view.Load().Infos
 // Change publishes a copy of the view that edit has changed. The control lock is
 // held.
 func (st *Stack) Change(edit func(v *ifnet.View)) {
-	var next *ifnet.View
-	if st.view.Load() == &st.views[0] {
-		next = &st.views[1]
-	} else {
-		next = new(ifnet.View)
-	}
-	*next = *st.view.Load()
-	edit(next)
-	st.view.Store(next)
+	next := *st.view.Load()
+	edit(&next)
+	st.view.Store(&next)
 }
 
 // setConf gives an interface its configuration, nil to remove it.
 func (st *Stack) setConf(index uint32, c *ifnet.Conf) {
 	st.Change(func(v *ifnet.View) {
-		if index == 2 && len(v.Ifs) == 1 && c != nil && v == &st.views[1] {
-			v.SetConf(index, c, st.ifs0[:2]) // the usual first change
-		} else {
-			v.SetConf(index, c, nil)
+		var spare []*ifnet.Conf
+		if index == 2 && len(v.Ifs) == 1 && st.first != nil && st.first.ifs[0] == nil {
+			spare = st.first.ifs[:] // the usual first change
 		}
+		v.SetConf(index, c, spare)
 	})
 }
 
@@ -82,8 +76,12 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 		return syscall.EEXIST
 	}
 	i.Index = v.FreeIndex()
-	ifp, conf := &st.if0, &st.conf0
-	if i.Index != 2 || ifp.Port != nil { // the stack itself has room for the first one
+	var ifp *ifnet.Iface
+	var conf *ifnet.Conf
+	if st.first == nil {
+		st.first = new(firstIface)
+		ifp, conf = &st.first.Iface, &st.first.conf
+	} else {
 		ifp, conf = new(ifnet.Iface), new(ifnet.Conf)
 	}
 	st.initIface(ifp, i.Name, i.Index, port)
@@ -98,7 +96,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
 	c.Port.SetAddr(c.MAC)
-	if c.Iface == &st.if0 {
+	if c.Iface == &st.first.Iface {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
 		c.Port.Attach(&receiver{c.Iface, st})

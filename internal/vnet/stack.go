@@ -39,11 +39,15 @@ type Stack struct {
 
 	sh shard // the first shard
 
-	// What nearly every stack needs first, in the same allocation.
-	views [2]ifnet.View // the first that are published
-	if0   ifnet.Iface
-	conf0 ifnet.Conf
-	ifs0  [2]*ifnet.Conf
+	first *firstIface // nil until there is one
+}
+
+// firstIface is what a stack needs for its first interface that leads to a link,
+// which most have no other beside.
+type firstIface struct {
+	ifnet.Iface
+	conf ifnet.Conf
+	ifs  [2]*ifnet.Conf
 }
 
 // StackConfig says how a stack is made.
@@ -72,9 +76,9 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	for i := range st.Shards() {
 		st.shardAt(i).init(st, i)
 	}
-	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: w.ifs0[:], Rules: &w.rules}
-	st.views[0].SetV(w.ref.Load())
-	st.view.Store(&st.views[0])
+	v := &ifnet.View{FIBs: &st.fibs, Ifs: w.ifs0[:], Rules: &w.rules}
+	v.SetV(w.ref.Load())
+	st.view.Store(v)
 	return st, 0
 }
 
