@@ -55,9 +55,14 @@ func (i *Interface) Addrs() (all []netip.Prefix) {
 	return all
 }
 
+// addrs returns those addresses that the handle's jail has.
 func (i *Interface) addrs() ifaddr.List {
 	c, _ := i.s.st.Interface(i.index)
-	return c.Addrs
+	l := i.s.cred.Limit()
+	if l == nil {
+		return c.Addrs
+	}
+	return slices.DeleteFunc(slices.Clone(c.Addrs), func(a ifaddr.Addr) bool { return !l.Allows(a.Addr()) })
 }
 
 // Addresses returns the interface's addresses in the order they were added, with

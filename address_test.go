@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -224,6 +225,7 @@ func TestAutoconf(t *testing.T) {
 // TestStableAddresses: the same secret makes the same addresses (RFC 7217), and
 // none that shows the hardware address.
 func TestStableAddresses(t *testing.T) {
+	stacktest.Several(t)
 	var seen []netip.Addr
 	for seed, secret := range []*[32]byte{{1}, {1}, {2}, nil} {
 		synctest.Test(t, func(t *testing.T) {
@@ -276,7 +278,7 @@ func TestAdvertiseErrors(t *testing.T) {
 	if err := e.Advertise(&vimage.RouterConfig{MaxInterval: 4 * time.Second, Lifetime: -1, HopLimit: -1, Prefixes: []vimage.RouterPrefix{{Prefix: p, Valid: vimage.Forever, Preferred: -1}}}); err != nil {
 		t.Error(err)
 	}
-	if err := must(vimage.NewWorld(vimage.Config{}).Stack("vnet0").Interface("lo0"))(t).Advertise(&vimage.RouterConfig{}); !errors.Is(err, syscall.EINVAL) {
+	if err := must(world(t, vimage.Config{}).Stack("vnet0").Interface("lo0"))(t).Advertise(&vimage.RouterConfig{}); !errors.Is(err, syscall.EINVAL) {
 		t.Error("on lo0:", err)
 	}
 }

@@ -95,7 +95,7 @@ func (d *Dialer) call(network string) (*call, error) {
 		}
 	}
 	if c.transport == "" {
-		return nil, net.UnknownNetworkError(network)
+		return nil, d.Stack.unknown(network)
 	}
 	ok := true
 	switch a := d.LocalAddr.(type) {

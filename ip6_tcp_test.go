@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/nettest"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -19,6 +20,7 @@ import (
 // global addresses, between link-local ones, and of an IPv4 client to a listener
 // for both families.
 func TestTCPNettest6(t *testing.T) {
+	stacktest.Several(t)
 	for _, c := range []struct {
 		name, network string
 		host          func(b *vimage.Stack) string
@@ -54,6 +56,7 @@ func TestTCPNettest6(t *testing.T) {
 
 // TestHTTP6: net/http over IPv6, by a link-local address with its zone too.
 func TestHTTP6(t *testing.T) {
+	stacktest.Several(t)
 	inBubble(t, func(t *testing.T) {
 		a, b := pair6(t, world(t, vimage.Config{}))
 		l := must(b.Listen("tcp", ":80"))(t)

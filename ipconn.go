@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/socket"
-	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -92,7 +91,7 @@ func (s *Stack) listenIP(network string, local netip.Addr) (*IPConn, error) {
 		return nil, opError("listen", network, nil, nil, err)
 	}
 	if !s.cred.Allows(jail.RawSocket) {
-		return nil, opError("listen", network, nil, nil, syscall.EPERM)
+		return nil, opError("listen", network, nil, nil, jail.RawSocket.Errno())
 	}
 	switch {
 	case local.IsValid():
@@ -104,7 +103,7 @@ func (s *Stack) listenIP(network string, local netip.Addr) (*IPConn, error) {
 	if !f.allows(local) {
 		return nil, opError("listen", network, nil, nil, unsuitable(local.String()))
 	}
-	sock, e := usrreq.ListenRaw(s.st, proto, local, uint32(s.fib))
+	sock, e := s.owner().ListenRaw(s.st, proto, local)
 	if e != 0 {
 		return nil, opError("listen", network, nil, ipAddr(local), e)
 	}

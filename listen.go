@@ -57,7 +57,7 @@ func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address strin
 	}
 	f, ok := familyOf(network, "udp")
 	if !ok {
-		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
+		return nil, opError("listen", network, nil, nil, lc.Stack.unknown(network))
 	}
 	a, err := f.listenAddr("udp", address)
 	if err != nil {

@@ -31,7 +31,7 @@ type MulticastRoute struct {
 // that are not forwarded, or a source of another family. Forwarding need not be on:
 // that is for packets to one host.
 func (s *Stack) AddMulticastRoute(r MulticastRoute) error {
-	if err := s.may(jail.NetConfig, "add multicast route", r.Group.String()); err != nil {
+	if err := s.may(jail.Mroute, "add multicast route", r.Group.String()); err != nil {
 		return err
 	}
 	mr := mroute.Route{Group: r.Group, Source: r.Source, Listeners: r.Listeners}
@@ -63,7 +63,7 @@ func (s *Stack) own(op string, i *Interface) (uint32, error) {
 // DelMulticastRoute removes the route for a source, the zero Addr for any, to groups.
 // ESRCH: there is none.
 func (s *Stack) DelMulticastRoute(group netip.Prefix, source netip.Addr) error {
-	if err := s.may(jail.NetConfig, "delete multicast route", group.String()); err != nil {
+	if err := s.may(jail.Mroute, "delete multicast route", group.String()); err != nil {
 		return err
 	}
 	return wrapConfig("delete multicast route", group.String(), control.DelMulticastRoute(s.st, group, source))
@@ -96,7 +96,7 @@ func (s *Stack) MulticastRoutes() []MulticastRoute {
 // that asks, those from downstream also upstream. The interfaces downstream ask as
 // after SetQuerier. A nil upstream ends it. Routes come before the proxy.
 func (s *Stack) SetMulticastProxy(upstream *Interface, downstream ...*Interface) error {
-	if err := s.may(jail.NetConfig, "set multicast proxy", s.Name()); err != nil {
+	if err := s.may(jail.Mroute, "set multicast proxy", s.Name()); err != nil {
 		return err
 	}
 	var up uint32

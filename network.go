@@ -3,6 +3,9 @@ package vimage
 import (
 	"context"
 	"net"
+	"strings"
+
+	"github.com/seed88948545/vimage/internal/jail"
 )
 
 // Network is what code under test needs of a network: a *Stack is one, OS
@@ -16,6 +19,16 @@ type Network interface {
 }
 
 var _ Network = (*Stack)(nil)
+
+// unknown is the error for the name of a network that is none of the stack's: those in
+// a jail may not even ask for other families, unless it allows them.
+func (s *Stack) unknown(network string) error {
+	kind := strings.TrimRight(network, "46")
+	if !s.cred.Allows(jail.SocketAF) && kind != "tcp" && kind != "udp" && !strings.HasPrefix(kind, "ip") {
+		return jail.SocketAF.Errno()
+	}
+	return net.UnknownNetworkError(network)
+}
 
 // OS returns the operating system's network: package net.
 func OS() Network { return osNetwork{} }

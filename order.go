@@ -22,7 +22,7 @@ func (s *Stack) order(ips []netip.Addr) {
 		dst, scope, e := usrreq.Scoped(v, ip)
 		var src netip.Addr
 		if e == 0 {
-			src, e = v.SourceTo(&socket.Options{FIB: uint32(s.fib), OutIf: scope}, netip.Addr{}, dst)
+			src, e = v.SourceTo(&socket.Options{FIB: uint32(s.fib), OutIf: scope, Limit: s.cred.Limit()}, netip.Addr{}, dst)
 		}
 		if list[i].Unreachable = e != 0; e == 0 {
 			list[i].Source = candidate(v, src)

@@ -16,7 +16,7 @@ import (
 // address, by MLDv2 while it has a link-local one of IPv6, be it later. Of several on
 // a link, the one with the lowest address asks (RFC 3376 §6.6.2).
 func (i *Interface) SetQuerier(on bool) error {
-	if err := i.s.may(jail.NetConfig, "set querier", i.name); err != nil {
+	if err := i.s.may(jail.Mroute, "set querier", i.name); err != nil {
 		return err
 	}
 	return wrapConfig("set querier", i.name, control.SetQuerier(i.s.st, i.index, on))

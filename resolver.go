@@ -3,6 +3,7 @@ package vimage
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/dns"
+	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/sockbuf"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // Resolver looks names up as a host of the network does: in its own list of
@@ -81,12 +84,26 @@ func (s *Stack) SetResolver(r *Resolver) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if r == nil {
-		delete(s.w.resolvers, s.st)
+		delete(s.w.resolvers, s.asker())
 		return
 	}
+	maps.DeleteFunc(s.w.resolvers, func(a asker, _ *Resolver) bool { return a.in != nil && a.in.Gone() })
 	own := *r
 	own.Stack = nil
-	s.w.resolvers[s.st] = &own
+	s.w.resolvers[s.asker()] = &own
+}
+
+// asker is who looks names up in a way of his own: a stack, or a jail that shares it.
+type asker struct {
+	st *vnet.Stack
+	in *jail.Jail
+}
+
+func (s *Stack) asker() asker {
+	if in := s.cred.Jail(); in != nil && !in.Owns() {
+		return asker{s.st, in}
+	}
+	return asker{st: s.st}
 }
 
 // Resolver returns how names are looked up on this stack, through the handle's
@@ -95,7 +112,7 @@ func (s *Stack) Resolver() *Resolver {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	var own Resolver
-	if r := s.w.resolvers[s.st]; r != nil {
+	if r := s.w.resolvers[s.asker()]; r != nil {
 		own = *r
 	}
 	own.Stack = s

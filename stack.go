@@ -48,7 +48,12 @@ func (s *Stack) may(p jail.Priv, op, what string) error {
 	if s.cred.Allows(p) {
 		return nil
 	}
-	return &ConfigError{op, what, syscall.EPERM}
+	return &ConfigError{op, what, p.Errno()}
+}
+
+// owner is what sockets inherit from the handle.
+func (s *Stack) owner() usrreq.Owner {
+	return usrreq.Owner{FIB: uint32(s.fib), Limit: s.cred.Limit()}
 }
 
 // SetFIBs sets the number of routing tables, which can only grow.
@@ -59,12 +64,13 @@ func (s *Stack) SetFIBs(n int) error {
 	return wrapConfig("set fibs", strconv.Itoa(n), control.SetFIBs(s.st, n))
 }
 
-// Close removes the stack: its sockets are closed and its interfaces unplugged.
+// Close removes the stack: its sockets are closed, its interfaces unplugged, and those
+// that were lent to it go back. The jail that owns it goes too: see Jail.Remove.
 func (s *Stack) Close() error {
 	if err := s.may(jail.StackMake, "close", s.Name()); err != nil {
 		return err
 	}
-	control.Close(s.st)
+	s.w.jails.CloseStack(s.st)
 	s.SetResolver(nil)
 	return nil
 }
@@ -259,12 +265,14 @@ func (i *Interface) SetUp(up bool) error {
 	return wrapConfig("set up", i.name, control.SetUp(i.s.st, i.index, up))
 }
 
-// Remove unplugs the interface. Packets in flight to it are dropped.
+// Remove unplugs the interface, and the other end of its pair if it is one that
+// CreateEpair made. Packets in flight to it are dropped. EPERM: the handle's jail has
+// only borrowed it.
 func (i *Interface) Remove() error {
 	if err := i.s.may(jail.NetConfig, "remove interface", i.name); err != nil {
 		return err
 	}
-	return wrapConfig("remove interface", i.name, control.RemoveInterface(i.s.st, i.index))
+	return wrapConfig("remove interface", i.name, i.s.w.jails.RemoveInterface(i.s.cred, i.s.st, i.index))
 }
 
 // Route is a route of one table.
@@ -351,20 +359,6 @@ func (s *Stack) SetForwarding(on bool) error {
 		return err
 	}
 	return s.SetSysctl("net.inet6.ip6.forwarding", n)
-}
-
-// SetSysctl changes a tunable of the stack by its name. No other stack changes.
-func (s *Stack) SetSysctl(name string, value int64) error {
-	if err := s.may(jail.Sysctl, "sysctl", name); err != nil {
-		return err
-	}
-	return wrapConfig("sysctl", name, s.st.SetSysctl(name, value))
-}
-
-// Sysctl returns a tunable of the stack.
-func (s *Stack) Sysctl(name string) (int64, error) {
-	v, e := s.st.Sysctl(name)
-	return v, wrapConfig("sysctl", name, e)
 }
 
 // Counters returns every statistic of the stack that is not zero, by name.

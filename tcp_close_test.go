@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/lab"
 )
 
@@ -180,6 +181,7 @@ func TestTCPStackClosedWithEverything(t *testing.T) {
 // TestTCPClosedUnderTraffic closes a stack, or takes its interface away, while
 // many connections are made, used and closed, on stacks of 1 and 4 shards.
 func TestTCPClosedUnderTraffic(t *testing.T) {
+	stacktest.Several(t)
 	for _, shards := range []int{1, 4} {
 		for what, end := range map[string]func(b *lab.Node){
 			"stack":     func(b *lab.Node) { b.Close() },

@@ -43,7 +43,7 @@ func (d *Dialer) Start(network, address string) (*TCPConn, error) {
 
 func (c *call) start(to netip.AddrPort) (*TCPConn, error) {
 	o := keepAlive(c.KeepAlive, c.KeepAliveConfig)
-	o.FIB, o.NoDelay = uint32(c.Stack.fib), true
+	o.FIB, o.Limit, o.NoDelay = uint32(c.Stack.fib), c.Stack.cred.Limit(), true
 	o.CC, o.FastOpen, o.ReuseAddr = c.Congestion, c.FastOpen, c.ReuseAddr
 	s, e := usrreq.ConnectTCP(c.Stack.st, source(c.local, to), to, &o)
 	if e != 0 {

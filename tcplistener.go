@@ -139,7 +139,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	}
 	f, ok := familyOf(network, "tcp")
 	if !ok {
-		return nil, opError("listen", network, nil, nil, net.UnknownNetworkError(network))
+		return nil, opError("listen", network, nil, nil, lc.Stack.unknown(network))
 	}
 	a, err := f.listenAddr("tcp", address)
 	if err != nil {
@@ -156,7 +156,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 // that are still there be used again.
 func (lc *ListenConfig) listenTCP(network string, f family, a netip.AddrPort) (*TCPListener, error) {
 	o := keepAlive(lc.KeepAlive, lc.KeepAliveConfig)
-	o.FIB, o.NoDelay = uint32(lc.Stack.fib), true
+	o.FIB, o.Limit, o.NoDelay = uint32(lc.Stack.fib), lc.Stack.cred.Limit(), true
 	o.ReuseAddr, o.ReusePort = true, lc.ReusePort
 	o.CC, o.FastOpen = lc.Congestion, lc.FastOpen
 	o.V6Only = f == only6

@@ -230,11 +230,8 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 			local = netip.AddrPortFrom(wildcard(a.Addr()), a.Port())
 		}
 	}
-	open := usrreq.ListenUDP
-	if f, _ := familyOf(network, "udp"); f == only6 {
-		open = usrreq.ListenUDP6
-	}
-	sock, e := open(s.st, local, uint32(s.fib), reuse)
+	f, _ := familyOf(network, "udp")
+	sock, e := s.owner().ListenUDP(s.st, local, reuse, f == only6)
 	if e != 0 {
 		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(a), e)
 	}
@@ -244,7 +241,7 @@ func (s *Stack) listenUDP(network string, a netip.AddrPort, lc *ListenConfig) (*
 
 // dialUDP returns a socket connected to remote.
 func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn, error) {
-	sock, e := usrreq.ListenUDP(s.st, local, uint32(s.fib), 0)
+	sock, e := s.owner().ListenUDP(s.st, local, 0, false)
 	if e == 0 {
 		sock.SetBroadcast(true)
 		if e = sock.Connect(remote); e != 0 {

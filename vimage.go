@@ -45,11 +45,12 @@ type Config struct {
 // World holds network stacks and what they share: clock, buffers, random
 // numbers. Two worlds share nothing.
 type World struct {
-	w   *vnet.World
-	sim *clock.Sim // nil unless simulated
+	w     *vnet.World
+	sim   *clock.Sim // nil unless simulated
+	jails *jail.Tree
 
 	mu        sync.Mutex // a leaf
-	resolvers map[*vnet.Stack]*Resolver
+	resolvers map[asker]*Resolver
 }
 
 // ErrSecondStack is why a program built with the tag novimage gets no stack beside
@@ -60,16 +61,18 @@ var ErrSecondStack = fmt.Errorf("built with -tags novimage, which leaves room fo
 // built with the tag novimage it panics with ErrSecondStack where there is a
 // world already.
 func NewWorld(c Config) *World {
-	w := &World{resolvers: map[*vnet.Stack]*Resolver{}}
+	w := &World{resolvers: map[asker]*Resolver{}}
 	var ck clock.Clock
 	if c.Simulated {
 		w.sim = clock.NewSim()
 		ck = w.sim
 	}
 	w.w = vnet.NewWorld(vnet.Config{Clock: ck, Seed: c.Seed})
-	if _, e := control.NewStack(w.w, vnet.StackConfig{Name: "vnet0"}); e != 0 {
+	st, e := control.NewStack(w.w, vnet.StackConfig{Name: "vnet0"})
+	if e != 0 {
 		panic(&ConfigError{"new world", "vnet0", ErrSecondStack}) // a world without modules refuses no other
 	}
+	w.jails = jail.NewTree(w.w, st)
 	return w
 }
 
@@ -83,9 +86,10 @@ type StackConfig struct {
 }
 
 // NewStack makes a stack with one interface, lo0, which is up. The name must
-// not be empty or taken.
+// not be empty or taken. It is that of a jail of the same name right below jail 0: see
+// Stack.Jail.
 func (w *World) NewStack(name string, c StackConfig) (*Stack, error) {
-	st, e := control.NewStack(w.w, vnet.StackConfig{Name: name, Shards: c.Shards})
+	st, e := w.jails.NewStack(vnet.StackConfig{Name: name, Shards: c.Shards})
 	switch e {
 	case 0:
 	case syscall.EOPNOTSUPP:
@@ -122,11 +126,7 @@ func (w *World) Stacks() []*Stack {
 
 // Close removes every stack. What blocks on their sockets fails with
 // net.ErrClosed.
-func (w *World) Close() {
-	for _, st := range w.w.Stacks() {
-		control.Close(st)
-	}
-}
+func (w *World) Close() { w.jails.Close() }
 
 // Now returns the world's time.
 func (w *World) Now() time.Time {
@@ -203,24 +203,6 @@ type Pool struct {
 func (w *World) Pool() Pool {
 	c := w.w.Sched().Pool().Counts()
 	return Pool{Buffers: c.Bufs, Copies: c.Copies}
-}
-
-// Jail is a node of the tree of owners. There is only the root so far.
-type Jail struct {
-	w    *World
-	cred jail.Cred
-}
-
-// Root returns jail 0, which owns vnet0 and may do everything.
-func (w *World) Root() *Jail { return &Jail{w: w} }
-
-// Stack returns a handle on the jail's stack, nil if that has been removed.
-func (j *Jail) Stack() *Stack {
-	s := j.w.Stack("vnet0")
-	if s != nil {
-		s.cred = j.cred
-	}
-	return s
 }
 
 // ConfigError is returned by calls that configure something.

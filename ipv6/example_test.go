@@ -1,3 +1,5 @@
+//go:build !novimage
+
 package ipv6_test
 
 import (

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -65,12 +66,16 @@ type Lab struct {
 	captures captures
 }
 
-// New returns an empty lab that is closed when the test ends.
+// New returns an empty lab that is closed when the test ends. Built with -tags
+// novimage it skips the test.
 func New(t TB) *Lab { return NewConfig(t, Config{}) }
 
 // NewConfig is New with a configuration.
 func NewConfig(t TB, c Config) *Lab {
 	t.Helper()
+	if s, ok := t.(interface{ Skip(...any) }); ok && ifnet.OneStack {
+		s.Skip("a lab has several stacks:", vimage.ErrSecondStack)
+	}
 	n := Open(c)
 	n.t = t
 	t.Cleanup(n.Close)

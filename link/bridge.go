@@ -115,24 +115,30 @@ type bridgePort struct {
 func (b *Bridge) owns(p *bridgePort) bool { return b.ports[p.n] == p }
 
 // AddPort adds a port, which takes part once it is attached. It is released by
-// Detach, after which it cannot be attached again. At most one configuration may
-// be given.
+// Detach, and a new one for the switch where it is attached again. At most one
+// configuration may be given.
 func (b *Bridge) AddPort(c ...PortConfig) Port {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.gen++
-	p := &bridgePort{br: b, gen: b.gen}
+	p := &bridgePort{br: b}
 	if len(c) > 0 {
 		p.cfg = &c[0]
 	}
+	b.number(p)
+	return p
+}
+
+// number makes p a port. mu is held.
+func (b *Bridge) number(p *bridgePort) {
+	b.gen++
+	p.gen = b.gen
 	if last := len(b.free) - 1; last >= 0 {
 		p.n, b.free = b.free[last], b.free[:last]
 		b.ports[p.n] = p
-		return p
+		return
 	}
 	p.n = int32(len(b.ports))
 	b.ports = append(b.ports, p)
-	return p
 }
 
 // Put implements Port: a frame from the interface enters the switch.
@@ -148,22 +154,23 @@ func (p *bridgePort) Attach(to netisr.Lender) {
 	b := p.br
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.owns(p) {
-		if p.in == nil {
-			p.in = to
-			p.rx.to.Store(&p.in)
-		} else {
-			p.rx.set(to)
-		}
-		p.up = true
-		b.engine.AddPort(p.n)
-		if p.cfg != nil {
-			b.engine.Configure(p.n, p.cfg.options())
-		}
-		if b.asksNew {
-			b.engine.RefreshPort(b.sched.Clock().Now(), p.n)
-			b.rearm()
-		}
+	if !b.owns(p) { // its interface has moved to another stack
+		b.number(p)
+	}
+	if p.in == nil {
+		p.in = to
+		p.rx.to.Store(&p.in)
+	} else {
+		p.rx.set(to)
+	}
+	p.up = true
+	b.engine.AddPort(p.n)
+	if p.cfg != nil {
+		b.engine.Configure(p.n, p.cfg.options())
+	}
+	if b.asksNew {
+		b.engine.RefreshPort(b.sched.Clock().Now(), p.n)
+		b.rearm()
 	}
 }
 

@@ -60,8 +60,6 @@ func TestBridgePortAfterDetach(t *testing.T) {
 			gone.SetPromisc(true)
 			gone.SetAddr(wire.MAC{2, 7})
 			gone.SetAddr(wire.MAC{2, 8})
-			gone.Attach(h[1])
-			gone.SetPromisc(true)
 			h[0].put(h[0].datagram(wire.MAC{2, 8}, h[1].ip, 1))
 			h[0].cast("224.0.0.9", 2)
 			h[0].send(nil, 3)
@@ -79,6 +77,30 @@ func TestBridgePortAfterDetach(t *testing.T) {
 			next.want(t, 4)
 		})
 	}
+}
+
+// TestBridgePortAttachedAgain: a port whose interface moves to another stack is
+// detached and attached again: it is a new one, at another number if its own has been
+// given to another.
+func TestBridgePortAttachedAgain(t *testing.T) {
+	onLAN(t, BridgeConfig{}, func(t *testing.T, s *netisr.Sched, br *Bridge, h []*host) {
+		h[1].send(nil, 1)
+		h[0].take()
+		h[2].take()
+		again := h[1].port.(*bridgePort)
+		again.Detach()
+		next := newHost(s, br, 4)
+		again.Attach(h[1])
+		again.SetAddr(h[1].mac)
+		if again.n == next.port.(*bridgePort).n {
+			t.Fatal("two ports have one number")
+		}
+		h[0].send(h[1], 2)
+		h[1].want(t, 2)
+		h[1].send(h[0], 3)
+		h[0].want(t, 3)
+		next.want(t)
+	})
 }
 
 // TestBridgePortBeforeAttach: a port takes part once it is attached, whatever it

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
@@ -29,7 +30,7 @@ func newPair(t *testing.T) *pair {
 		if st == &p.b {
 			name = "b"
 		}
-		if *st, e = control.NewStack(p.w, vnet.StackConfig{Name: name}); e != 0 {
+		if *st, e = stacktest.New(t, p.w, vnet.StackConfig{Name: name}); e != 0 {
 			t.Fatal(e)
 		}
 	}

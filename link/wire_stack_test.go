@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -69,6 +70,7 @@ func (p *pipe) Write(frames [][]byte, meta []link.Meta) (int, error) {
 // TestStacksOverDevices has two worlds, each with its own buffers and clock,
 // talk over a wire that completes checksums, and over one that does not.
 func TestStacksOverDevices(t *testing.T) {
+	stacktest.Several(t)
 	exchange := func(t *testing.T, info link.Info) {
 		a, b := newPipe(info)
 		var worlds []*vnet.World
@@ -80,7 +82,7 @@ func TestStacksOverDevices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st, e := control.NewStack(w, vnet.StackConfig{Name: "host"})
+			st, e := stacktest.New(t, w, vnet.StackConfig{Name: "host"})
 			if e != 0 {
 				t.Fatal(e)
 			}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/nd"
@@ -21,13 +22,14 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 	if c.Flags&ifnet.Loopback != 0 {
 		c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
 		st.SetInterface(c)
+		addrEvent(st, c, event.AddrAdd, a.Prefix)
 		return 0
 	}
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
 		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
 	}
 	claim(st, c, a)
-	addPrefixRoute(st, c, a.Prefix)
+	addSubnet(st, c, &a)
 	return 0
 }
 
@@ -123,6 +125,7 @@ func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) {
 		}
 		return v6.ND.AddAddress(v6.Now, a.Addr(), how)
 	})
+	addrEvent(st, c, event.AddrAdd, a.Prefix)
 }
 
 // forget6 ends what claim began for an address that an interface had. Without the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
@@ -121,8 +122,14 @@ func (f *configurer) addresses(index uint32) {
 	if !disabled && slices.Equal(addrs, c.Addrs) {
 		return
 	}
+	old := c.Addrs
 	c.Addrs = addrs
 	f.st.SetInterface(&c)
+	for i := range addrs {
+		if addrs[i] != old[i] {
+			addrEvent(f.st, &c, event.AddrChange, addrs[i].Prefix)
+		}
+	}
 	if ready { // reports that were sent from :: did not count (RFC 3810 §5.2.13)
 		f.st.IPv6(index, func(v6 *vnet.V6Call) syscall.Errno {
 			v6.Announce(true)
@@ -184,6 +191,7 @@ func (f *configurer) apply(index uint32, o *auto.Out) {
 				e.Flags |= ifaddr.Deprecated
 			}
 			f.st.SetInterface(&c)
+			addrEvent(f.st, &c, event.AddrChange, a.Prefix)
 		}
 	case auto.DelAddress:
 		if e := c.Addrs.Find(a.Prefix.Addr()); e != nil && e.Flags&ifaddr.Auto != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
@@ -25,7 +26,7 @@ func must(t testing.TB, e syscall.Errno) {
 
 func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := control.NewStack(w, vnet.StackConfig{Name: name})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
 }
@@ -158,7 +159,7 @@ func TestErrors(t *testing.T) {
 	if _, e := control.AddInterface(gone, control.IfaceConfig{Name: "e0", Port: port}); e != syscall.ENXIO {
 		t.Errorf("interface of a stack that is gone: %v", e)
 	}
-	if _, e := control.NewStack(w, vnet.StackConfig{Shards: 65, Name: "x"}); e != syscall.EINVAL {
+	if _, e := stacktest.New(t, w, vnet.StackConfig{Shards: 65, Name: "x"}); e != syscall.EINVAL {
 		t.Errorf("65 shards: %v", e)
 	}
 	empty(t, w)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -14,12 +15,13 @@ import (
 
 // IfaceConfig says how an interface is made.
 type IfaceConfig struct {
-	Name string
-	Port link.Port
-	MAC  wire.MAC // zero: the link's suggestion, else a new one
-	MTU  int      // 0: the link's
-	FIB  int      // table that routes what arrives
-	Down bool     // leave it down
+	Name         string
+	Port         link.Port
+	MAC          wire.MAC // zero: the link's suggestion, else a new one
+	MTU          int      // 0: the link's
+	FIB          int      // table that routes what arrives
+	Down         bool     // leave it down
+	PointToPoint bool     // the link has two ends: addresses have peers
 	// Addrs are addresses it has from the start, before the cable is plugged in:
 	// nobody hears them announced. See AddAddr for the errors.
 	Addrs []netip.Prefix
@@ -39,8 +41,11 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	for _, a := range c.Addrs {
-		if !canHave(a) || a.Addr().Is6() && c.MTU < minMTU6 {
+		switch {
+		case !canHave(a) || a.Addr().Is6() && c.MTU < minMTU6:
 			return 0, syscall.EINVAL
+		case c.PointToPoint && a.Addr().Is4():
+			return 0, syscall.EDESTADDRREQ
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
@@ -53,11 +58,16 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
+	if c.PointToPoint {
+		i.Flags ^= ifnet.Broadcast | ifnet.PointToPoint
+	}
 	if e := st.Plug(&i, c.Port); e != 0 {
 		return 0, e
 	}
+	ifEvent(st, &i, event.Arrival)
 	for _, a := range i.Addrs {
-		addPrefixRoute(st, &i, a.Prefix)
+		addSubnet(st, &i, &a)
+		addrEvent(st, &i, event.AddrAdd, a.Prefix)
 	}
 	boot6(st, &i)
 	if i.Addrs.Has(false) {
@@ -77,12 +87,16 @@ func Net(i ifnet.Info) net.Interface {
 		flag ifnet.Flags
 		net  net.Flags
 	}{
-		{ifnet.Up, net.FlagUp | net.FlagRunning}, {ifnet.Broadcast, net.FlagBroadcast},
+		{ifnet.Up, net.FlagUp}, {ifnet.Broadcast, net.FlagBroadcast},
 		{ifnet.Loopback, net.FlagLoopback}, {ifnet.Multicast, net.FlagMulticast},
+		{ifnet.PointToPoint, net.FlagPointToPoint},
 	} {
 		if i.Flags&f.flag != 0 {
 			n.Flags |= f.net
 		}
+	}
+	if i.Flags&(ifnet.Up|ifnet.NoCarrier) == ifnet.Up {
+		n.Flags |= net.FlagRunning
 	}
 	return n
 }
@@ -90,14 +104,19 @@ func Net(i ifnet.Info) net.Interface {
 // RemoveInterface unplugs an interface. It returns ENXIO where there is none
 // with the index, and EPERM for lo0.
 func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
+	there := st.View().Conf(ifIndex)
+	switch {
+	case there == nil:
+		return syscall.ENXIO
+	case there.Flags&ifnet.Loopback != 0:
+		return syscall.EPERM
+	}
+	c := there.Info()
+	departs(st, &c)
 	st.Lock()
 	defer st.Unlock()
-	c, ok := st.Interface(ifIndex)
-	switch {
-	case !ok:
+	if now := st.View().Conf(ifIndex); now == nil || now.Gen != there.Gen {
 		return syscall.ENXIO
-	case c.Flags&ifnet.Loopback != 0:
-		return syscall.EPERM
 	}
 	removeInterface(st, &c)
 	return 0
@@ -106,6 +125,7 @@ func RemoveInterface(st *vnet.Stack, ifIndex uint32) syscall.Errno {
 // removeInterface takes everything from an interface that leads to it, the last
 // thing first. The lock is held.
 func removeInterface(st *vnet.Stack, c *ifnet.Info) {
+	ifEvent(st, c, event.Departure)
 	unrouteMulticast(st, c.Index)
 	*c, _ = st.Interface(c.Index)
 	flagInterface(st, c, ifnet.Querier, false)
@@ -132,13 +152,18 @@ func SetUp(st *vnet.Stack, ifIndex uint32, up bool) syscall.Errno {
 	}
 	c.Flags ^= ifnet.Up
 	st.SetInterface(&c)
+	if up {
+		ifEvent(st, &c, event.Up)
+	} else {
+		ifEvent(st, &c, event.Down)
+	}
 	for _, a := range c.Addrs {
 		switch {
 		case a.Flags&ifaddr.Auto != 0: // routers say what is on the link
 		case up:
-			addPrefixRoute(st, &c, a.Prefix)
+			addSubnet(st, &c, &a)
 		default:
-			delPrefixRoute(st, &c, a.Prefix)
+			delSubnet(st, &c, &a)
 		}
 	}
 	linkChanged(st, ifIndex)

@@ -58,16 +58,10 @@ func forget4(st *vnet.Stack, index uint32, gone netip.Prefix) {
 // up.
 func linkChanged(st *vnet.Stack, index uint32) {
 	st.On(index, func(c *vnet.Call) syscall.Errno {
-		switch {
-		case c.ARP != nil:
+		if c.ARP != nil {
 			c.ARP.SetLink(c.Now, c.ARPLink())
-		case c.Up():
-			for _, a := range c.Addrs {
-				if a.Addr().Is4() {
-					m := arp.Announcement(c.MAC, a.Addr())
-					c.SendARP(&m)
-				}
-			}
+		} else {
+			announceAll(c)
 		}
 		if c.Up() {
 			c.Announce(false)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/vvar"
 )
@@ -114,11 +115,11 @@ func TestModuleOrder(t *testing.T) {
 	d := r.module("d", "5")
 	must(t, control.LoadModule(w, d))
 	r.log = nil
-	if _, e := control.NewStack(w, vnet.StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
+	if _, e := stacktest.New(t, w, vnet.StackConfig{Name: "5"}); e != syscall.ENOMEM || w.Stack("5") != nil {
 		t.Errorf("a stack that could not be constructed: %v", e)
 	}
 	r.want(t, "+b5", "-b5")
-	if _, e := control.NewStack(w, vnet.StackConfig{Name: "1"}); e != syscall.EEXIST {
+	if _, e := stacktest.New(t, w, vnet.StackConfig{Name: "1"}); e != syscall.EEXIST {
 		t.Errorf("a second stack of the name: %v", e)
 	}
 	r.want(t, "+b1", "+d1", "-d1", "-b1")

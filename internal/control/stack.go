@@ -42,10 +42,28 @@ func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 // net.ErrClosed, its interfaces are unplugged, its modules' destructors run in
 // reverse order. Closing twice is harmless.
 func Close(st *vnet.Stack) {
+	if Shut(st) {
+		Destroy(st)
+	}
+}
+
+// Shut is the first part of Close, after which nobody finds the stack and none of
+// its sockets lives. It returns false where that was done before.
+func Shut(st *vnet.Stack) bool {
 	if !st.Shut() {
-		return
+		return false
 	}
 	usrreq.CloseAll(st) // calls users: without the control lock
+	return true
+}
+
+// Destroy is the rest of Close: what is still plugged in is unplugged.
+func Destroy(st *vnet.Stack) {
+	for c := range st.Interfaces() {
+		if c.Flags&ifnet.Loopback == 0 {
+			departs(st, &c)
+		}
+	}
 	st.Lock()
 	for c := range st.Interfaces() {
 		if c.Flags&ifnet.Loopback == 0 {
@@ -54,6 +72,7 @@ func Close(st *vnet.Stack) {
 	}
 	tell(st)
 	st.Unlock()
+	st.Events().Close()
 	mods := st.World().Modules()
 	mods.Lock()
 	destruct(st)

@@ -21,12 +21,68 @@ const (
 	Temporary                    // RFC 8981
 	Anycast                      // others may have it too; nothing is sent from it
 	Auto                         // made of a router's advertisement
+	hasPeer                      // far is a peer
 )
 
 // Addr is an address of an interface with its subnet.
 type Addr struct {
 	netip.Prefix
 	Flags Flags
+	far   *netip.Addr // the peer, or a broadcast address that is not the subnet's; never changed
+}
+
+// WithPeer returns a as it is on a point-to-point link whose other end is at ip:
+// that, and not the subnet, is what it leads to.
+func (a Addr) WithPeer(ip netip.Addr) Addr {
+	a.far = &ip
+	a.Flags |= hasPeer
+	return a
+}
+
+// WithBroadcast returns a with ip as the broadcast address of its subnet.
+func (a Addr) WithBroadcast(ip netip.Addr) Addr {
+	a.far = &ip
+	a.Flags &^= hasPeer
+	return a
+}
+
+// Peer returns the other end of a point-to-point link, invalid for other addresses.
+func (a *Addr) Peer() netip.Addr {
+	if a.Flags&hasPeer == 0 {
+		return netip.Addr{}
+	}
+	return *a.far
+}
+
+// Broadcast returns the broadcast address of the subnet, invalid where there is
+// none. That of a /31 is the limited one (behaviour 3.3).
+func (a *Addr) Broadcast() netip.Addr {
+	switch {
+	case a.Flags&hasPeer != 0:
+		return netip.Addr{}
+	case a.far != nil:
+		return *a.far
+	case a.Bits() == 31 && a.Addr().Is4():
+		return netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	}
+	return Broadcast(a.Prefix)
+}
+
+// local returns the broadcast address of the subnet that packets to the stack
+// may have; the limited one they may have anyway.
+func (a *Addr) local() netip.Addr {
+	if a.Bits() == 31 && a.far == nil {
+		return netip.Addr{}
+	}
+	return a.Broadcast()
+}
+
+// Reaches tells whether ip is in the subnet, or is the peer.
+func (a *Addr) Reaches(ip netip.Addr) bool {
+	if a.Flags&hasPeer != 0 {
+		return *a.far == ip
+	}
+	return a.Contains(ip)
 }
 
 // Usable tells whether packets to the address may be received.
@@ -70,7 +126,7 @@ func (l List) LinkLocal() netip.Addr {
 // Several interfaces may be in one subnet.
 func (l List) Broadcasts(a netip.Addr) bool {
 	for i := range l {
-		if Broadcast(l[i].Prefix) == a {
+		if l[i].local() == a {
 			return true
 		}
 	}
@@ -78,10 +134,10 @@ func (l List) Broadcasts(a netip.Addr) bool {
 }
 
 // SourceFor returns the IPv4 address to send from to dst: the one on dst's
-// subnet, else the first.
+// subnet or with that peer, else the first.
 func (l List) SourceFor(dst netip.Addr) netip.Addr {
 	for i := range l {
-		if l[i].Contains(dst) {
+		if l[i].Reaches(dst) {
 			return l[i].Addr()
 		}
 	}
@@ -91,7 +147,7 @@ func (l List) SourceFor(dst netip.Addr) netip.Addr {
 // Covers tells whether an address is in one of the subnets.
 func (l List) Covers(a netip.Addr) bool {
 	for i := range l {
-		if l[i].Contains(a) {
+		if l[i].Reaches(a) {
 			return true
 		}
 	}
@@ -123,6 +179,18 @@ func Broadcast(p netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.AddrFrom4(b)
+}
+
+// ClassBits returns how long the network part of an IPv4 address was before
+// networks had masks (RFC 791 §3.2).
+func ClassBits(a netip.Addr) int {
+	switch b := a.As4()[0]; {
+	case b < 128:
+		return 8
+	case b < 192:
+		return 16
+	}
+	return 24
 }
 
 // Listens tells whether a group is the solicited-node group of one of the

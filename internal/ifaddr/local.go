@@ -27,7 +27,7 @@ func (l Locals) Add(list List, index uint32, broadcast bool) Locals {
 			continue
 		}
 		l = append(l, Local{a.Addr(), index, false, a.Flags})
-		if b := Broadcast(a.Prefix); b.IsValid() && broadcast {
+		if b := a.local(); b.IsValid() && broadcast {
 			l = append(l, Local{b, index, true, 0})
 		}
 	}

@@ -18,8 +18,7 @@ import (
 // Iface is one interface of one stack for as long as it is in it. What may be
 // configured is in its Conf.
 type Iface struct {
-	Port  link.Port // nil for the loopback interface
-	Name  string
+	Port  link.Port   // nil for the loopback interface
 	Seed  *table.Seed // of Neigh
 	Index uint32
 	Gen   uint32 // no other interface of the stack ever had it
@@ -143,6 +142,8 @@ const (
 	Querier    // a multicast router's, which asks who listens
 	Downstream // likewise, since the stack is a multicast proxy
 	AllMulti   // multicast is routed that comes in here
+	PointToPoint
+	NoCarrier // its link has said so
 )
 
 // Info is the configuration of an interface.
@@ -163,6 +164,7 @@ type Info struct {
 // changes: the interface gets a new one.
 type Conf struct {
 	*Iface
+	Name  string
 	Flags Flags
 	Mute  bool
 	Hops  uint8
@@ -181,7 +183,7 @@ func (c *Conf) Info() Info {
 
 // Set takes over what may change about an interface while it is there.
 func (c *Conf) Set(i *Info) {
-	c.MTU, c.FIB, c.MAC, c.Flags, c.Addrs, c.Mute = i.MTU, uint32(i.FIB), i.MAC, i.Flags, i.Addrs, i.Mute
+	c.Name, c.MTU, c.FIB, c.MAC, c.Flags, c.Addrs, c.Mute = i.Name, i.MTU, uint32(i.FIB), i.MAC, i.Flags, i.Addrs, i.Mute
 	c.MTU6, c.Hops = uint16(min(i.MTU6, 65535)), i.Hops
 }
 
@@ -191,6 +193,19 @@ func (c *Conf) PacketMTU(is6 bool) int {
 		return int(c.MTU6)
 	}
 	return c.MTU
+}
+
+// NewMAC gives the link headers of all neighbours another source address. Shard 0
+// is locked.
+func (i *Iface) NewMAC(mac wire.MAC) {
+	for n := range i.Neigh.All() {
+		if old := n.Header.Load(); old != nil {
+			hdr := new([wire.EtherLen]byte)
+			e := wire.Ether(old[:])
+			wire.PutEther(hdr[:], e.Dst(), mac, e.Type())
+			n.Header.Store(hdr)
+		}
+	}
 }
 
 // Up tells whether packets may pass.

@@ -3,8 +3,10 @@ package ifnet
 import (
 	"net/netip"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/proto/arp"
+	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -35,11 +37,52 @@ func (v *View) ARPFrame(c *Conf, a wire.ARP) arp.Frame {
 	return f
 }
 
-// NeighborChanged publishes what the path must know. Shard 0 is locked.
-func (c *Conf) NeighborChanged(o *arp.Out[*pkt.Buf]) {
+// NeighborChanged publishes what the path must know, and tells those who want to.
+// Shard 0 is locked.
+func (c *Conf) NeighborChanged(h *event.Hub, o *arp.Out[*pkt.Buf]) {
+	kind := event.NeighResolved
+	switch o.Event {
+	case arp.TimedOut:
+		kind = event.NeighTimedOut
+	case arp.Expired:
+		kind = event.NeighExpired
+	case arp.Deleted:
+		kind = event.NeighDeleted
+	}
 	if o.Event == arp.Resolved {
 		c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv4)
 	} else {
 		c.Unresolved(o.IP)
+	}
+	if !o.Own {
+		c.neighborEvent(h, kind, o.IP, o.MAC)
+	}
+}
+
+// NeighborChanged6 is NeighborChanged for IPv6. A neighbour that the path must not
+// know any more, since it may have gone, may still be at the address it had.
+func (c *Conf) NeighborChanged6(h *event.Hub, o *nd.Out[*pkt.Buf]) {
+	kind := event.NeighResolved
+	switch o.Event {
+	case nd.TimedOut:
+		kind = event.NeighTimedOut
+	case nd.Expired:
+		kind = event.NeighExpired
+	case nd.Deleted:
+		kind = event.NeighDeleted
+	}
+	if o.Event == nd.Resolved {
+		c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv6)
+	} else {
+		c.Unresolved(o.IP)
+	}
+	if kind != event.NeighResolved || o.Moved {
+		c.neighborEvent(h, kind, o.IP, o.MAC)
+	}
+}
+
+func (c *Conf) neighborEvent(h *event.Hub, kind event.Kind, ip netip.Addr, mac wire.MAC) {
+	if !h.Idle() {
+		h.Post(event.Event{Kind: kind, IfIndex: c.Index, Name: c.Name, FIB: event.AllFIBs, Prefix: netip.PrefixFrom(ip, ip.BitLen()), MAC: mac})
 	}
 }

@@ -2,9 +2,11 @@ package ifnet
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/addrsel"
+	"github.com/seed88948545/vimage/internal/socket"
 )
 
 // Source returns the address to send from to dst over h, invalid if there is
@@ -39,6 +41,43 @@ func (v *View) prefs() addrsel.Prefs {
 		return addrsel.PreferTemporary
 	}
 	return 0
+}
+
+// limited returns the source of a packet to dst over h, which may lead nowhere, that
+// somebody sends who may use some addresses only: src, if that is one of them, else of
+// IPv4 one of h's interface, else the first that the stack has; of IPv6 the one that
+// suits best. It is invalid if there is none.
+func (v *View) limited(l *socket.Limit, src, dst netip.Addr, h *Hop) netip.Addr {
+	addrs, all := l.Addrs(dst.Is6())
+	if all || src.IsValid() && slices.Contains(addrs, src) {
+		return src
+	}
+	var out uint32
+	if h.Out != nil {
+		out = h.Out.Index
+	}
+	var best netip.Addr
+	var rank uint64
+	choose := v.Policy.For(dst, out, v.prefs())
+	for _, a := range addrs {
+		at := v.Local.Find(a)
+		if at == nil || at.Broadcast {
+			continue
+		}
+		if a.Is4() {
+			if at.Index == out {
+				return a
+			}
+			if !best.IsValid() {
+				best = a
+			}
+			continue
+		}
+		if r := choose.Rank(&addrsel.Candidate{Addr: a, IfIndex: at.Index}); r > rank {
+			best, rank = a, r
+		}
+	}
+	return best
 }
 
 // best returns the interface's address that suits best, and how well.

@@ -60,6 +60,9 @@ func (v *View) Plan(o *socket.Options, hd *wire.IPHeader, h *Hop, local bool) sy
 		if hd.Src = hd.Dst; !local {
 			hd.Src = v.Source(h, hd.Dst)
 		}
+		if o.Limit != nil {
+			hd.Src = v.limited(o.Limit, hd.Src, hd.Dst, h)
+		}
 	}
 	if !hd.Src.IsValid() {
 		return syscall.EADDRNOTAVAIL
@@ -178,7 +181,7 @@ func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, sy
 		if chosen {
 			return from, 0
 		}
-		return dst, 0
+		return v.sourceFor(o, dst, dst, &Hop{})
 	}
 	var h Hop
 	if e := v.Way(o, from, dst, &h); e != 0 {
@@ -193,7 +196,14 @@ func (v *View) SourceTo(o *socket.Options, from, dst netip.Addr) (netip.Addr, sy
 	if chosen {
 		return from, 0
 	}
-	src := v.Source(&h, dst)
+	return v.sourceFor(o, v.Source(&h, dst), dst, &h)
+}
+
+// sourceFor returns src, or where the options do not allow that, what they do.
+func (v *View) sourceFor(o *socket.Options, src, dst netip.Addr, h *Hop) (netip.Addr, syscall.Errno) {
+	if o.Limit != nil {
+		src = v.limited(o.Limit, src, dst, h)
+	}
 	if !src.IsValid() {
 		return src, syscall.EADDRNOTAVAIL
 	}

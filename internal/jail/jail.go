@@ -1,38 +1,66 @@
-// Package jail says who may do what: a credential belongs to a jail, and every
-// privileged call at the front door asks it. So far there is one jail, number
-// 0, which owns the first stack and may do everything; trees of jails have
-// their place here.
 package jail
 
-// Priv is something that a credential may or may not do.
-type Priv uint8
+import (
+	"sync/atomic"
 
-// Privileges (the table of behaviour 1.2).
-const (
-	NetConfig Priv = iota // interfaces, addresses, routes, FIBs
-	Sysctl                // write a tunable
-	RawSocket             // open a raw socket
-	Multicast             // join and leave groups
-	Firewall              // filter, divert
-	Module                // load and unload modules
-	StackMake             // make and remove stacks
-	NumPrivs
+	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/vnet"
 )
 
-// Cred is the credential that a stack handle carries and that what is made by
-// it inherits. The zero value is jail 0's.
-type Cred struct {
-	Jail int32  // number of the jail
-	deny uint32 // bit per Priv that the jail does not have
+// Jail is an owner in the tree: of a stack, or of a part of its parent's.
+type Jail struct {
+	t      *Tree
+	id     int
+	name   string // whole: "a.b"
+	parent *Jail  // nil for jail 0
+	st     *vnet.Stack
+	owns   bool // st is its own
+
+	deny  atomic.Uint32                // a bit per Priv
+	limit atomic.Pointer[socket.Limit] // nil: all addresses of st
+	gone  atomic.Bool
+
+	// Under the tree's lock.
+	cfg      Config
+	children []*Jail // by number
+	procs    int
 }
 
-// Allows tells whether c may do p.
-func (c Cred) Allows(p Priv) bool { return c.deny>>p&1 == 0 }
+// ID returns the jail's number.
+func (j *Jail) ID() int { return j.id }
 
-// Without returns c less some privileges: what a child jail may get.
-func (c Cred) Without(ps ...Priv) Cred {
-	for _, p := range ps {
-		c.deny |= 1 << p
+// Name returns the jail's name, with those of the jails it is in before it: "a.b".
+// That of jail 0 is "0".
+func (j *Jail) Name() string { return j.name }
+
+// Stack returns the stack the jail uses, nil where that or the jail has been removed.
+func (j *Jail) Stack() *vnet.Stack {
+	if j.gone.Load() || j.st.Closed() {
+		return nil
 	}
-	return c
+	return j.st
+}
+
+// Owns tells whether the jail's stack is its own (vnet=new).
+func (j *Jail) Owns() bool { return j.owns }
+
+// Gone tells whether the jail has been removed.
+func (j *Jail) Gone() bool { return j.gone.Load() }
+
+// under tells whether j is a jail below o.
+func (j *Jail) under(o *Jail) bool {
+	for p := j.parent; p != nil; p = p.parent {
+		if p == o {
+			return true
+		}
+	}
+	return false
+}
+
+// all appends the jails below j, each after those below it.
+func (j *Jail) all(to []*Jail) []*Jail {
+	for _, c := range j.children {
+		to = append(c.all(to), c)
+	}
+	return to
 }

@@ -27,7 +27,7 @@ const (
 	pure = "sync sync/atomic context net os os/... log log/... math/rand math/rand/... crypto/rand unsafe hash/maphash"
 
 	leaves = "internal/wire internal/clock internal/table"
-	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/roster internal/rooms internal/ifnet link internal/proto/..." // the hall
+	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/event internal/roster internal/rooms internal/ifnet link internal/proto/..." // the hall
 	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
@@ -44,6 +44,8 @@ var rules = []rule{
 		why: "a leaf: names for the fields of plain structs, of any package"},
 	{pkg: "internal/vvar",
 		why: "a leaf: variables that modules declare and every stack has its own of"},
+	{pkg: "internal/event", may: "internal/wire internal/clock",
+		why: "a leaf: what has happened to a stack, and the queues of those who want to know"},
 	{pkg: "internal/dns", mods: "golang.org/x/net", ban: pure,
 		why: "a leaf: what a stub resolver says to servers; knows no socket"},
 	{pkg: "internal/ifaddr", may: "internal/wire",
@@ -62,7 +64,7 @@ var rules = []rule{
 	{pkg: "internal/vars", may: leaves + " internal/pkt internal/proto/...",
 		why: "puts the rooms' plain structs together, in a page of tunables and in a list of names"},
 
-	{pkg: "internal/ifnet", may: leaves + " internal/ifaddr internal/pkt internal/netisr internal/socket internal/pfil internal/vars link internal/proto/...",
+	{pkg: "internal/ifnet", may: leaves + " internal/event internal/ifaddr internal/pkt internal/netisr internal/socket internal/pfil internal/vars link internal/proto/...",
 		why: "what packets meet and seldom changes: interfaces, with what the rooms keep for each, and routes"},
 
 	{pkg: "internal/roster", may: leaves,
@@ -107,6 +109,8 @@ var rules = []rule{
 		why: "the hall: the only package that imports the rooms together; starts no goroutine, netisr does"},
 	{pkg: "internal/usrreq", may: below + " internal/vnet", mods: xmods,
 		why: "what users of sockets ask for: packets run below it"},
+	{pkg: "internal/control/stacktest", may: below + " internal/vnet internal/control",
+		why: "what tests of stacks share: test files alone import it"},
 	{pkg: "internal/control", may: below + " internal/vnet internal/usrreq", mods: xmods,
 		why: "changes stacks: packets run below it"},
 	{pkg: "internal/jail", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,

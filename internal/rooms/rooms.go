@@ -7,7 +7,6 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/icmp"
 	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
-	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
 )
 
@@ -142,21 +141,22 @@ func (s *Set) Deadline() clock.Time {
 	return s.reass.Deadline()
 }
 
-// Gather adds what the rooms have counted to all, by name.
-func (s *Set) Gather(all map[string]uint64) {
+// Counted shows f the statistics of every room that is there: pointers to tagged
+// structs.
+func (s *Set) Counted(f func(block any)) {
 	if s.four != nil {
-		sysctl.Add(s.four, all)
+		f(s.four)
 	}
 	if s.icmp != nil {
-		sysctl.Add(&s.icmp.stats, all)
+		f(&s.icmp.stats)
 	}
 	if s.six != nil {
-		sysctl.Add(&s.six.Six, all)
+		f(&s.six.Six)
 		if s.six.icmp != nil {
-			sysctl.Add(&s.six.icmp.stats, all)
+			f(&s.six.icmp.stats)
 		}
 	}
 	if s.reass != nil {
-		sysctl.Add(&s.reass.stats, all)
+		f(&s.reass.stats)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
 )
 
@@ -12,8 +13,9 @@ import (
 func TestMadeAtFirstUse(t *testing.T) {
 	var s Set
 	all := make(map[string]uint64)
+	add := func(block any) { sysctl.Add(block, all) }
 	page, next := vars.Defaults(), vars.Defaults()
-	s.Gather(all)
+	s.Counted(add)
 	s.Bind(&page)
 	if s.Reassembling() != nil || s.Timer() != nil || s.Deadline() != clock.Never || s != (Set{}) || len(all) != 0 {
 		t.Fatal("an empty set has something")
@@ -28,8 +30,8 @@ func TestMadeAtFirstUse(t *testing.T) {
 	}
 }
 
-// TestGather: what is counted in any room is found by its name.
-func TestGather(t *testing.T) {
+// TestCounted: what is counted in any room is found by its name.
+func TestCounted(t *testing.T) {
 	var s Set
 	page := vars.Defaults()
 	s.ARP().Received = 3
@@ -38,8 +40,9 @@ func TestGather(t *testing.T) {
 	s.ICMP6(&page).stats.Received = 6
 	s.Reass(&page).stats.Fragments = 7
 	all := make(map[string]uint64)
-	s.Gather(all)
-	s.Gather(all) // as of a second shard
+	add := func(block any) { sysctl.Add(block, all) }
+	s.Counted(add)
+	s.Counted(add) // as of a second shard
 	for name, want := range map[string]uint64{"arp.received": 6, "ip6.received": 8} {
 		if all[name] != want {
 			t.Errorf("%s is %d, want %d", name, all[name], want)

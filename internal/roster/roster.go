@@ -45,8 +45,8 @@ func (r *Roster[S, P]) Stacks() []P {
 	return all
 }
 
-// Publish makes a stack visible and gives it the next number. It returns EEXIST
-// where the name is taken.
+// Publish makes a stack visible and gives it the next number, unless it has one
+// already. It returns EEXIST where the name is taken.
 func (r *Roster[S, P]) Publish(s P) syscall.Errno {
 	hash := r.seed.String(s.Key())
 	r.mu.Lock()
@@ -54,10 +54,21 @@ func (r *Roster[S, P]) Publish(s P) syscall.Errno {
 	if r.stacks.Get(hash, s.Key()) != nil {
 		return syscall.EEXIST
 	}
-	r.last++
-	*s.Number() = r.last
+	if n := s.Number(); *n == 0 {
+		r.last++
+		*n = r.last
+	}
 	r.stacks.Put(hash, s)
 	return 0
+}
+
+// TakeNumber gives out the next number, to what is no stack, or one that is still to
+// be made.
+func (r *Roster[S, P]) TakeNumber() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	return r.last
 }
 
 // Hide makes a stack invisible and tells whether it was visible.

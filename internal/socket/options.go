@@ -25,6 +25,7 @@ type Options struct {
 	SumAt       int32      // raw IPv6: where the checksum is, plus 1; 0: the stack does not care
 	NextHop     netip.Addr // of one packet, a neighbour that the sender named
 	V6Only      bool       // bound to ::, hears no IPv4; counts until the socket is bound
+	Limit       *Limit     // which addresses may be used; nil: all
 }
 
 // Mcast is a socket's multicast options for one family: RFC 3493 §5.2 gives a

@@ -105,6 +105,9 @@ func (s *Datagram) Takes(ip wire.Packet, scope uint32) bool {
 	if a.Remote.IsValid() && a.Remote.Addr() != ip.Src() {
 		return false
 	}
+	if o.Limit != nil && !ip.Dst().IsMulticast() && !o.Limit.Allows(ip.Dst()) {
+		return false
+	}
 	if o.ICMPFilter && (ip.Proto() == wire.ProtoICMP || ip.Proto() == wire.ProtoICMPv6) {
 		m := ip.Payload()
 		return len(m) > 0 && o.ICMPAllow[m[0]/32]>>(m[0]%32)&1 != 0

@@ -25,6 +25,15 @@ type TCPOptions struct {
 	ReusePort      bool
 	V6Only         bool   // bound to ::, hears no IPv4
 	Scope          uint32 // index of the interface on which link-local addresses are meant
+	Limit          *Limit // which addresses may be used; nil: all
+}
+
+// Jail returns the number of the jail that the options limit to its addresses.
+func (o *TCPOptions) Jail() int32 {
+	if o.Limit == nil {
+		return 0
+	}
+	return o.Limit.Jail
 }
 
 // Config fills in what the options say.

@@ -111,22 +111,36 @@ func (n *Names[T]) Describe(name string) (desc string, min, max int64, ok bool) 
 
 // Add adds the tagged statistics of a block, a pointer to a struct, and of the
 // blocks in it that are not zero to all.
-func Add(block any, all map[string]uint64) { add(reflect.ValueOf(block).Elem(), all) }
+func Add(block any, all map[string]uint64) {
+	walk(reflect.ValueOf(block).Elem(), func(name string, f reflect.Value) {
+		if n := f.Uint(); n != 0 {
+			all[name] += n
+		}
+	})
+}
 
-func add(v reflect.Value, all map[string]uint64) {
+// Reset makes the statistics of a block zero whose names begin with prefix.
+func Reset(block any, prefix string) {
+	walk(reflect.ValueOf(block).Elem(), func(name string, f reflect.Value) {
+		if strings.HasPrefix(name, prefix) {
+			f.SetUint(0)
+		}
+	})
+}
+
+// walk visits the tagged statistics of a block.
+func walk(v reflect.Value, visit func(name string, f reflect.Value)) {
 	for i := range v.NumField() {
 		f := v.Field(i)
 		if name := v.Type().Field(i).Tag.Get("stat"); name != "" {
-			if n := f.Uint(); n != 0 {
-				all[name] += n
-			}
+			visit(name, f)
 			continue
 		}
 		if f.Kind() == reflect.Pointer {
 			f = f.Elem()
 		}
 		if f.Kind() == reflect.Struct {
-			add(f, all)
+			walk(f, visit)
 		}
 	}
 }

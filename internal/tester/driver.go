@@ -24,8 +24,10 @@ type driver struct {
 }
 
 const (
-	// turn is how many events of a kind may pass before the other kind is looked at.
-	turn = 64
+	// turn is how many events of a kind may pass before the other kind is looked at,
+	// and quantum how long that may take in real time.
+	turn    = 64
+	quantum = 10 * time.Millisecond
 	// crowd is how many packets may be under way when the driver does more.
 	crowd = 2048
 	// slack is how late a step may be before the schedule stands still.
@@ -33,7 +35,7 @@ const (
 	// lag is how far senders may fall behind before they leave datagrams out.
 	lag = 250 * time.Millisecond
 	// grace is how long before a leave a datagram may have been sent and still be on
-	// its way.
+	// its way, unless some took longer than that: see test.grace.
 	grace = 100 * time.Millisecond
 )
 
@@ -76,7 +78,7 @@ func (d *driver) sending() bool {
 // work does what is due, a turn of each kind. Ten thousand hosts that join at once
 // take their time: meanwhile the senders go on, and the schedule stands still.
 func (d *driver) work(now time.Duration) {
-	for range turn {
+	for more := d.turn(); more(); {
 		if len(d.steps) == 0 || d.steps[0].at > now-d.held {
 			break
 		}
@@ -86,11 +88,20 @@ func (d *driver) work(now time.Duration) {
 		d.rest()
 		d.did = e.at
 	}
-	for range turn {
+	for more := d.turn(); more(); {
 		if !d.sending() || d.dueAt(d.slots) > now {
 			break
 		}
 		d.send(now)
+	}
+}
+
+// turn begins a turn, and returns what tells whether another event may pass.
+func (d *driver) turn() func() bool {
+	n, began := 0, time.Now()
+	return func() bool {
+		n++
+		return n <= turn && (n == 1 || d.t.Virtual || time.Since(began) < quantum)
 	}
 }
 
@@ -146,6 +157,7 @@ func (d *driver) due(source netip.Addr, group int) uint64 {
 		}
 		g := s.groups[group]
 		since := time.Duration(d.t.World.Now().UnixNano() - g.last)
+		grace := d.t.grace()
 		if d.t.quiet.Load() || since >= grace {
 			return g.count
 		}

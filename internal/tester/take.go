@@ -38,7 +38,7 @@ func (r *receiver) take(b []byte, info *socket.Recv, now time.Time) {
 	}
 	c := &r.channels[i]
 	if !c.filter.wants(source) {
-		if now.UnixNano()-c.change > int64(grace) { // else it may have waited since the filter before
+		if now.UnixNano()-c.change > int64(r.t.grace()) { // else it may have waited since the filter before
 			r.wrong++
 		}
 		return

@@ -40,6 +40,24 @@ func (t *tally) delay(d time.Duration) {
 	t.oneWay.Add(d)
 }
 
+// slowest returns the longest delay until now.
+func (t *tally) slowest() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Duration(t.oneWay.highest)
+}
+
+// grace returns how long a datagram may be on its way: on a long link or a busy
+// machine twice as long as any was. In real time more than usual: what makes
+// thousands leave keeps them from what was sent before.
+func (t *test) grace() time.Duration {
+	usual := grace
+	if !t.Virtual {
+		usual = lag
+	}
+	return max(usual, 2*t.tally.slowest())
+}
+
 // zap counts a change of group: first is when the first of the new came, 0 for
 // never, last when the last of the old did, both from the change on.
 func (t *tally) zap(first, last time.Duration) {

@@ -8,6 +8,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
+	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -47,6 +48,16 @@ func Zoned(v *ifnet.View, a netip.Addr, scope uint32) netip.Addr {
 func scopedPort(v *ifnet.View, a netip.AddrPort) (netip.AddrPort, uint32, syscall.Errno) {
 	ip, scope, e := Scoped(v, a.Addr())
 	return netip.AddrPortFrom(ip, a.Port()), scope, e
+}
+
+// peer returns where a socket that is limited to some addresses, if l is not nil,
+// sends what is for a.
+func peer(l *socket.Limit, a netip.AddrPort) (netip.AddrPort, syscall.Errno) {
+	if l == nil {
+		return a, 0
+	}
+	ip, e := l.Peer(a.Addr())
+	return netip.AddrPortFrom(ip, a.Port()), e
 }
 
 // own tells whether a socket may have the local address, as it is meant on the

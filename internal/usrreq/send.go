@@ -33,6 +33,11 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 		if dst, scope, e = scopedPort(v, dst); e != 0 {
 			return 0, e
 		}
+		if o.Limit != nil {
+			if dst, e = peer(o.Limit, dst); e != 0 {
+				return 0, e
+			}
+		}
 		if scope == 0 {
 			scope = a.Scope
 		}
@@ -51,7 +56,7 @@ func (s Sock) WriteTo(data []byte, dst netip.AddrPort, how *socket.Send) (int, e
 	if how != nil {
 		o = how.Over(o)
 		if how.Src.IsValid() {
-			if src = how.Src.Unmap(); !s.Raw && !v.IsOurs(src) {
+			if src = how.Src.Unmap(); !s.Raw && !v.IsOurs(src) || o.Limit != nil && !o.Limit.Allows(src) {
 				return 0, syscall.EADDRNOTAVAIL
 			}
 		}
@@ -114,6 +119,9 @@ func (s Sock) sendRaw(v *ifnet.View, o *socket.Options, data []byte, src, dst ne
 		}
 		hd = wire.IPHeader{TOS: ip.TOS(), ID: ip.ID(), DF: ip.DF(), MF: ip.MF(), FragOffset: uint16(ip.FragOffset()), TTL: ip.TTL(), Proto: ip.Proto(), Src: ip.Src(), Dst: ip.Dst(), Options: ip.Options()}
 		data = data[len(ip):]
+		if o.Limit != nil && !hd.Src.IsUnspecified() && !o.Limit.Allows(hd.Src) {
+			return syscall.EADDRNOTAVAIL
+		}
 	}
 	if o.RouterAlert && len(hd.Options) == 0 {
 		ra := wire.RouterAlert()

@@ -36,12 +36,18 @@ func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptio
 	if own.Scope == 0 {
 		own.Scope = scope
 	}
+	if own.Limit != nil && remote.IsValid() && local.Addr().IsValid() {
+		if remote, local, e = limitTCP(own.Limit, remote, local); e != 0 {
+			return TCPSock{}, e
+		}
+	}
 	src, e := sourceTCP(st, local.Addr(), remote, &own)
 	if e != 0 {
 		return TCPSock{}, e
 	}
 	if local.Port() == 0 {
-		return connectAny(st, src, remote, &own)
+		s, e := connectAny(st, src, remote, &own)
+		return s.of(&own, e)
 	}
 	c := new(vnet.TCPClaim)
 	if e := bindTCP(st, c, netip.AddrPortFrom(local.Addr(), local.Port()), &own); e != 0 {
@@ -51,7 +57,27 @@ func ConnectTCP(st *vnet.Stack, local, remote netip.AddrPort, o *socket.TCPOptio
 	if e != 0 {
 		st.TCPPorts().Unbind(c)
 	}
-	return TCPSock{s}, e
+	return TCPSock{s}.of(&own, e)
+}
+
+// of returns a connection that has been begun, or was to be.
+func (s TCPSock) of(o *socket.TCPOptions, e syscall.Errno) (TCPSock, syscall.Errno) {
+	if e == 0 && o.Limit.Over() { // its jail was removed meanwhile
+		s.Abort()
+		return TCPSock{}, syscall.ENETDOWN
+	}
+	return s, e
+}
+
+// limitTCP returns the ends of a connection as they are for somebody who may use some
+// addresses only.
+func limitTCP(l *socket.Limit, remote, local netip.AddrPort) (netip.AddrPort, netip.AddrPort, syscall.Errno) {
+	remote, e := peer(l, remote)
+	a := local.Addr()
+	if e == 0 && !a.IsUnspecified() {
+		a, _, e = l.Local(a, true)
+	}
+	return remote, netip.AddrPortFrom(a, local.Port()), e
 }
 
 // sourceTCP checks the ends of a connection and returns its own address. It sets
@@ -87,7 +113,7 @@ func sourceTCP(st *vnet.Stack, local netip.Addr, remote netip.AddrPort, o *socke
 	case o.Scope == 0:
 		o.Scope = v.LinkOf(dst)
 	}
-	src, e := v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope}, local, dst)
+	src, e := v.SourceTo(&socket.Options{FIB: o.FIB, OutIf: o.Scope, Limit: o.Limit}, local, dst)
 	if o.Scope == 0 && ifaddr.IsLinkLocal(src) {
 		o.Scope = v.LinkOf(src)
 	}
@@ -130,6 +156,13 @@ func bindTCP(st *vnet.Stack, c *vnet.TCPClaim, local netip.AddrPort, o *socket.T
 	}
 	if scope == 0 {
 		scope = o.Scope
+	}
+	if o.Limit != nil {
+		var a netip.Addr
+		if a, c.Only, e = o.Limit.Local(local.Addr(), o.V6Only); e != 0 {
+			return e
+		}
+		local, c.Limited = netip.AddrPortFrom(a, local.Port()), true
 	}
 	if c.Scope, e = own(v, local.Addr(), scope); e != 0 {
 		return e

@@ -30,6 +30,10 @@ func ListenTCP(st *vnet.Stack, local netip.AddrPort, backlog int, o *socket.TCPO
 	if e := bindTCP(st, &l.TCPClaim, local, o); e != 0 {
 		return TCPListener{}, e
 	}
+	if o.Limit.Over() { // its jail was removed meanwhile
+		TCPListener{l}.Close()
+		return TCPListener{}, syscall.ENETDOWN
+	}
 	return TCPListener{l}, 0
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/usrreq"
@@ -29,7 +30,7 @@ func newWorld() *vnet.World { return vnet.NewWorld(vnet.Config{Clock: clock.NewS
 
 func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := control.NewStack(w, vnet.StackConfig{Name: name})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
 }

@@ -57,6 +57,7 @@ type IPTunables struct {
 	StrongES       int32 `sysctl:"net.inet.ip.rfc1122_strong_es,min=0,max=1" desc:"accept packets only on the interface that has the address"`
 	SourceCheck    int32 `sysctl:"net.inet.ip.source_address_validation,min=0,max=1" desc:"drop packets from our own addresses that come from outside"`
 	ProcessOptions int32 `sysctl:"net.inet.ip.process_options,min=0,max=2" desc:"packets with options: 0 ignore the options, 1 process them, 2 drop the packet"`
+	NoSamePrefix   int32 `sysctl:"net.inet.ip.no_same_prefix,min=0,max=1" desc:"refuse an address in a subnet that the routing table has already"`
 	PortFirst      int32 `sysctl:"net.inet.ip.portrange.first,min=1,max=65535" desc:"first ephemeral port"`
 	PortLast       int32 `sysctl:"net.inet.ip.portrange.last,min=1,max=65535" desc:"last ephemeral port"`
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -39,7 +40,7 @@ func TestRFC4862Section5_4Race(t *testing.T) {
 		ep := link.NewEpair(0)
 		var both []*vnet.Stack
 		for i, port := range []link.Port{ep.A(), ep.B()} {
-			st, e := control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint("h", i)})
+			st, e := stacktest.New(t, w, vnet.StackConfig{Name: fmt.Sprint("h", i)})
 			must(t, e)
 			_, e = control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: port})
 			must(t, e)
@@ -283,7 +284,7 @@ func TestUpDown6(t *testing.T) {
 // TestNoIPv6OnSmallLinks: RFC 8200 §5.
 func TestNoIPv6OnSmallLinks(t *testing.T) {
 	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "h"})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h"})
 	must(t, e)
 	_, i := newTap(t, st, "e0", "10.0.0.1/24", 1279)
 	if e := control.AddAddr(st, i, prefix("2001:db8::1/64")); e != syscall.EINVAL {

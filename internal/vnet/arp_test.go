@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -96,7 +96,7 @@ func TestNeighborAges(t *testing.T) {
 func TestGratuitousARP(t *testing.T) {
 	c := clock.NewSim()
 	w := vnet.NewWorld(vnet.Config{Clock: c})
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "a"})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "a"})
 	must(t, e)
 	ep := link.NewEpair(0)
 	tp := &tap{w: w, port: ep.B(), mac: w.NewMAC()}
@@ -160,7 +160,7 @@ func TestHeldPacketsFlushOnce(t *testing.T) {
 		c := clock.NewSim()
 		w := vnet.NewWorld(vnet.Config{Clock: c})
 		const n = 20
-		hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
+		hub, e := stacktest.New(t, w, vnet.StackConfig{Name: "hub", Shards: shards})
 		must(t, e)
 		var socks []usrreq.Sock
 		for i := range n {

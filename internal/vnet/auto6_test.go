@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/nd/radv"
@@ -42,9 +43,9 @@ func newSlaac(t testing.TB, shards, fib int) *slaac {
 	n.w = vnet.NewWorld(vnet.Config{Clock: n.c})
 	ep := link.NewEpair(0)
 	var e syscall.Errno
-	n.router, e = control.NewStack(n.w, vnet.StackConfig{Name: "r", Shards: shards})
+	n.router, e = stacktest.New(t, n.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
-	n.host, e = control.NewStack(n.w, vnet.StackConfig{Name: "h", Shards: shards})
+	n.host, e = stacktest.New(t, n.w, vnet.StackConfig{Name: "h", Shards: shards})
 	must(t, e)
 	must(t, control.SetFIBs(n.host, 2))
 	_, e = control.AddInterface(n.router, control.IfaceConfig{Name: "e0", Port: ep.A(), Addrs: []netip.Prefix{prefix("fe80::1/64"), prefix("2001:db8:1::1/64")}})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/link"
@@ -84,7 +85,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 	} else {
 		ifp, conf = new(ifnet.Iface), new(ifnet.Conf)
 	}
-	st.initIface(ifp, i.Name, i.Index, port)
+	st.initIface(ifp, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
 	conf.Set(i)
 	conf.Addrs = slices.Clone(i.Addrs)
@@ -95,12 +96,12 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
-	c.Port.SetAddr(c.MAC)
 	if c.Iface == &st.first.Iface {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
 		c.Port.Attach(&receiver{c.Iface, st})
 	}
+	c.Port.SetAddr(c.MAC)
 }
 
 // Unplug removes an interface that no route leads to any more. First nobody can
@@ -156,6 +157,9 @@ func (st *Stack) Barrier() {
 		sh.release()
 	}
 }
+
+// Events returns where those hear of changes who want to.
+func (st *Stack) Events() *event.Hub { return &st.events }
 
 // Tables returns the stack's routing tables. Who changes them holds the control
 // lock.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -63,7 +64,7 @@ func TestIdleDualStackMemory(t *testing.T) {
 	addrs := []netip.Prefix{prefix("10.0.0.1/24"), prefix("2001:db8::1/64")}
 	before, goroutines := heap(), runtime.NumGoroutine()
 	for i := range n {
-		st, e := control.NewStack(w, vnet.StackConfig{Name: names[i]})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: names[i]})
 		must(t, e)
 		_, e = control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: ports[i], Addrs: addrs})
 		must(t, e)

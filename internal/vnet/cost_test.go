@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
@@ -75,7 +76,7 @@ func TestIdleStackMemory(t *testing.T) {
 	}
 	before := heap()
 	for i := range n {
-		st, e := control.NewStack(w, vnet.StackConfig{Name: names[i]})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: names[i]})
 		must(t, e)
 		plug(t, st, "e0", ports[i], "10.0.0.1/24")
 	}

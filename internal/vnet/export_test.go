@@ -37,9 +37,6 @@ func (st *Stack) Sink(index uint32) *receiver {
 	return &receiver{st.view.Load().Conf(index).Iface, st}
 }
 
-func (w *World) TunableNames() []string                                 { return w.names.All() }
-func (w *World) Describe(n string) (desc string, lo, hi int64, ok bool) { return w.names.Describe(n) }
-
 // SinkOf is Sink for an interface that may be gone.
 func (st *Stack) SinkOf(c *ifnet.Conf) *receiver { return &receiver{c.Iface, st} }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
@@ -20,7 +21,7 @@ func TestFIBs6(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
 		w := vnet.NewWorld(vnet.Config{Clock: c})
-		st, e := control.NewStack(w, vnet.StackConfig{Name: "h", Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h", Shards: shards})
 		must(t, e)
 		must(t, control.SetFIBs(st, 2))
 		must(t, st.SetSysctl("net.inet6.ip6.forwarding", 1))

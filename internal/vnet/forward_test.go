@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -97,7 +98,7 @@ func newRouter(t testing.TB, shards int) *router {
 	c := clock.NewSim()
 	r := &router{w: vnet.NewWorld(vnet.Config{Clock: c}), c: c}
 	var e syscall.Errno
-	r.st, e = control.NewStack(r.w, vnet.StackConfig{Name: "r", Shards: shards})
+	r.st, e = stacktest.New(t, r.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
 	must(t, r.st.SetSysctl("net.inet.ip.forwarding", 1))
 	must(t, r.st.SetSysctl("net.inet.icmp.icmplim", 0))
@@ -209,7 +210,7 @@ func TestForwardByArrivalFIB(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
 		w := vnet.NewWorld(vnet.Config{Clock: c})
-		st, e := control.NewStack(w, vnet.StackConfig{Name: "r", Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: "r", Shards: shards})
 		must(t, e)
 		must(t, control.SetFIBs(st, 3))
 		must(t, st.SetSysctl("net.inet.ip.forwarding", 1))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -278,7 +279,7 @@ func (o *operator) stack(t *testing.T) *vnet.Stack {
 	if st := o.w.Stack(name); st != nil {
 		return st
 	}
-	st, e := control.NewStack(o.w, vnet.StackConfig{Name: name, Shards: o.shards})
+	st, e := stacktest.New(t, o.w, vnet.StackConfig{Name: name, Shards: o.shards})
 	must(t, e)
 	return st
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
@@ -17,7 +18,7 @@ func pair6(t *testing.T, shards int) (w *vnet.World, c *clock.Sim, a, b *vnet.St
 	w = vnet.NewWorld(vnet.Config{Clock: c})
 	ep := link.NewEpair(0)
 	for i, name := range []string{"a", "b"} {
-		st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: name, Shards: shards})
 		must(t, e)
 		port := ep.A()
 		if i == 1 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -22,13 +23,13 @@ func twoLinks(t testing.TB, shards int) (w *vnet.World, c *clock.Sim, st *vnet.S
 	c = clock.NewSim()
 	w = vnet.NewWorld(vnet.Config{Clock: c})
 	var e syscall.Errno
-	st, e = control.NewStack(w, vnet.StackConfig{Name: "h", Shards: shards})
+	st, e = stacktest.New(t, w, vnet.StackConfig{Name: "h", Shards: shards})
 	must(t, e)
 	for i := range peers {
 		ep := link.NewEpair(0)
 		_, e = control.AddInterface(st, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A(), Addrs: []netip.Prefix{prefix("fe80::1/64")}})
 		must(t, e)
-		peers[i], e = control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint("p", i), Shards: shards})
+		peers[i], e = stacktest.New(t, w, vnet.StackConfig{Name: fmt.Sprint("p", i), Shards: shards})
 		must(t, e)
 		_, e = control.AddInterface(peers[i], control.IfaceConfig{Name: "e0", Port: ep.B(), Addrs: []netip.Prefix{prefix("fe80::2/64"), prefix("2001:db8::2/64")}})
 		must(t, e)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -53,11 +54,11 @@ func newMcastNet(t testing.TB, shards int, is6 bool) *mcastNet {
 		subnets = [2][2]string{{"2001:db8:0::1/64", "2001:db8:0::2/64"}, {"2001:db8:1::1/64", "2001:db8:1::2/64"}}
 	}
 	var e syscall.Errno
-	n.b, e = control.NewStack(n.w, vnet.StackConfig{Name: "b", Shards: shards})
+	n.b, e = stacktest.New(t, n.w, vnet.StackConfig{Name: "b", Shards: shards})
 	must(t, e)
 	for i := range 2 {
 		ep := link.NewEpair(0)
-		a, e := control.NewStack(n.w, vnet.StackConfig{Name: string(rune('s' + i)), Shards: shards})
+		a, e := stacktest.New(t, n.w, vnet.StackConfig{Name: string(rune('s' + i)), Shards: shards})
 		must(t, e)
 		at, e := control.AddInterface(a, control.IfaceConfig{Name: "e0", Port: ep.A(), Addrs: []netip.Prefix{prefix(subnets[i][0])}})
 		must(t, e)

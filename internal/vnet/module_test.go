@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/vvar"
@@ -19,7 +20,7 @@ import (
 
 func newStack(t testing.TB, w *vnet.World, name string) *vnet.Stack {
 	t.Helper()
-	st, e := control.NewStack(w, vnet.StackConfig{Name: name})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: name})
 	must(t, e)
 	return st
 }

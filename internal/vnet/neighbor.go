@@ -148,7 +148,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		// Packets that waited go first: other shards send as soon as they see the
 		// neighbour.
 		if resolved.Kind == arp.Changed && o.Kind != arp.SendPacket {
-			c.NeighborChanged(&resolved)
+			c.NeighborChanged(&sh.st.events, &resolved)
 			resolved.Kind = arp.SendMessage
 		}
 		switch o.Kind {
@@ -162,7 +162,7 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 			if o.Event == arp.Resolved {
 				resolved = o
 			} else {
-				c.NeighborChanged(&o)
+				c.NeighborChanged(&sh.st.events, &o)
 			}
 		case arp.Watch:
 			if nb := c.Neighbor(o.IP); nb != nil {
@@ -175,6 +175,6 @@ func (sh *shard) pullARP(p *pass, c *ifnet.Conf) {
 		}
 	}
 	if resolved.Kind == arp.Changed {
-		c.NeighborChanged(&resolved)
+		c.NeighborChanged(&sh.st.events, &resolved)
 	}
 }

@@ -142,11 +142,8 @@ func (sh *shard) pullND(p *pass, c *ifnet.Conf) {
 		case nd.DropPacket:
 			sh.undeliverable(p, c, o.Packet, o.First)
 		case nd.Changed:
-			if o.Event == nd.Resolved {
-				c.Resolved(o.IP, o.MAC, c.MAC, wire.EtherTypeIPv6)
+			if c.NeighborChanged6(&sh.st.events, &o); o.Event == nd.Resolved {
 				v6.Auto.RouterFound(p.r.Now(), o.IP)
-			} else {
-				c.Unresolved(o.IP)
 			}
 		case nd.RouterUnreachable:
 			v6.Auto.RouterLost(p.r.Now(), o.IP)

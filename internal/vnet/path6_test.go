@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -28,7 +29,7 @@ func newChain6(t testing.TB, c clock.Clock, shards, n int, mtu ...int) *chain6 {
 	t.Helper()
 	ch := &chain6{w: vnet.NewWorld(vnet.Config{Clock: c})}
 	mk := func(name string) *vnet.Stack {
-		st, e := control.NewStack(ch.w, vnet.StackConfig{Name: name, Shards: shards})
+		st, e := stacktest.New(t, ch.w, vnet.StackConfig{Name: name, Shards: shards})
 		must(t, e)
 		return st
 	}
@@ -204,7 +205,7 @@ func TestTCPToOurselves6(t *testing.T) {
 	forShards(t, func(t *testing.T, shards int) {
 		c := clock.NewSim()
 		w := vnet.NewWorld(vnet.Config{Clock: c})
-		st, e := control.NewStack(w, vnet.StackConfig{Name: "h", Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h", Shards: shards})
 		must(t, e)
 		must(t, control.AddAddr(st, vnet.LoIndex, prefix("::1/128")))
 		l, e := usrreq.ListenTCP(st, addrPort("[::1]:80"), 0, &socket.TCPOptions{})

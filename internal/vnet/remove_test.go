@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/proto/mroute"
@@ -149,6 +150,7 @@ func TestCloseHolding(t *testing.T) {
 // TestChurn has goroutines send, receive and ask for what is not there while
 // interfaces, addresses, routes, sockets and stacks come and go.
 func TestChurn(t *testing.T) {
+	stacktest.Several(t)
 	rounds := 100
 	if raceOn || testing.Short() {
 		rounds = 40
@@ -169,7 +171,7 @@ func TestChurn(t *testing.T) {
 func churn(t *testing.T, shards, rounds int, policy netisr.Policy) {
 	w := vnet.NewWorld(vnet.Config{Clock: clock.NewReal()})
 	w.Sched().SetPolicy(policy)
-	hub, e := control.NewStack(w, vnet.StackConfig{Name: "hub", Shards: shards})
+	hub, e := stacktest.New(t, w, vnet.StackConfig{Name: "hub", Shards: shards})
 	must(t, e)
 	must(t, hub.SetSysctl("net.inet.ip.forwarding", 1))
 	for i := range 5 { // the first four make room for what comes and goes
@@ -331,7 +333,7 @@ func churnRound(t *testing.T, w *vnet.World, hub *vnet.Stack, shards int) {
 			t.Error(err)
 		}
 		control.AddRoute(hub, 0, control.Route{Dst: netip.PrefixFrom(subnet(100+i, 0).Addr(), 24), Gateway: subnet(i, 3).Addr()})
-		st, e := control.NewStack(w, vnet.StackConfig{Name: fmt.Sprint("h", i), Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: fmt.Sprint("h", i), Shards: shards})
 		must(t, e)
 		at, e := control.AddInterface(st, control.IfaceConfig{Name: "e0", Port: ep.B(), Addrs: []netip.Prefix{subnet6(i, 2)}})
 		must(t, e)

@@ -6,7 +6,6 @@ import (
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/rooms"
-	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
 )
 
@@ -52,16 +51,20 @@ func (sh *shard) deadline(v *ifnet.View) clock.Time {
 	return at
 }
 
-// gather adds what the rooms have counted.
-func (ro *roomSet) gather(all map[string]uint64) {
-	ro.Gather(all)
-	if ro.mroute != nil {
-		sysctl.Add(&ro.mroute.stats, all)
-		sysctl.Add(&ro.mroute.four, all)
-		sysctl.Add(&ro.mroute.six, all)
+// counted shows f the statistics that the shard and its rooms keep.
+func (sh *shard) counted(f func(block any)) {
+	f(&sh.hot)
+	if sh.cold != nil {
+		f(&sh.cold.Cold)
 	}
-	if ro.tcp != nil {
-		sysctl.Add(&ro.tcp.stats, all)
+	sh.rooms.Counted(f)
+	if m := sh.rooms.mroute; m != nil {
+		f(&m.stats)
+		f(&m.four)
+		f(&m.six)
+	}
+	if t := sh.rooms.tcp; t != nil {
+		f(&t.stats)
 	}
 }
 

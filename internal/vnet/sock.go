@@ -138,11 +138,14 @@ func (st *Stack) unregister(s *Sock) {
 	s.prev, s.next = nil, nil
 }
 
-// Newest returns the socket that was bound last, nil where there is none.
-func (st *Stack) Newest() *Sock {
+// Socks returns the stack's sockets, the one that was bound last first.
+func (st *Stack) Socks() (all []*Sock) {
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	return st.socks
+	for s := st.socks; s != nil; s = s.next {
+		all = append(all, s)
+	}
+	return all
 }
 
 // enqueue appends a packet of which the user reads data. It borrows b and keeps a

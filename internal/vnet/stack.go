@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/proto/fib"
 	"github.com/seed88948545/vimage/internal/proto/pcb"
@@ -28,6 +29,7 @@ type Stack struct {
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups Groups
 	raws   table.List[*Sock]
+	events event.Hub
 
 	ctl    sync.Mutex // control: configuration changes one at a time
 	closed atomic.Bool
@@ -54,6 +56,7 @@ type firstIface struct {
 type StackConfig struct {
 	Name   string // unique in its world, not empty
 	Shards int    // 0 means 1; at most 64
+	Number uint64 // from World.TakeNumber; 0: the next one
 }
 
 // MakeStack makes a stack that is not in the world's list yet, with one loopback
@@ -67,7 +70,7 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	if !ifnet.TakePage() {
 		return nil, syscall.EOPNOTSUPP
 	}
-	st := &Stack{world: w, name: c.Name}
+	st := &Stack{world: w, name: c.Name, nth: c.Number}
 	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
 		more := make([]shard, c.Shards-1)
@@ -89,9 +92,9 @@ func (sh *shard) init(st *Stack, id int) {
 	sh.wake = never
 }
 
-func (st *Stack) initIface(i *ifnet.Iface, name string, index uint32, port link.Port) {
+func (st *Stack) initIface(i *ifnet.Iface, index uint32, port link.Port) {
 	st.gens++
-	i.Port, i.Name, i.Seed, i.Index, i.Gen = port, name, &st.world.seed, index, st.gens
+	i.Port, i.Seed, i.Index, i.Gen = port, &st.world.seed, index, st.gens
 	i.Init(st.Shards())
 }
 

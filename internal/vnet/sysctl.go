@@ -6,6 +6,7 @@ import (
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // Sysctl returns the value of a tunable; ENOENT where there is none of that
@@ -61,12 +62,10 @@ func (st *Stack) Counters() map[string]uint64 {
 	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
-		sysctl.Add(&sh.hot, all)
+		sh.counted(func(block any) { sysctl.Add(block, all) })
 		if sh.cold != nil {
-			sysctl.Add(&sh.cold.Cold, all)
 			sh.cold.Drops(all)
 		}
-		sh.rooms.gather(all)
 		sh.release()
 		if n := sh.Queue.Stats().Drops; n != 0 {
 			all["drop."+pkt.QueueFull.String()] += n
@@ -76,3 +75,17 @@ func (st *Stack) Counters() map[string]uint64 {
 	sysctl.Add(&mtus, all)
 	return all
 }
+
+// ResetCounters makes the statistics zero whose names begin with prefix, but for
+// drops.
+func (st *Stack) ResetCounters(prefix string) {
+	for i := range st.Shards() {
+		sh := st.shardAt(i)
+		sh.mu.Lock()
+		sh.counted(func(block any) { sysctl.Reset(block, prefix) })
+		sh.release()
+	}
+}
+
+// Tunables returns the names of what is in the pages.
+func (w *World) Tunables() *sysctl.Names[vars.Tunables] { return &w.names }

@@ -133,8 +133,8 @@ func TestDefaults(t *testing.T) {
 	}
 	// Every tunable has a name, a description, and a default within its range.
 	checkTags(t, reflect.ValueOf(vars.Defaults()), map[string]int64{})
-	for _, name := range st.World().TunableNames() {
-		desc, lo, hi, _ := st.World().Describe(name)
+	for _, name := range w.Tunables().All() {
+		desc, lo, hi, _ := w.Tunables().Describe(name)
 		if n, e := st.Sysctl(name); e != 0 || n < lo || n > hi || lo == -1<<63 {
 			t.Errorf("%s: %d is not within [%d, %d]", name, n, lo, hi)
 		}

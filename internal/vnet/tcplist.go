@@ -12,6 +12,7 @@ type TCPEntry struct {
 	State        tcp.State
 	RecvQ, SendQ int // bytes not read, bytes not acknowledged; of a listener: waiting, limit
 	FIB          uint32
+	Sock         *TCPSock // if it has one
 }
 
 // TCPEntries lists the stack's TCP sockets and what there is without one: of
@@ -36,7 +37,7 @@ func (sh *shard) tcpEntries() (all []TCPEntry) {
 		return nil
 	}
 	for s := range t.conns.All() {
-		all = append(all, TCPEntry{s.tcpKey, s.conn.State(), s.in.Len(), s.out.Unacked(), s.FIB})
+		all = append(all, TCPEntry{s.tcpKey, s.conn.State(), s.in.Len(), s.out.Unacked(), s.FIB, s})
 	}
 	for r := range t.syns.All() {
 		all = append(all, TCPEntry{tcpKey: tcpKey(r.Key), State: tcp.SYNRCVD, FIB: r.FIB})

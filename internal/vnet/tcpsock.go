@@ -43,8 +43,9 @@ type TCPSock struct {
 	acked    uint64       // offset up to which out has been acknowledged
 	told     uint64       // what conn knows to have been read
 	chunk    atomic.Int32 // most bytes of one chunk of out
-	over     tcp.What     // Closed or TimeWait
 	wanted   atomic.Bool  // posted and not yet served
+	Jail     int32        // whose addresses it uses; 0: all of the stack's
+	over     tcp.What     // Closed or TimeWait
 	dirty    bool
 	buried   bool
 }
@@ -54,7 +55,7 @@ func (s *TCPSock) Key() tcpKey { return s.tcpKey }
 
 // newTCP returns a socket that is in no table yet.
 func (st *Stack) newTCP(sh *shard, k tcpKey, o *socket.TCPOptions) *TCPSock {
-	s := &TCPSock{tcpKey: k, st: st, sh: sh, FIB: o.FIB, TOS: o.TOS &^ 3, TTL: o.TTL, armed: never}
+	s := &TCPSock{tcpKey: k, st: st, sh: sh, FIB: o.FIB, TOS: o.TOS &^ 3, TTL: o.TTL, Jail: o.Jail(), armed: never}
 	s.timer.F = s
 	s.chunk.Store(maxSuper)
 	s.in.Init(st.world.Clock())

@@ -380,7 +380,7 @@ func TestTwoStacksSameAddress(t *testing.T) {
 		send(t, listen(t, a, "10.0.0.1:5000"), fmt.Sprint(i), "10.0.0.2:5000")
 		s := listen(t, b, "10.0.0.2:5000")
 		expectNone(t, s)
-		send(t, usrreq.Sock{Sock: a.Newest()}, fmt.Sprint(i), "10.0.0.2:5000")
+		send(t, usrreq.Sock{Sock: a.Socks()[0]}, fmt.Sprint(i), "10.0.0.2:5000")
 		expect(t, s, fmt.Sprint(i))
 		expectNone(t, s)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -182,7 +183,7 @@ func newRouter6(t testing.TB, shards int) *router6 {
 	c := clock.NewSim()
 	r := &router6{w: vnet.NewWorld(vnet.Config{Clock: c}), c: c}
 	var e syscall.Errno
-	r.st, e = control.NewStack(r.w, vnet.StackConfig{Name: "r", Shards: shards})
+	r.st, e = stacktest.New(t, r.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
 	must(t, r.st.SetSysctl("net.inet6.ip6.forwarding", 1))
 	must(t, r.st.SetSysctl("net.inet6.icmp6.errppslimit", -1))
@@ -208,7 +209,7 @@ func newHost6(t testing.TB, shards int, addrs ...string) (*vnet.World, *clock.Si
 	t.Helper()
 	c := clock.NewSim()
 	w := vnet.NewWorld(vnet.Config{Clock: c})
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "h", Shards: shards})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h", Shards: shards})
 	must(t, e)
 	must(t, st.SetSysctl("net.inet6.icmp6.errppslimit", -1))
 	tp, _ := newTap6(t, st, "e0", 0, 0, addrs...)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -51,7 +52,7 @@ func tapOn(w *vnet.World, ep *link.Epair, st *vnet.Stack, i uint32) *tap {
 // newTapHost is a stack with one interface that leads to a tap.
 func newTapHost(t testing.TB, w *vnet.World, shards int, a string) (*vnet.Stack, *tap) {
 	t.Helper()
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "h" + a, Shards: shards})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h" + a, Shards: shards})
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -208,7 +209,7 @@ func newChain(t testing.TB, w *vnet.World, shards, n int, mtu ...int) *chain {
 	t.Helper()
 	c := &chain{w: w}
 	mk := func(name string) *vnet.Stack {
-		st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
+		st, e := stacktest.New(t, w, vnet.StackConfig{Name: name, Shards: shards})
 		if e != 0 {
 			t.Fatal(e)
 		}

@@ -68,8 +68,8 @@ func NewWorld(c Config) *World {
 	w.SetWorld(id)
 	w.self.Raw = true
 	w.self.Init(w.sched, 0, &w.opts)
-	w.lo0 = ifnet.Iface{Name: "lo0", Seed: &w.seed, Index: ifnet.LoIndex}
-	w.ifs0[0] = &ifnet.Conf{Iface: &w.lo0, Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
+	w.lo0 = ifnet.Iface{Seed: &w.seed, Index: ifnet.LoIndex}
+	w.ifs0[0] = &ifnet.Conf{Iface: &w.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	return w
 }
 

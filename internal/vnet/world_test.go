@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 	"github.com/seed88948545/vimage/internal/socket"
 	"github.com/seed88948545/vimage/internal/usrreq"
@@ -43,7 +44,7 @@ func newNet2(t testing.TB, c clock.Clock, shards int) *net2 {
 
 func newHost(t testing.TB, w *vnet.World, name string, shards int, p link.Port, a string) *vnet.Stack {
 	t.Helper()
-	st, e := control.NewStack(w, vnet.StackConfig{Name: name, Shards: shards})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: name, Shards: shards})
 	if e != 0 {
 		t.Fatal(name, e)
 	}

@@ -48,6 +48,7 @@ func (e Event) String() string { return eventNames[e] }
 type Out[P any] struct {
 	Kind    OutKind
 	Event   Event
+	Own     bool // with Changed: IP is, or was, an address of the interface
 	IP      netip.Addr
 	MAC     wire.MAC
 	Packet  P
@@ -99,7 +100,7 @@ func (t *Table[P]) emit(now clock.Time, e *entry[P], out *Out[P]) bool {
 	var zero P
 	switch {
 	case e.todo.take(doResolved):
-		*out = Out[P]{Kind: Changed, Event: Resolved, IP: e.addr(), MAC: e.mac}
+		*out = Out[P]{Kind: Changed, Event: Resolved, Own: e.flags&Own != 0, IP: e.addr(), MAC: e.mac}
 	case e.todo&doFlush != 0:
 		if len(e.held) == 0 {
 			e.held = nil
@@ -120,7 +121,7 @@ func (t *Table[P]) emit(now clock.Time, e *entry[P], out *Out[P]) bool {
 		t.verify(now, e)
 		return false
 	case e.todo.take(doGone):
-		*out = Out[P]{Kind: Changed, Event: e.gone, IP: e.addr(), MAC: e.mac}
+		*out = Out[P]{Kind: Changed, Event: e.gone, Own: e.flags&Own != 0, IP: e.addr(), MAC: e.mac}
 	default: // doDrop, the last of all
 		if len(e.held) == 0 {
 			e.held = nil

@@ -154,3 +154,40 @@ func TestTwoHundredHosts(t *testing.T) {
 	t.Logf("%d frames, %d copies, %d withheld, %d queries, %d reports", n.s.stats.Frames, n.s.stats.Copies,
 		n.s.stats.Withheld, n.s.stats.Queries, n.s.stats.Reports)
 }
+
+// TestRFC3376Section6_6_3Storm: behind one port of a switch that asks itself, and
+// in IPv6 as well, many leave one after another while others stay.
+func TestRFC3376Section6_6_3Storm(t *testing.T) {
+	const hosts, took = 500, 5 * time.Second
+	for _, six := range []bool{false, true} {
+		s := newScript(t, 2)
+		report := func(n int, typ string) {
+			s.now = s.now.Add(took / hosts / 2)
+			f := reportOf(n, typ, "232.1.1.1", "10.9.9.9")
+			if six {
+				f = report6(n, linkLocal(n), typ, "ff3e::9:9", "2001:db8::9")
+			}
+			s.b.Input(s.now, s.env(), 1, f, &s.d)
+		}
+		from := Source{MAC: wire.MAC{2, 1}, IPv4: netip.IPv4Unspecified(), IPv6: ip("fe80::aa")}
+		s.b.SetQuerier(s.now, true, from)
+		asked, out := 0, Out{Buf: make([]byte, 1514)}
+		pull := func() {
+			for s.b.Next(s.now, s.env(), &out) {
+				if d := wire.Ether(out.Buf[:out.N]).Dst(); d != wire.MulticastMAC(ip("224.0.0.1")) && d != wire.MulticastMAC(ip("ff02::1")) {
+					asked++
+				}
+			}
+		}
+		report(0, "ALLOW")
+		for i := range hosts {
+			report(i, "BLOCK")
+			pull()
+			report(i+1, "IS_IN")
+			pull()
+		}
+		if most := 2*int(took/time.Second) + 4; asked > most || asked < int(took/time.Second) {
+			t.Errorf("IPv6 %v: asked %d times, want at most %d", six, asked, most)
+		}
+	}
+}

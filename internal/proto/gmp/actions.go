@@ -243,19 +243,29 @@ func (c *action[A]) ask(list []A, named bool) {
 	if c.r.Leave == LeaveWait || c.r.Leave == LeaveQuery && c.r.Version > 0 && c.r.Version < 3 {
 		return // whose queries have no sources cannot ask about them
 	}
-	limit := c.now.Add(c.r.LastMember)
-	if c.r.Leave == LeaveNow {
-		limit = c.now
+	limit := c.now
+	if c.r.Leave == LeaveQuery {
+		limit = c.now.Add(c.r.LastMember)
 	}
+	due := clock.Never
 	for i := range c.g.sources {
 		s := &c.g.sources[i]
 		if _, found := slices.BinarySearchFunc(list, s.at, Compare); found != named || s.until <= limit {
 			continue
 		}
-		s.until = limit
-		if c.r.Leave == LeaveQuery {
-			c.g.askSource(c.now, s.at, c.r.Count)
+		if c.r.Leave == LeaveNow {
+			s.until = limit
+			continue
 		}
+		k := c.g.asking()
+		if k.isFresh(s.at) {
+			continue // what is going to be asked serves
+		}
+		if due == clock.Never {
+			due = c.turn(k.sourceAt, k.sourceFrom, k.fresh)
+		}
+		s.until = c.r.lowered(due, k.sourceFrom)
+		c.g.askSource(s.at, series{due: due, left: c.r.Count, fresh: true})
 	}
 	c.looked()
 }
@@ -268,14 +278,34 @@ func (c *action[A]) askGroup() {
 	case LeaveNow:
 		g.until = c.now
 	case LeaveQuery:
-		limit := c.now.Add(c.r.LastMember)
-		if g.asks != nil && g.asks.groupLeft > 0 && g.until <= limit {
+		k := g.asking()
+		if s := &k.group; s.left > 0 && (s.fresh || g.until <= c.now.Add(c.r.LastMember)) {
 			return
 		}
-		g.until = min(g.until, limit)
-		g.askGroup(c.now, c.r.Count)
+		due := c.turn(k.groupAt, k.groupFrom, clock.Never)
+		g.until = min(g.until, c.r.lowered(due, k.groupFrom))
+		g.askGroup(series{due: due, left: c.r.Count, fresh: true})
 	}
 	c.looked()
+}
+
+// turn returns when a query may be sent as far as other groups are concerned. at
+// is when one about this group is sent anyway, from when it may be, and fresh when
+// one is due that waits for its turn.
+func (c *action[A]) turn(at, from, fresh clock.Time) clock.Time {
+	switch {
+	case fresh != clock.Never:
+		return max(c.now, fresh)
+	case at <= max(c.now, from):
+		return c.now
+	}
+	return c.d.turn(c.now)
+}
+
+// lowered returns until when a timer runs that is lowered, when the first query is
+// sent at due, but not before from.
+func (r *Rules) lowered(due, from clock.Time) clock.Time {
+	return lowered(due, max(due, from), r.LastMember, r.LastMember/time.Duration(max(r.Count, 1)))
 }
 
 // looked has the group looked at again, at once if something ran out.

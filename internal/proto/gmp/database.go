@@ -17,15 +17,17 @@ import (
 // A report costs the same however many ports reported the group before, and a
 // report that only refreshes timers touches no queue. The zero value is empty.
 type Database[A Address] struct {
-	Seed   table.Seed // may be set before first use
-	Quiet  bool       // nobody asks for events, so keep none
+	Seed   table.Seed                                     // may be set before first use
+	Quiet  bool                                           // nobody asks for events, so keep none
 	table  table.Table[portGroup[A], Group[A], *Group[A]] // of ports that have indexFrom or more
 	groups int
 	heap   heap[*Group[A]]
 	ports  []portGroups[A]
 	events []Event[A]
 	told   int // of events, already pulled
-	list   []A // scratch: the sources of the record at hand, sorted
+	turns  int32
+	turnAt clock.Time // when so many turns were given to ask: see turn
+	list   []A        // scratch: the sources of the record at hand, sorted
 }
 
 type portGroup[A Address] struct {
@@ -295,7 +297,7 @@ func (g *Group[A]) earliest() clock.Time {
 		}
 	}
 	if g.asks != nil {
-		t = min(t, g.asks.groupAt, g.asks.sourceAt)
+		t = min(t, g.asks.at())
 	}
 	return t
 }

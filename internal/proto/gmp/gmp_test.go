@@ -54,6 +54,8 @@ type net[A Address] struct {
 	source func(byte) A
 	groups int
 	sent   []int // state-change reports of each host
+	lossOf int   // if not 0: of so many queries about a group one arrives
+	asked  int   // about groups
 	buf    []byte
 }
 
@@ -89,6 +91,11 @@ func (n *net[A]) run(until clock.Time) {
 		n.now = max(n.now, due)
 		ask := Ask[A]{Buf: n.buf, Head: 28}
 		for n.router.Next(n.now, &n.rr, &ask) {
+			if n.lossOf > 0 && ask.Group != *new(A) {
+				if n.asked++; n.asked%n.lossOf != 0 {
+					continue
+				}
+			}
 			q := Query[A]{Version: 3, Group: ask.Group, MaxResp: ask.MaxResp, Interval: ask.Interval, Robustness: ask.Robustness,
 				Suppress: ask.Suppress, Sources: Sources[A](ask.Buf[ask.Head : ask.Head+ask.N])}
 			for i := range n.hosts {

@@ -69,6 +69,7 @@ type entry[P any] struct {
 	ip      netip.Addr
 	src     netip.Addr // of the packet that asked last
 	mac     wire.MAC
+	told    wire.MAC // mac as the last event had it
 	state   State
 	flags   Flags
 	gateway bool // packets were sent to it as to a router

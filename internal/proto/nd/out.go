@@ -70,6 +70,9 @@ type Out[P any] struct {
 	// (RFC 4862 §5.4.5). The table has stopped until the next SetLink.
 	Disable bool
 
+	// Moved, with Changed, says that IP was not told to be at MAC before.
+	Moved bool
+
 	IP      netip.Addr
 	MAC     wire.MAC
 	Packet  P
@@ -112,7 +115,8 @@ func (t *Table[P]) emit(e *entry[P], out *Out[P]) bool {
 		if e.state == Stale {
 			event = Unconfirmed
 		}
-		*out = Out[P]{Kind: Changed, Event: event, IP: e.ip, MAC: e.mac}
+		*out = Out[P]{Kind: Changed, Event: event, Moved: e.told != e.mac, IP: e.ip, MAC: e.mac}
+		e.told = e.mac
 	case e.todo.take(doReady):
 		a := t.local(e.ip)
 		if a == nil || a.state != Preferred && a.state != Optimistic {

@@ -14,5 +14,9 @@
 // would. A binding with a Scope is to one interface, as one to a link-local
 // address should be (RFC 4007); those to different interfaces never conflict.
 //
+// A socket whose owner may use some addresses only (a jail) is bound to each of them
+// where it asks for any, so that a lookup costs the same and finds it before one that
+// is bound to all; it shares the port with that one (behaviour 1.2).
+//
 // Not done: SO_REUSEPORT_LB; of several equal sockets the last bound receives.
 package pcb

@@ -52,6 +52,8 @@ func (b *Bound[P]) conflicts(o *Bound[P], reuse, oreuse Reuse) bool {
 	switch {
 	case b.Scope != 0 && o.Scope != 0 && b.Scope != o.Scope:
 		return false
+	case b.Limited != o.Limited && !equal:
+		return false
 	case b.Addr.Is4() != o.Addr.Is4():
 		if !b.Dual && !o.Dual {
 			return false

@@ -19,6 +19,11 @@ type Block struct {
 	Scope  uint32         // interface index: receives from there only; 0 means any
 	Reuse  Reuse
 	V6Only bool // bound to ::, receives no IPv4 (RFC 3493 §5.3)
+	// Only is what any address stands for, where that is less: bound there, the
+	// socket is bound to each of these. One that is any address of a family is that of
+	// this family alone.
+	Only    []netip.Addr
+	Limited bool // its owner may use some addresses only: does not conflict with who has all
 }
 
 // Bound is one socket as readers see it: never changed once published.
@@ -29,6 +34,7 @@ type Bound[P any] struct {
 	Scope     uint32 // as in Block
 	Connected bool
 	Dual      bool // Addr is ::, and stands for 0.0.0.0 as well
+	Limited   bool // as in Block
 }
 
 // Reuse says what a socket lets others bind beside it.
@@ -145,6 +151,9 @@ func (t *Table[S, P]) All() iter.Seq[P] {
 	return func(yield func(P) bool) {
 		for g := range t.ports.All() {
 			for i := range g.socks {
+				if i > 0 && g.socks[i].Sock == g.socks[i-1].Sock { // bound to several addresses
+					continue
+				}
 				if !yield(g.socks[i].Sock) {
 					return
 				}
@@ -157,18 +166,29 @@ func (t *Table[S, P]) All() iter.Seq[P] {
 // EADDRINUSE where another socket's binding conflicts.
 func (t *Table[S, P]) Bind(seed table.Seed, s P, local netip.AddrPort) syscall.Errno {
 	b := s.PCB()
-	n := Bound[P]{Addr: local.Addr(), Scope: b.Scope, Sock: s}
-	n.Dual = n.Addr.Is6() && n.Addr.IsUnspecified() && !b.V6Only
+	n := Bound[P]{Addr: local.Addr(), Scope: b.Scope, Limited: b.Limited, Sock: s}
+	one := [1]netip.Addr{n.Addr}
+	addrs := one[:]
+	if n.Addr.IsUnspecified() && b.Only != nil {
+		addrs = b.Only
+	} else {
+		n.Dual = n.Addr.Is6() && n.Addr.IsUnspecified() && !b.V6Only
+	}
 	socks := t.Port(seed, local.Port())
-	for i := range socks {
-		if n.conflicts(&socks[i], b.Reuse, socks[i].Sock.PCB().Reuse) {
-			return syscall.EADDRINUSE
+	for _, n.Addr = range addrs {
+		for i := range socks {
+			if n.conflicts(&socks[i], b.Reuse, socks[i].Sock.PCB().Reuse) {
+				return syscall.EADDRINUSE
+			}
 		}
 	}
 	b.Local = local
 	// The longer slice may share the array: readers of the shorter one do not
-	// see the new element, and nobody else appends.
-	t.publish(seed, local.Port(), append(socks, n))
+	// see the new elements, and nobody else appends.
+	for _, n.Addr = range addrs {
+		socks = append(socks, n)
+	}
+	t.publish(seed, local.Port(), socks)
 	return 0
 }
 
@@ -205,8 +225,8 @@ func (t *Table[S, P]) Connect(seed table.Seed, s P, a netip.Addr, remote netip.A
 	}
 	local := netip.AddrPortFrom(a, b.Local.Port())
 	socks := slices.Clone(t.Port(seed, local.Port()))
-	at := slices.IndexFunc(socks, func(o Bound[P]) bool { return o.Sock == s })
-	if at < 0 || !socks[at].Hears(a, scope) || a.Is4() != remote.Addr().Is4() {
+	at := slices.IndexFunc(socks, func(o Bound[P]) bool { return o.Sock == s && o.Hears(a, scope) })
+	if at < 0 || a.Is4() != remote.Addr().Is4() {
 		return syscall.EINVAL
 	}
 	switch {
@@ -219,7 +239,8 @@ func (t *Table[S, P]) Connect(seed table.Seed, s P, a netip.Addr, remote netip.A
 	if t.conns.Get(k.hash(seed), k) != nil {
 		return syscall.EADDRINUSE
 	}
-	socks[at] = Bound[P]{Addr: a, Remote: remote, Scope: scope, Connected: true, Sock: s}
+	socks[at] = Bound[P]{Addr: a, Remote: remote, Scope: scope, Connected: true, Limited: b.Limited, Sock: s}
+	socks = slices.DeleteFunc(socks, func(o Bound[P]) bool { return o.Sock == s && !o.Connected })
 	t.publish(seed, local.Port(), socks)
 	t.conns.Put(k.hash(seed), &conn[S, P]{k, scope, s})
 	b.Local, b.Remote, b.Scope = local, remote, scope
