@@ -36,6 +36,7 @@ type Million struct {
 type MillionResult struct {
 	Stacks     int     `json:"stacks"`
 	Create     float64 `json:"create_s"`
+	CPU        float64 `json:"create_cpu_s"`
 	Settle     float64 `json:"settle_s"` // until all reports were repeated
 	BytesEach  uint64  `json:"bytes_each"`
 	MaxRSS     uint64  `json:"max_rss_bytes"` // when all was made, before any ping
@@ -43,6 +44,7 @@ type MillionResult struct {
 	Pings      int     `json:"pings"`
 	PingOK     int     `json:"ping_ok"` // answered in less than a millisecond
 	Ping       Delays  `json:"ping_ms"`
+	PingAgain  int     `json:"ping_again"` // pings that were repeated, see pingTries
 	Reports    uint64  `json:"reports"`    // that the switch has had
 	Timers     int     `json:"timers"`     // armed while all are idle, the switch's too
 	Goroutines int     `json:"goroutines"` // likewise
@@ -56,6 +58,10 @@ type MillionResult struct {
 
 // pingLimit is how long an answer may take.
 const pingLimit = time.Millisecond
+
+// pingTries is how often a host is pinged that did not answer in time: another
+// process may have had the CPU.
+const pingTries = 3
 
 // maxHosts is how many addresses 10.0.0.0/8 has for them.
 const maxHosts = 10_000_000
@@ -78,12 +84,12 @@ func (r *MillionResult) Lines() string {
 	if r.MemLimit < 1<<62 {
 		limit = megabytes(uint64(r.MemLimit))
 	}
-	return fmt.Sprintf(`%d stacks made in %.2f s on %d CPUs (%.2f us each), at rest after another %.2f s: %d timers, %d goroutines
+	return fmt.Sprintf(`%d stacks made in %.2f s on %d CPUs (%.2f us of CPU time each), at rest after another %.2f s: %d timers, %d goroutines
 memory: %s resident at most by the kernel's count, %s of heap in use, %d bytes each (GOGC %d, GOMEMLIMIT %s)
-pings: %d of %d answered in less than 1 ms (p50 %.4f ms, p99 %.4f ms, max %.4f ms)   %s`,
-		r.Stacks, r.Create, r.CPUs, r.Create*1e6/float64(r.Stacks), r.Settle, r.Timers, r.Goroutines,
+pings: %d of %d answered in less than 1 ms, %d not the first time (p50 %.4f ms, p99 %.4f ms, max %.4f ms)   %s`,
+		r.Stacks, r.Create, r.CPUs, r.CPU*1e6/float64(r.Stacks), r.Settle, r.Timers, r.Goroutines,
 		megabytes(r.MaxRSS), megabytes(r.Heap), r.BytesEach, r.GOGC, limit,
-		r.PingOK, r.Pings, r.Ping.P50, r.Ping.P99, r.Ping.Max, r.Verdict)
+		r.PingOK, r.Pings, r.PingAgain, r.Ping.P50, r.Ping.P99, r.Ping.Max, r.Verdict)
 }
 
 func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
@@ -151,7 +157,7 @@ func collectLate(hosts int) (undo func()) {
 }
 
 // bytesMeant is what a host is meant to take.
-const bytesMeant = 1950
+const bytesMeant = 2200
 
 // collector returns how the garbage collector goes about it.
 func collector() (percent int, limit int64) {
@@ -162,6 +168,7 @@ func collector() (percent int, limit int64) {
 
 func heapInUse() uint64 {
 	runtime.GC()
+	runtime.GC() // what pools have let go
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
@@ -177,7 +184,7 @@ func (n *crowd) create(r *MillionResult) error {
 		return err
 	}
 	n.pinger = p
-	began := time.Now()
+	began, cpu := time.Now(), tester.CPU()
 	var wg sync.WaitGroup
 	failed := make([]error, r.CPUs)
 	for w := range r.CPUs {
@@ -186,7 +193,7 @@ func (n *crowd) create(r *MillionResult) error {
 		})
 	}
 	wg.Wait()
-	r.Create = time.Since(began).Seconds()
+	r.Create, r.CPU = time.Since(began).Seconds(), (tester.CPU() - cpu).Seconds()
 	if err := errors.Join(append(failed, context.Cause(n.ctx))...); err != nil {
 		return err
 	}
