@@ -102,13 +102,12 @@ func limit(n int) int32 { return int32(min(n, math.MaxInt32)) }
 // bridgePort is a port of a Bridge. It has its number until Detach.
 type bridgePort struct {
 	br  *Bridge
-	cfg PortConfig
+	cfg *PortConfig // nil: a port like all
 	n   int32
 	gen uint32 // tells it from others that had the number
 	rx  rx
-
-	up  bool          // attached; under br.mu, as is what follows
-	uni bridge.Handle // of the interface's address, if it has one
+	in  netisr.Lender // what rx leads to, unless it was attached more than once
+	up  bool          // attached; under br.mu, as is in
 }
 
 // owns tells whether p is still a port: only then may it change anything. mu is
@@ -123,7 +122,7 @@ func (b *Bridge) AddPort(c ...PortConfig) Port {
 	defer b.mu.Unlock()
 	p := &bridgePort{br: b}
 	if len(c) > 0 {
-		p.cfg = c[0]
+		p.cfg = &c[0]
 	}
 	b.number(p)
 	return p
@@ -132,7 +131,7 @@ func (b *Bridge) AddPort(c ...PortConfig) Port {
 // number makes p a port. mu is held.
 func (b *Bridge) number(p *bridgePort) {
 	b.gen++
-	p.gen, p.uni = b.gen, bridge.Handle{}
+	p.gen = b.gen
 	if last := len(b.free) - 1; last >= 0 {
 		p.n, b.free = b.free[last], b.free[:last]
 		b.ports[p.n] = p
@@ -158,10 +157,17 @@ func (p *bridgePort) Attach(to netisr.Lender) {
 	if !b.owns(p) { // its interface has moved to another stack
 		b.number(p)
 	}
-	p.rx.set(to)
+	if p.in == nil {
+		p.in = to
+		p.rx.to.Store(&p.in)
+	} else {
+		p.rx.set(to)
+	}
 	p.up = true
 	b.engine.AddPort(p.n)
-	b.engine.Configure(p.n, p.cfg.options())
+	if p.cfg != nil {
+		b.engine.Configure(p.n, p.cfg.options())
+	}
 	if b.asksNew {
 		b.engine.RefreshPort(b.sched.Clock().Now(), p.n)
 		b.rearm()
@@ -194,11 +200,7 @@ func (p *bridgePort) SetAddr(mac wire.MAC) {
 	if !b.owns(p) {
 		return
 	}
-	b.cards.Remove(p.uni)
-	p.uni = bridge.Handle{}
-	if !mac.IsZero() {
-		p.uni = b.cards.Add(p.n, mac)
-	}
+	b.cards.SetOwn(p.n, mac)
 }
 
 // Accept implements Port.

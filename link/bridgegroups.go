@@ -133,7 +133,7 @@ func groupState(g gmp.GroupState) GroupState {
 
 // name is what lists call the port.
 func (p *bridgePort) name() string {
-	if p.cfg.Name == "" {
+	if p.cfg == nil || p.cfg.Name == "" {
 		return fmt.Sprintf("port%d", p.n)
 	}
 	return p.cfg.Name

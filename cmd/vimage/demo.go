@@ -20,6 +20,7 @@ func newDemo() *cobra.Command {
 		RunE:  help,
 	}
 	c.AddCommand(newDemoSSM())
+	c.AddCommand(newDemoMillion())
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 func SetFilter(st *vnet.Stack, f pfil.Filter) {
 	st.Lock()
 	defer st.Unlock()
-	st.Change(func(v *ifnet.View) { v.Filter = f })
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Filter = f }) })
 	st.Barrier()
 }
 
@@ -23,12 +23,11 @@ func SetFilter(st *vnet.Stack, f pfil.Filter) {
 func SetDivert(st *vnet.Stack, port uint16, d pfil.Diverter) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()
-	t := st.View().Taken()
-	if d != nil && t.Divert.Find(port) != nil {
+	ports := st.View().Divert
+	if d != nil && ports.Find(port) != nil {
 		return syscall.EADDRINUSE
 	}
-	t.Divert = t.Divert.With(port, d)
-	st.Change(func(v *ifnet.View) { v.Takers = &t })
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Divert = ports.With(port, d) }) })
 	st.Barrier()
 	return 0
 }

@@ -71,5 +71,5 @@ func inV6(st *vnet.Stack, ifIndex uint32, f func(*ifnet.V6)) {
 func SetPolicy(st *vnet.Stack, p *addrsel.Policy) {
 	st.Lock()
 	defer st.Unlock()
-	st.Change(func(v *ifnet.View) { v.Policy = p })
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Policy = p }) })
 }

@@ -26,7 +26,7 @@ type GroupEnv struct {
 }
 
 func (e *GroupEnv) igmp() igmp.Env        { return igmp.Env{T: &e.T.IGMP, S: &e.Four.IGMP} }
-func (e *GroupEnv) query() igmp.RouterEnv { return igmp.RouterEnv{T: &e.T.Query, S: &e.Four.Query} }
+func (e *GroupEnv) query() igmp.RouterEnv { return igmp.RouterEnv{T: &e.T.Query, S: e.Four.Query} }
 func (e *GroupEnv) mld() mld.Env          { return mld.Env{T: &e.T.MLD, S: &e.Six.MLD} }
 func (e *GroupEnv) query6() mld.RouterEnv { return mld.RouterEnv{T: &e.T.Query6, S: e.Six.Query} }
 

@@ -30,15 +30,24 @@ type Iface struct {
 	V6    *V6          // nil while IPv6 is not spoken
 	Neigh table.Table[netip.Addr, Neighbor, *Neighbor]
 
-	Count []Stats // by shard
-	one   [1]Stats
+	first Stats    // shard 0's
+	more  *[]Stats // of the others, nil where there are none
 }
 
 // Init makes room for the counters of as many shards.
 func (i *Iface) Init(shards int) {
-	if i.Count = i.one[:]; shards > 1 {
-		i.Count = make([]Stats, shards)
+	if shards > 1 {
+		more := make([]Stats, shards-1)
+		i.more = &more
 	}
+}
+
+// Count is what a shard has counted.
+func (i *Iface) Count(shard uint8) *Stats {
+	if shard == 0 {
+		return &i.first
+	}
+	return &(*i.more)[shard-1]
 }
 
 // Stats is what an interface has counted.

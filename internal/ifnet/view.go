@@ -14,36 +14,27 @@ import (
 // View is a stack as its packets see it. It never changes once it is published.
 type View struct {
 	page
-	FIBs   *fib.Set[*Neighbor]
-	Ifs    []*Conf // by index-1; nil where there is none
-	Local  ifaddr.Locals
-	Filter pfil.Filter
-	Takers *Takers         // nil: there are none
-	Policy *addrsel.Policy // nil: RFC 6724's
+	FIBs  *fib.Set[*Neighbor]
+	Ifs   []*Conf // by index-1; nil where there is none
+	Local ifaddr.Locals
+	*Rules
 }
 
-// Takers is who takes packets off the path: divert sockets and tunnels. It is
-// replaced as a whole.
-type Takers struct {
+// Rules is what few stacks have of their own. It never changes either.
+type Rules struct {
+	Filter pfil.Filter
 	Divert pfil.Ports
-	Ends   Ends // nil: no tunnel ends here
+	Ends   Ends            // nil: no tunnel ends here
+	Policy *addrsel.Policy // nil: RFC 6724's
 }
 
 // End returns where a packet for this stack goes that came through a tunnel, nil for
 // any other.
 func (v *View) End(ip wire.Packet) netisr.Sink {
-	if v.Takers == nil || v.Takers.Ends == nil {
+	if v.Ends == nil {
 		return nil
 	}
-	return v.Takers.Ends.Find(ip)
-}
-
-// Taken returns who takes packets.
-func (v *View) Taken() Takers {
-	if v.Takers == nil {
-		return Takers{}
-	}
-	return *v.Takers
+	return v.Ends.Find(ip)
 }
 
 // Ends is the ends of tunnels that a stack has, on the side of the packets that
@@ -51,6 +42,13 @@ func (v *View) Taken() Takers {
 type Ends interface {
 	// Find is View.End. It is called under a shard's lock, by several shards at once.
 	Find(ip wire.Packet) netisr.Sink
+}
+
+// SetRules gives a View rules that edit has changed.
+func (v *View) SetRules(edit func(r *Rules)) {
+	r := *v.Rules
+	edit(&r)
+	v.Rules = &r
 }
 
 // LoIndex is the index of lo0, which every stack has.

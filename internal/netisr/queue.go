@@ -53,12 +53,11 @@ type Queue struct {
 	node Node
 	next *Queue // in a Runner's work list
 
-	limit int
-
 	mu    sync.Mutex // a leaf; guards what follows
 	in    pkt.Batch
-	load  int  // what in counts towards the limit
-	busy  bool // on a work list, or being drained
+	load  int32  // what in counts towards the limit
+	limit uint16 // never changes
+	busy  bool   // on a work list, or being drained
 	stats Stats
 }
 
@@ -66,13 +65,13 @@ type Queue struct {
 func (q *Queue) Init(n Node) { q.InitLimit(n, QueueLimit) }
 
 // InitLimit is Init for a node that many send to at once, such as a switch.
-func (q *Queue) InitLimit(n Node, limit int) { q.node, q.limit = n, limit }
+func (q *Queue) InitLimit(n Node, limit uint16) { q.node, q.limit = n, limit }
 
 // Put appends b and returns true, or returns false where the queue is full: b
 // is then still the caller's. If the node was at rest r will run it.
 func (q *Queue) Put(r *Runner, b *pkt.Buf) bool {
 	q.mu.Lock()
-	if q.load >= q.limit {
+	if q.load >= int32(q.limit) {
 		q.stats.Drops++
 		q.mu.Unlock()
 		return false
@@ -143,7 +142,7 @@ func (q *Queue) take(in *pkt.Batch) {
 }
 
 // cost is what a packet counts towards a queue's limit.
-func cost(b *pkt.Buf) int {
+func cost(b *pkt.Buf) int32 {
 	if b.Large() {
 		return largeCosts
 	}

@@ -3,7 +3,9 @@ package rooms
 import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/icmp"
+	"github.com/seed88948545/vimage/internal/proto/igmp"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/vars"
 )
@@ -45,12 +47,30 @@ type Reass struct {
 	stats  reass.Stats
 }
 
-// Four returns what is counted of links that carry IPv4.
+// Four returns what is counted of groups on links that carry IPv4.
 func (s *Set) Four() *vars.Four {
 	if s.four == nil {
 		s.four = new(vars.Four)
 	}
 	return s.four
+}
+
+// ARP returns what is counted of ARP.
+func (s *Set) ARP() *arp.Stats {
+	four := s.Four()
+	if four.ARP == nil {
+		four.ARP = new(arp.Stats)
+	}
+	return four.ARP
+}
+
+// Query returns what is counted of IGMP by those who ask.
+func (s *Set) Query() *igmp.RouterStats {
+	four := s.Four()
+	if four.Query == nil {
+		four.Query = new(igmp.RouterStats)
+	}
+	return four.Query
 }
 
 // ICMP returns the room, made if need be.

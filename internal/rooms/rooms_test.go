@@ -34,7 +34,7 @@ func TestMadeAtFirstUse(t *testing.T) {
 func TestCounted(t *testing.T) {
 	var s Set
 	page := vars.Defaults()
-	s.Four().ARP.Received = 3
+	s.ARP().Received = 3
 	s.Six().InReceives = 4
 	s.ICMP(&page).stats.Received = 5
 	s.ICMP6(&page).stats.Received = 6

@@ -51,7 +51,7 @@ type slot[E any] struct {
 }
 
 const (
-	minSlots = 4
+	minSlots = 2
 	taken    = 1 << 31 // set in every stored hash, so that 0 means empty
 )
 

@@ -5,7 +5,17 @@ package tester
 import (
 	"runtime"
 	"syscall"
+	"time"
 )
+
+// CPU returns how long the process has been running, on all CPUs together.
+func CPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // MaxRSS returns the most memory the process has had, in bytes, by the kernel's
 // count.

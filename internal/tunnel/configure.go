@@ -132,7 +132,7 @@ func (d *Device) unconfigure() {
 	if e == nil {
 		return
 	}
-	if s, ok := e.st.View().Taken().Ends.(*ends); ok {
+	if s, ok := e.st.View().Ends.(*ends); ok {
 		s.remove(&e.Config)
 	}
 	e.release()

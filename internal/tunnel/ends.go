@@ -170,15 +170,14 @@ func (s *ends) remove(c *tunnel.Config) {
 func endsOf(st *vnet.Stack) *ends {
 	st.Lock()
 	defer st.Unlock()
-	t := st.View().Taken()
-	if t.Ends == nil {
-		s := &ends{seed: st.World().Seed()}
-		s.stray.st = st
-		s.stray.Init(&s.stray)
-		t.Ends = s
-		st.Change(func(v *ifnet.View) { v.Takers = &t })
+	if s, ok := st.View().Ends.(*ends); ok {
+		return s
 	}
-	return t.Ends.(*ends)
+	s := &ends{seed: st.World().Seed()}
+	s.stray.st = st
+	s.stray.Init(&s.stray)
+	st.Change(func(v *ifnet.View) { v.SetRules(func(r *ifnet.Rules) { r.Ends = s }) })
+	return s
 }
 
 // stray loses what is of a network that nobody here has.

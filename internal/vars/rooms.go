@@ -17,11 +17,12 @@ import (
 // Here the rooms' counters are put together as a shard keeps them: in blocks that
 // are made when one of their rooms has something to count.
 
-// Four is what is counted as soon as a link is there.
+// Four is what is counted as soon as a group is listened to on a link; the rest
+// when it is needed.
 type Four struct {
-	ARP   arp.Stats
 	IGMP  igmp.Stats
-	Query igmp.RouterStats
+	ARP   *arp.Stats
+	Query *igmp.RouterStats
 }
 
 // Six is what is counted as soon as IPv6 is spoken.

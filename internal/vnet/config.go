@@ -31,25 +31,19 @@ func (st *Stack) Interfaces() iter.Seq[ifnet.Info] { return st.view.Load().Infos
 // Change publishes a copy of the view that edit has changed. The control lock is
 // held.
 func (st *Stack) Change(edit func(v *ifnet.View)) {
-	var next *ifnet.View
-	if st.view.Load() == &st.views[0] {
-		next = &st.views[1]
-	} else {
-		next = new(ifnet.View)
-	}
-	*next = *st.view.Load()
-	edit(next)
-	st.view.Store(next)
+	next := *st.view.Load()
+	edit(&next)
+	st.view.Store(&next)
 }
 
 // setConf gives an interface its configuration, nil to remove it.
 func (st *Stack) setConf(index uint32, c *ifnet.Conf) {
 	st.Change(func(v *ifnet.View) {
-		if index == 2 && len(v.Ifs) == 1 && c != nil && v == &st.views[1] {
-			v.SetConf(index, c, st.ifs0[:2]) // the usual first change
-		} else {
-			v.SetConf(index, c, nil)
+		var spare []*ifnet.Conf
+		if index == 2 && len(v.Ifs) == 1 && st.first != nil && st.first.ifs[0] == nil {
+			spare = st.first.ifs[:] // the usual first change
 		}
+		v.SetConf(index, c, spare)
 	})
 }
 
@@ -83,9 +77,13 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 		return syscall.EEXIST
 	}
 	i.Index = v.FreeIndex()
-	ifp, conf := new(ifnet.Iface), new(ifnet.Conf)
-	if i.Index == 2 && st.if0.Port == nil { // the stack itself has room for the first one
-		ifp, conf = &st.if0, &st.conf0
+	var ifp *ifnet.Iface
+	var conf *ifnet.Conf
+	if st.first == nil {
+		st.first = new(firstIface)
+		ifp, conf = &st.first.Iface, &st.first.conf
+	} else {
+		ifp, conf = new(ifnet.Iface), new(ifnet.Conf)
 	}
 	st.initIface(ifp, i.Index, port)
 	*conf = ifnet.Conf{Iface: ifp, Props: port.Props()}
@@ -98,7 +96,7 @@ func (st *Stack) Plug(i *ifnet.Info, port link.Port) syscall.Errno {
 // Attach lets a new interface hear its link. The control lock is held.
 func (st *Stack) Attach(index uint32) {
 	c := st.view.Load().Conf(index)
-	if c.Iface == &st.if0 {
+	if c.Iface == &st.first.Iface {
 		c.Port.Attach((*firstReceiver)(st))
 	} else {
 		c.Port.Attach(&receiver{c.Iface, st})
@@ -122,8 +120,11 @@ func (st *Stack) Unplug(index uint32) {
 func (st *Stack) depart(c *ifnet.Conf) {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
 		for s := st.socks; s != nil; s = s.next {
-			sh.leaveIf(p, s, c.Index)
+			sh.leaveIf(p, &s.members, c.Index)
 			s.ForgetIf(c.Index)
+		}
+		if st.own != nil {
+			sh.leaveIf(p, st.own, c.Index)
 		}
 		return 0
 	})
@@ -150,7 +151,7 @@ func (st *Stack) dismantle(c *ifnet.Conf) {
 
 // Barrier returns after every batch that may have seen an older View.
 func (st *Stack) Barrier() {
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		sh.release()
@@ -200,10 +201,16 @@ func (st *Stack) IfaceStats(index uint32) (all ifnet.Stats, ok bool) {
 	if c == nil {
 		return all, false
 	}
-	for i := range c.Count {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
-		n := c.Count[i]
+		var n ifnet.Stats
+		switch {
+		case c.Port != nil:
+			n = *c.Count(sh.id)
+		case sh.cold != nil:
+			n.InDrops = sh.cold.loDrops
+		}
 		sh.release()
 		all.Add(&n)
 	}

@@ -53,7 +53,7 @@ func TestPathAllocatesNothing(t *testing.T) {
 }
 
 // TestIdleStackMemory: a stack with one interface and one address costs less
-// than 2,048 bytes, no goroutine, no timer.
+// than 1,440 bytes, no goroutine, no timer.
 func TestIdleStackMemory(t *testing.T) {
 	if raceOn {
 		t.Skip("the race detector needs more")
@@ -82,8 +82,8 @@ func TestIdleStackMemory(t *testing.T) {
 	}
 	each := (heap() - before) / n
 	t.Logf("%d bytes of heap per idle stack", each)
-	if each > 2048 {
-		t.Errorf("%d bytes of heap per idle stack, want at most 2048", each)
+	if each > 1440 {
+		t.Errorf("%d bytes of heap per idle stack, want at most 1440", each)
 	}
 	if got := runtime.NumGoroutine(); got > goroutines || c.Armed() != 0 {
 		t.Errorf("%d goroutines and %d timers for idle stacks", got-goroutines, c.Armed())

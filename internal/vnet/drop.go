@@ -28,7 +28,11 @@ func (sh *shard) lose(p *pass, b *pkt.Buf, why pkt.Reason) {
 	var index uint32
 	if p.in != nil {
 		index = p.in.Index
-		p.in.Count[sh.id].InDrops++
+		if p.in.Port != nil {
+			p.in.Count(sh.id).InDrops++
+		} else {
+			sh.cold.loDrops++
+		}
 	}
 	if t := sh.st.world.trace.Load(); t != nil {
 		(*t).Trace(sh.st, index, b, why)

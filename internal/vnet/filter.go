@@ -102,7 +102,7 @@ func (sh *shard) claim(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 
 // toDivert takes a packet for a divert socket.
 func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgoing bool) {
-	to := p.v.Taken().Divert.Find(v.Port)
+	to := p.v.Divert.Find(v.Port)
 	if to == nil {
 		sh.drop(p, b, pkt.NoDivert)
 		return

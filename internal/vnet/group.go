@@ -16,6 +16,9 @@ func (sh *shard) groupEnv(p *pass, c *ifnet.Conf) ifnet.GroupEnv {
 	if c.IGMP != nil || c.Query != nil {
 		e.Four = sh.rooms.Four()
 	}
+	if c.Query != nil {
+		sh.rooms.Query()
+	}
 	if c.V6 != nil {
 		e.Six = &sh.rooms.Six().Six
 	}

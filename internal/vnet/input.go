@@ -14,7 +14,7 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 		return
 	}
 	p.m.FIB = p.in.FIB // FIB rules 2, 6b and 7: the arrival interface's
-	count := &p.in.Count[sh.id]
+	count := p.in.Count(sh.id)
 	count.InPackets++
 	count.InBytes += uint64(b.Len())
 	if p.in.Props.Bare {

@@ -107,7 +107,7 @@ func (st *Stack) flowShard(src, dst netip.Addr, sport, dport uint16, proto uint8
 	if st.more == nil {
 		return &st.sh
 	}
-	return st.shardAt(int(wire.FlowHashAddr(src, dst, sport, dport, proto)) % (1 + len(st.more)))
+	return st.shardAt(int(wire.FlowHashAddr(src, dst, sport, dport, proto)) % (st.Shards()))
 }
 
 // errExt takes a packet whose extension headers cannot be (RFC 8200 §4.2).

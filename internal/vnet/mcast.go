@@ -109,20 +109,36 @@ type McastRequest func(v *ifnet.View, g *Groups, m *Members) (McastTxn, error)
 
 // Member makes one change of a membership of s, or returns EBADF where it is
 // closed, else the errno of request.
-func (s *Sock) Member(request McastRequest) (e syscall.Errno) {
-	sh := &s.st.sh
-	p := pass{r: s.st.world.sched.Get()}
-	sh.lock(&p)
-	if s.Addrs.Load().Closed {
-		e = syscall.EBADF
-	} else if txn, err := request(p.v, &s.st.groups, &s.members); err != nil {
-		e = err.(syscall.Errno)
-	} else {
-		sh.commit(&p, &txn)
+func (s *Sock) Member(request McastRequest) syscall.Errno {
+	return s.st.control(func(sh *shard, p *pass) syscall.Errno {
+		if s.Addrs.Load().Closed {
+			return syscall.EBADF
+		}
+		return sh.member(p, &s.members, request)
+	})
+}
+
+// Listen makes one change of what the stack listens to for itself, without a socket,
+// or returns ENXIO where it is closed, else the errno of request.
+func (st *Stack) Listen(request McastRequest) syscall.Errno {
+	return st.control(func(sh *shard, p *pass) syscall.Errno {
+		if st.closed.Load() {
+			return syscall.ENXIO
+		}
+		if st.own == nil {
+			st.own = &Members{Socket: &st.world.self}
+		}
+		return sh.member(p, st.own, request)
+	})
+}
+
+func (sh *shard) member(p *pass, m *Members, request McastRequest) syscall.Errno {
+	txn, err := request(p.v, &sh.st.groups, m)
+	if err != nil {
+		return err.(syscall.Errno)
 	}
-	sh.unlock(&p)
-	p.r.Done()
-	return e
+	sh.commit(p, &txn)
+	return 0
 }
 
 // Memberships shows f the memberships of s, which it must not change.
@@ -145,14 +161,14 @@ func (sh *shard) commit(p *pass, t *mcast.Txn[*Sock]) {
 	t.Commit()
 }
 
-// leaveIf ends the memberships of a socket on an interface that goes away.
-func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
-	for i := s.members.Len() - 1; i >= 0; i-- {
-		at := s.members.At(i)
+// leaveIf ends memberships on an interface that goes away.
+func (sh *shard) leaveIf(p *pass, m *Members, index uint32) {
+	for i := m.Len() - 1; i >= 0; i-- {
+		at := m.At(i)
 		if uint32(at.IfIndex) != index {
 			continue
 		}
-		if t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.V().Mcast); err == nil {
+		if t, err := sh.st.groups.Leave(m, at.Group, at.IfIndex, &p.v.V().Mcast); err == nil {
 			t.Commit()
 		}
 	}

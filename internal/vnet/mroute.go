@@ -31,7 +31,7 @@ func (sh *shard) mroutes() *mrouteRoom {
 	if sh.rooms.mroute == nil {
 		sh.rooms.mroute = new(mrouteRoom)
 		if sh.id == 0 {
-			sh.rooms.mroute.Table = mroute.New(sh.st.world.seed, 1+len(sh.st.more))
+			sh.rooms.mroute.Table = mroute.New(sh.st.world.seed, sh.st.Shards())
 		}
 	}
 	return sh.rooms.mroute
@@ -47,7 +47,7 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	}
 	room := sh.rooms.mroute
 	w := room.routes.Find(&room.ways, p.in.Index, src, ip.Dst())
-	stats, n := room.transit(is6), w.Count(sh.id)
+	stats, n := room.transit(is6), w.Count(uint32(sh.id))
 	switch {
 	case w.Verdict == mroute.NoRoute:
 		stats.NoRoute++
@@ -120,7 +120,7 @@ func (st *Stack) Multicast(f func(t *mroute.Table, tun *mroute.Tunables, s *mrou
 // nothing. The control lock is held.
 func (st *Stack) RouteMulticast() {
 	var routes *mroute.Table
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		if m := sh.rooms.mroute; i == 0 && m != nil && m.Active() {

@@ -77,7 +77,7 @@ func (sh *shard) outEther(p *pass, b *pkt.Buf, out *ifnet.Conf, dst wire.MAC) {
 // tx puts a frame into the link of an interface. The shard's lock is held, so
 // that frames leave in the order in which they were made.
 func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifnet.Conf) {
-	count := &out.Count[sh.id]
+	count := out.Count(sh.id)
 	count.OutPackets++
 	count.OutBytes += uint64(b.Len())
 	if b.Bytes()[0]&1 != 0 && !out.Props.Bare {

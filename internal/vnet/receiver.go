@@ -19,15 +19,15 @@ func (to *receiver) Put(r *netisr.Runner, b *pkt.Buf) { to.st.put(to.Iface, r, b
 // could: one reference is then the stack's.
 func (to *receiver) Lend(r *netisr.Runner, b *pkt.Buf) bool { return to.st.lend(to.Iface, r, b) }
 
-// firstReceiver is the receiver of the interface that a stack has room for.
+// firstReceiver is the receiver of a stack's first interface.
 type firstReceiver Stack
 
 // Put is receiver's.
-func (to *firstReceiver) Put(r *netisr.Runner, b *pkt.Buf) { (*Stack)(to).put(&to.if0, r, b) }
+func (to *firstReceiver) Put(r *netisr.Runner, b *pkt.Buf) { (*Stack)(to).put(&to.first.Iface, r, b) }
 
 // Lend is receiver's.
 func (to *firstReceiver) Lend(r *netisr.Runner, b *pkt.Buf) bool {
-	return (*Stack)(to).lend(&to.if0, r, b)
+	return (*Stack)(to).lend(&to.first.Iface, r, b)
 }
 
 func (st *Stack) put(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) {

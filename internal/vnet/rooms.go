@@ -21,6 +21,7 @@ type roomSet struct {
 type coldRoom struct {
 	vars.Cold
 	choices mcast.Choices[*Sock]
+	loDrops uint64 // packets that came in by lo0 and were lost
 }
 
 // rebind gives the rooms that keep a pointer to it the stack's new page.
@@ -31,7 +32,7 @@ func (sh *shard) rebind(p *pass) {
 	}
 	for _, c := range p.v.Ifs {
 		if c != nil && c.ARP != nil {
-			c.ARP.Bind(&p.v.V().ARP, &sh.rooms.Four().ARP)
+			c.ARP.Bind(&p.v.V().ARP, sh.rooms.ARP())
 		}
 		if c != nil && c.V6 != nil {
 			c.V6.Bind(p.v.V(), &sh.rooms.Six().Six)

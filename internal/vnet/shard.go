@@ -21,15 +21,15 @@ type shard struct {
 	netisr.Queue
 	st    *Stack
 	timer clock.Timer // shard 0's only: fires for the whole stack
-	id    uint32
+	id    uint8
+	stale bool // a room may have a new deadline; guarded by mu, as is ipID
+	ipID  uint16
 
 	handed atomic.Int32            // packets that shard 0 is still to resolve for this one
 	posted atomic.Pointer[TCPSock] // see post
 
 	mu    sync.Mutex // guards what follows
 	wake  clock.Time // what timer is armed for
-	stale bool       // a room may have a new deadline
-	ipID  uint16
 	rooms roomSet
 	cold  *coldRoom    // made when first counted
 	asked *pfil.Packet // what the filter is shown; made when first asked
@@ -200,7 +200,7 @@ func (st *Stack) shardAt(i int) *shard {
 	if i == 0 {
 		return &st.sh
 	}
-	return &st.more[i-1]
+	return &(*st.more)[i-1]
 }
 
 // shardFor returns the shard that a frame from an interface's link belongs to. What
@@ -221,5 +221,5 @@ func (st *Stack) shardOf(packet []byte) *shard {
 	if st.more == nil {
 		return &st.sh
 	}
-	return st.shardAt(int(wire.FlowHashIP(packet)) % (1 + len(st.more)))
+	return st.shardAt(int(wire.FlowHashIP(packet)) % st.Shards())
 }

@@ -24,7 +24,7 @@ type Stack struct {
 	view   atomic.Pointer[ifnet.View]
 	fibs   fib.Set[*ifnet.Neighbor]
 	mtus   ifnet.PathMTUs
-	more   []shard // beyond the first
+	more   *[]shard // beyond the first; nil where there are none
 	udp    pcb.Table[Sock, *Sock]
 	tcp    atomic.Pointer[tcpHost] // what all shards share of TCP; made at its first use
 	groups Groups
@@ -36,15 +36,20 @@ type Stack struct {
 	gens   uint32   // generations given out
 	vars   vvar.Set // of loaded modules
 	socks  *Sock    // all sockets, linked; shard 0's
+	own    *Members // what the stack listens to without a socket; shard 0's
 	random roster.Random
 
 	sh shard // the first shard
 
-	// What nearly every stack needs first, in the same allocation.
-	views        [2]ifnet.View // the first that are published
-	lo0, if0     ifnet.Iface
-	conf0, confl ifnet.Conf
-	ifs0         [2]*ifnet.Conf
+	first *firstIface // nil until there is one
+}
+
+// firstIface is what a stack needs for its first interface that leads to a link,
+// which most have no other beside.
+type firstIface struct {
+	ifnet.Iface
+	conf ifnet.Conf
+	ifs  [2]*ifnet.Conf
 }
 
 // StackConfig says how a stack is made.
@@ -68,22 +73,20 @@ func (w *World) MakeStack(c StackConfig) (*Stack, syscall.Errno) {
 	st := &Stack{world: w, name: c.Name, nth: c.Number}
 	st.random.Seed(w.Rand())
 	if c.Shards > 1 {
-		st.more = make([]shard, c.Shards-1)
+		more := make([]shard, c.Shards-1)
+		st.more = &more
 	}
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		st.shardAt(i).init(st, i)
 	}
-	st.views[0] = ifnet.View{FIBs: &st.fibs, Ifs: st.ifs0[:1:1]}
-	st.views[0].SetV(w.ref.Load())
-	st.initIface(&st.lo0, 1, nil)
-	st.confl = ifnet.Conf{Iface: &st.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
-	st.ifs0[0] = &st.confl
-	st.view.Store(&st.views[0])
+	v := &ifnet.View{FIBs: &st.fibs, Ifs: w.ifs0[:], Rules: &w.rules}
+	v.SetV(w.ref.Load())
+	st.view.Store(v)
 	return st, 0
 }
 
 func (sh *shard) init(st *Stack, id int) {
-	sh.st, sh.id = st, uint32(id)
+	sh.st, sh.id = st, uint8(id)
 	sh.Queue.Init(sh)
 	sh.timer.F = sh
 	sh.wake = never
@@ -92,7 +95,7 @@ func (sh *shard) init(st *Stack, id int) {
 func (st *Stack) initIface(i *ifnet.Iface, index uint32, port link.Port) {
 	st.gens++
 	i.Port, i.Seed, i.Index, i.Gen = port, &st.world.seed, index, st.gens
-	i.Init(1 + len(st.more))
+	i.Init(st.Shards())
 }
 
 // Name returns the stack's name.
@@ -103,6 +106,14 @@ func (st *Stack) Key() string { return st.name }
 
 // Number is where the roster writes down which one the stack was to become visible.
 func (st *Stack) Number() *uint64 { return &st.nth }
+
+// Shards returns the number of shards.
+func (st *Stack) Shards() int {
+	if st.more == nil {
+		return 1
+	}
+	return 1 + len(*st.more)
+}
 
 // Closed tells whether the stack is being removed or gone.
 func (st *Stack) Closed() bool { return st.closed.Load() }
@@ -132,7 +143,7 @@ func (st *Stack) Free() {
 		st.world.Clock().Disarm(t)
 	}
 	r := st.world.sched.Get()
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		st.shardAt(i).clear(r)
 	}
 	r.Done()

@@ -25,7 +25,7 @@ func (st *Stack) SetSysctl(name string, value int64) syscall.Errno {
 		return e
 	}
 	st.Change(func(v *ifnet.View) { v.SetV(page) })
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		p := pass{v: st.view.Load()}
 		sh.mu.Lock()
@@ -59,7 +59,7 @@ func (w *World) SetReference(name string, value int64) syscall.Errno {
 // name; drops by reason under "drop.…".
 func (st *Stack) Counters() map[string]uint64 {
 	all := make(map[string]uint64)
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		sh.counted(func(block any) { sysctl.Add(block, all) })
@@ -79,7 +79,7 @@ func (st *Stack) Counters() map[string]uint64 {
 // ResetCounters makes the statistics zero whose names begin with prefix, but for
 // drops.
 func (st *Stack) ResetCounters(prefix string) {
-	for i := range 1 + len(st.more) {
+	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
 		sh.counted(func(block any) { sysctl.Reset(block, prefix) })

@@ -19,7 +19,7 @@ type TCPEntry struct {
 // each shard, connections, those in the SYN cache, and those in TIME-WAIT.
 func (st *Stack) TCPEntries() iter.Seq[TCPEntry] {
 	return func(yield func(TCPEntry) bool) {
-		for i := range 1 + len(st.more) {
+		for i := range st.Shards() {
 			for _, e := range st.shardAt(i).tcpEntries() {
 				if !yield(e) {
 					return

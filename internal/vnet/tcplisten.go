@@ -41,7 +41,7 @@ func (l *TCPListener) Stack() *Stack { return l.st }
 
 // Forget drops what has been begun with a listener that is not found any more.
 func (l *TCPListener) Forget() {
-	for i := range 1 + len(l.st.more) {
+	for i := range l.st.Shards() {
 		sh := l.st.shardAt(i)
 		sh.mu.Lock()
 		if sh.rooms.tcp != nil {

@@ -100,7 +100,7 @@ func (sh *shard) outIP(p *pass, b *pkt.Buf, hd *wire.IPHeader, h *ifnet.Hop, loc
 // fragments; shards draw from disjoint numbers (RFC 6864 §4.1 asks for nothing
 // of packets that cannot be).
 func (sh *shard) nextID() uint16 {
-	n := uint16(1 + len(sh.st.more))
+	n := uint16(sh.st.Shards())
 	sh.ipID += n
 	return sh.ipID + uint16(sh.id)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/clock"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/roster"
@@ -25,6 +26,14 @@ type World struct {
 	trace      atomic.Pointer[Tracer]
 	configurer atomic.Pointer[func(*Stack) *clock.Timer]
 	opts       socket.Options // every socket's until it changes one
+
+	self  Sock        // stands for a stack that is a member itself: hears no packet
+	rules ifnet.Rules // of stacks that have none of their own
+
+	// lo0 is the loopback interface of all stacks: nothing of it ever changes. One
+	// that has addresses has a configuration of its own.
+	lo0  ifnet.Iface
+	ifs0 [1]*ifnet.Conf // of a stack without others
 
 	mu    sync.Mutex // guards changes of ref
 	mods  Modules
@@ -57,6 +66,10 @@ func NewWorld(c Config) *World {
 		rand.Read(id[:])
 	}
 	w.SetWorld(id)
+	w.self.Raw = true
+	w.self.Init(w.sched, 0, &w.opts)
+	w.lo0 = ifnet.Iface{Seed: &w.seed, Index: ifnet.LoIndex}
+	w.ifs0[0] = &ifnet.Conf{Iface: &w.lo0, Name: "lo0", Flags: ifnet.Up | ifnet.Loopback | ifnet.Multicast, MTU: 16384}
 	return w
 }
 

@@ -22,10 +22,31 @@ type Bridge struct {
 }
 
 type port struct {
-	gen     uint32 // counts attachments: what was learned before is void
-	all     int32  // 1 + place in Bridge.all, 0 if not attached
+	gen uint32   // counts attachments: what was learned before is void
+	all int32    // 1 + place in Bridge.all, 0 if not attached
+	odd *oddPort // nil: a port like all
+}
+
+// oddPort is what few ports have of their own.
+type oddPort struct {
 	opt     PortOptions
-	refused uint64
+	refused uint64 // records of reports that a limit refused
+}
+
+// make returns what the port has of its own, made if need be.
+func (p *port) make() *oddPort {
+	if p.odd == nil {
+		p.odd = new(oddPort)
+	}
+	return p.odd
+}
+
+// options returns the port's options.
+func (p *port) options() (o PortOptions) {
+	if p.odd != nil {
+		o = p.odd.opt
+	}
+	return o
 }
 
 // New returns a switch without ports.
@@ -97,7 +118,7 @@ func (b *Bridge) DropPort(n int32) {
 	}
 	p := &b.ports[n]
 	b.Configure(n, PortOptions{})
-	p.refused = 0
+	p.odd = nil
 	b.v4.dropPort(n)
 	b.v6.dropPort(n)
 	b.all = take(b.all, p.all-1, func(moved, to int32) { b.ports[moved].all = to + 1 })

@@ -11,25 +11,35 @@ import (
 // throw it away. Broadcast frames, which everybody accepts, are the owner's
 // business.
 //
-// Everything but ForgetPort and SetPromiscuous is O(1).
+// Everything but ForgetPort and SetPromiscuous is O(1). A million hosts may be on
+// the wire, each with an address of its own and a group or two: so what there is one
+// of for each port is kept by number, without pointers.
 type FilterTable struct {
 	Seed    table.Seed // may be set before first use
-	lists   table.Table[wire.MAC, macPorts, *macPorts]
-	entries table.Table[portMAC, filter, *filter]
 	ports   []portFilters
-	all     []int32 // promiscuous ports
+	owners  owners
+	lists   table.Table[wire.MAC, macPorts, *macPorts] // by address
+	filters filters
+	index   map[portMAC]int32 // filters of ports that have many
+	all     []int32           // promiscuous ports
+	found   []int32           // scratch
 }
 
-// macPorts are the ports that accept an address, promiscuous ones left out.
+// portFilters is what one port accepts: its own address and a chain of filters.
+type portFilters struct {
+	own         wire.MAC // zero: none
+	first       int32    // filter, 0: none
+	count       int32    // of the chain
+	promiscuous int32    // 1 + place in FilterTable.all
+}
+
+// macPorts are the ports that accept an address, promiscuous ones and those left
+// out whose own it is.
 type macPorts struct {
 	at      wire.MAC
-	ports   []int32
-	filters []*filter // of the same ports
-	refs    int32     // filters, promiscuous ports' too
-
-	// Most addresses are one port's: these are what the lists begin with.
-	onePort   [1]int32
-	oneFilter [1]*filter
+	refs    int32   // filters, those of promiscuous ports too
+	ports   []int32 // and, as long, the filter of each
+	filters []int32
 }
 
 type portMAC struct {
@@ -37,69 +47,14 @@ type portMAC struct {
 	mac  wire.MAC
 }
 
-type filter struct {
-	list       *macPorts
-	next, prev *filter // of the same port
-	key        portMAC
-	place      int32 // in list
-	refs       int32
-}
-
-type portFilters struct {
-	first       *filter
-	promiscuous int32 // 1 + place in FilterTable.all
-}
-
 // Key returns what the list is found by.
 func (l *macPorts) Key() wire.MAC { return l.at }
-
-// Key returns what the filter is found by.
-func (f *filter) Key() portMAC { return f.key }
 
 func word(a wire.MAC) uint64 {
 	return uint64(a[0])<<40 | uint64(a[1])<<32 | uint64(a[2])<<24 | uint64(a[3])<<16 | uint64(a[4])<<8 | uint64(a[5])
 }
 
-func (t *FilterTable) hash(k portMAC) uint32 {
-	return t.Seed.Word(word(k.mac) ^ uint64(uint32(k.port))*0x9e3779b97f4a7c15)
-}
-
-// Handle stands for what Add added. The zero Handle stands for nothing.
-type Handle struct{ f *filter }
-
-// Add makes the port accept the address. What is added n times must be removed
-// n times: 32 IPv4 groups share an Ethernet address.
-func (t *FilterTable) Add(port int32, a wire.MAC) Handle {
-	k := portMAC{port, a}
-	f := t.entries.Get(t.hash(k), k)
-	if f == nil {
-		f = t.insert(k)
-	}
-	f.refs++
-	return Handle{f}
-}
-
-func (t *FilterTable) insert(k portMAC) *filter {
-	h := t.Seed.Word(word(k.mac))
-	l := t.lists.Get(h, k.mac)
-	if l == nil {
-		l = &macPorts{at: k.mac}
-		l.ports, l.filters = l.onePort[:0], l.oneFilter[:0]
-		t.lists.Put(h, l)
-	}
-	f := &filter{list: l, key: k, place: -1}
-	l.refs++
-	t.entries.Put(t.hash(k), f)
-	p := t.port(k.port)
-	if f.next = p.first; f.next != nil {
-		f.next.prev = f
-	}
-	p.first = f
-	if p.promiscuous == 0 {
-		f.enlist()
-	}
-	return f
-}
+func (t *FilterTable) list(a wire.MAC) *macPorts { return t.lists.Get(t.Seed.Word(word(a)), a) }
 
 func (t *FilterTable) port(n int32) *portFilters {
 	for int(n) >= len(t.ports) {
@@ -108,51 +63,142 @@ func (t *FilterTable) port(n int32) *portFilters {
 	return &t.ports[n]
 }
 
-// Remove undoes one Add.
-func (t *FilterTable) Remove(h Handle) {
-	f := h.f
-	if f == nil || f.refs == 0 {
+// SetOwn says which address a port's card has: it accepts that, and no longer the
+// one it had before. The zero address is none.
+func (t *FilterTable) SetOwn(n int32, a wire.MAC) {
+	p := t.port(n)
+	if !p.own.IsZero() {
+		t.owners.remove(t, n)
+	}
+	if p.own = a; !a.IsZero() {
+		t.owners.add(t, n)
+	}
+}
+
+// manyFilters is from how many filters of a port on they are found by hash.
+const manyFilters = 16
+
+// find returns the filter of a port for an address, 0 if there is none.
+func (t *FilterTable) find(k portMAC) int32 {
+	if int(k.port) >= len(t.ports) {
+		return 0
+	}
+	p := &t.ports[k.port]
+	if p.count > manyFilters {
+		return t.index[k]
+	}
+	for i := p.first; i != 0; i = t.filters.at(i).next {
+		if t.filters.at(i).mac == k.mac {
+			return i
+		}
+	}
+	return 0
+}
+
+// Add makes the port accept the address. What is added n times must be dropped
+// n times: 32 IPv4 groups share an Ethernet address.
+func (t *FilterTable) Add(port int32, a wire.MAC) {
+	k := portMAC{port, a}
+	i := t.find(k)
+	if i == 0 {
+		i = t.insert(k)
+	}
+	t.filters.at(i).refs++
+}
+
+func (t *FilterTable) insert(k portMAC) int32 {
+	l := t.list(k.mac)
+	if l == nil {
+		l = &macPorts{at: k.mac}
+		t.lists.Put(t.Seed.Word(word(k.mac)), l)
+	}
+	l.refs++
+	p := t.port(k.port)
+	i := t.filters.take()
+	*t.filters.at(i) = filter{mac: k.mac, port: k.port, next: p.first, place: -1}
+	if p.first != 0 {
+		t.filters.at(p.first).prev = i
+	}
+	p.first = i
+	t.indexPort(p, i)
+	if p.promiscuous == 0 {
+		t.enlist(l, i)
+	}
+	return i
+}
+
+// indexPort has the filters of a port found by hash once it has many.
+func (t *FilterTable) indexPort(p *portFilters, newest int32) {
+	if p.count++; p.count <= manyFilters {
 		return
 	}
-	if f.refs--; f.refs > 0 {
-		return
+	if t.index == nil {
+		t.index = make(map[portMAC]int32)
 	}
-	f.delist()
-	if f.list.refs--; f.list.refs == 0 {
-		t.lists.Delete(t.Seed.Word(word(f.key.mac)), f.key.mac)
-	}
-	t.entries.Delete(t.hash(f.key), f.key)
-	if f.prev == nil {
-		t.ports[f.key.port].first = f.next
-	} else {
-		f.prev.next = f.next
-	}
-	if f.next != nil {
-		f.next.prev = f.prev
+	for i := newest; i != 0; i = t.filters.at(i).next {
+		f := t.filters.at(i)
+		t.index[portMAC{f.port, f.mac}] = i
+		if p.count > manyFilters+1 {
+			return // the others are there already
+		}
 	}
 }
 
 // Drop undoes one Add of the port and the address, if there was one.
 func (t *FilterTable) Drop(port int32, a wire.MAC) {
-	k := portMAC{port, a}
-	t.Remove(Handle{t.entries.Get(t.hash(k), k)})
+	i := t.find(portMAC{port, a})
+	if i == 0 {
+		return
+	}
+	f := t.filters.at(i)
+	if f.refs--; f.refs == 0 {
+		t.remove(i)
+	}
 }
 
-func (f *filter) enlist() {
-	f.place = int32(len(f.list.ports))
-	f.list.ports = append(f.list.ports, f.key.port)
-	f.list.filters = append(f.list.filters, f)
+// remove frees a filter.
+func (t *FilterTable) remove(i int32) {
+	f := t.filters.at(i)
+	l, p := t.list(f.mac), &t.ports[f.port]
+	t.delist(l, i)
+	if l.refs--; l.refs == 0 {
+		t.lists.Delete(t.Seed.Word(word(f.mac)), f.mac)
+	}
+	if f.next != 0 {
+		t.filters.at(f.next).prev = f.prev
+	}
+	if f.prev != 0 {
+		t.filters.at(f.prev).next = f.next
+	} else {
+		p.first = f.next
+	}
+	if p.count--; p.count >= manyFilters {
+		delete(t.index, portMAC{f.port, f.mac})
+	}
+	if p.count == manyFilters { // found one by one again
+		for o := p.first; o != 0; o = t.filters.at(o).next {
+			delete(t.index, portMAC{f.port, t.filters.at(o).mac})
+		}
+	}
+	t.filters.give(i)
 }
 
-func (f *filter) delist() {
+func (t *FilterTable) enlist(l *macPorts, i int32) {
+	f := t.filters.at(i)
+	f.place = int32(len(l.ports))
+	l.ports = append(l.ports, f.port)
+	l.filters = append(l.filters, i)
+}
+
+func (t *FilterTable) delist(l *macPorts, i int32) {
+	f := t.filters.at(i)
 	if f.place < 0 {
 		return
 	}
-	l, last := f.list, len(f.list.ports)-1
+	last := len(l.ports) - 1
 	l.ports[f.place] = l.ports[last]
 	l.filters[f.place] = l.filters[last]
-	l.filters[f.place].place = f.place
-	l.filters[last] = nil
+	t.filters.at(l.filters[f.place]).place = f.place
 	l.ports, l.filters = l.ports[:last], l.filters[:last]
 	f.place = -1
 }
@@ -170,39 +216,53 @@ func (t *FilterTable) SetPromiscuous(n int32, on bool) {
 		t.all = take(t.all, p.promiscuous-1, func(moved, to int32) { t.ports[moved].promiscuous = to + 1 })
 		p.promiscuous = 0
 	}
-	for f := p.first; f != nil; f = f.next {
+	for i := p.first; i != 0; i = t.filters.at(i).next {
+		l := t.list(t.filters.at(i).mac)
 		if on {
-			f.delist()
+			t.delist(l, i)
 		} else {
-			f.enlist()
+			t.enlist(l, i)
 		}
 	}
 }
 
-// ForgetPort removes everything the port ever added; its handles are void.
+// ForgetPort removes everything the port accepts.
 func (t *FilterTable) ForgetPort(n int32) {
 	t.SetPromiscuous(n, false)
-	for f := t.ports[n].first; f != nil; f = t.ports[n].first {
-		f.refs = 1
-		t.Remove(Handle{f})
+	t.SetOwn(n, wire.MAC{})
+	for i := t.ports[n].first; i != 0; i = t.ports[n].first {
+		t.remove(i)
 	}
 }
 
 // Ports returns the ports that accept frames to the address, and the promiscuous
-// ones; no port is in both. The lists are valid until the next change.
+// ones; no port is in both. The lists are valid until the next call.
 func (t *FilterTable) Ports(a wire.MAC) (accepting, promiscuous []int32) {
-	if l := t.lists.Get(t.Seed.Word(word(a)), a); l != nil {
+	l := t.list(a)
+	if l != nil {
 		accepting = l.ports
 	}
-	return accepting, t.all
+	if a.IsMulticast() {
+		return accepting, t.all
+	}
+	t.found = append(t.found[:0], accepting...)
+	t.owners.each(t, a, func(n int32) {
+		if t.ports[n].promiscuous == 0 && (l == nil || t.find(portMAC{n, a}) == 0) {
+			t.found = append(t.found, n)
+		}
+	})
+	return t.found, t.all
 }
 
 // Accepts reports whether the port takes frames to the address, as everybody
 // does if it is the broadcast address.
 func (t *FilterTable) Accepts(n int32, a wire.MAC) bool {
-	if a.IsBroadcast() || int(n) < len(t.ports) && t.ports[n].promiscuous > 0 {
+	switch {
+	case a.IsBroadcast():
 		return true
+	case int(n) >= len(t.ports):
+		return false
 	}
-	k := portMAC{n, a}
-	return t.entries.Get(t.hash(k), k) != nil
+	p := &t.ports[n]
+	return p.promiscuous > 0 || p.own == a && !a.IsZero() || t.find(portMAC{n, a}) != 0
 }

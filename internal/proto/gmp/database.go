@@ -17,9 +17,10 @@ import (
 // A report costs the same however many ports reported the group before, and a
 // report that only refreshes timers touches no queue. The zero value is empty.
 type Database[A Address] struct {
-	Seed   table.Seed // may be set before first use
-	Quiet  bool       // nobody asks for events, so keep none
-	table  table.Table[portGroup[A], Group[A], *Group[A]]
+	Seed   table.Seed                                     // may be set before first use
+	Quiet  bool                                           // nobody asks for events, so keep none
+	table  table.Table[portGroup[A], Group[A], *Group[A]] // of ports that have indexFrom or more
+	groups int
 	heap   heap[*Group[A]]
 	ports  []portGroups[A]
 	events []Event[A]
@@ -203,12 +204,23 @@ func (g *Group[A]) compat(now clock.Time, r *Rules) uint8 {
 }
 
 // Len returns the number of groups, each port's counted.
-func (d *Database[A]) Len() int { return d.table.Len() }
+func (d *Database[A]) Len() int { return d.groups }
 
 // Lookup returns the state of the group on the port, nil if there is none.
 func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
-	k := portGroup[A]{port, group}
-	return d.table.Get(d.hash(k), k)
+	if int(port) >= len(d.ports) {
+		return nil
+	}
+	l := &d.ports[port]
+	if l.n >= indexFrom {
+		k := portGroup[A]{port, group}
+		return d.table.Get(d.hash(k), k)
+	}
+	g := l.first
+	for g != nil && g.at != group {
+		g = g.next
+	}
+	return g
 }
 
 // First returns the first group of the port; Group.Next leads on.
@@ -307,7 +319,7 @@ func (d *Database[A]) DropPort(port int32) {
 
 func (d *Database[A]) add(port int32, a A) *Group[A] {
 	g := &Group[A]{port: port, at: a, mode: mcast.Include, wake: clock.Never, v1: -clock.Never, v2: -clock.Never}
-	d.table.Put(d.hash(g.Key()), g)
+	d.groups++
 	for int(port) >= len(d.ports) {
 		d.ports = append(d.ports, portGroups[A]{})
 	}
@@ -318,14 +330,24 @@ func (d *Database[A]) add(port int32, a A) *Group[A] {
 		l.last.next = g
 	}
 	l.last = g
-	l.n++
+	switch l.n++; {
+	case l.n == indexFrom:
+		for o := l.first; o != nil; o = o.next {
+			d.table.Put(d.hash(o.Key()), o)
+		}
+	case l.n > indexFrom:
+		d.table.Put(d.hash(g.Key()), g)
+	}
 	return g
 }
 
 func (d *Database[A]) drop(g *Group[A]) {
 	d.heap.remove(g)
-	d.table.Delete(d.hash(g.Key()), g.Key())
+	d.groups--
 	l := &d.ports[g.port]
+	if l.n >= indexFrom {
+		d.table.Delete(d.hash(g.Key()), g.Key())
+	}
 	if g.prev == nil {
 		l.first = g.next
 	} else {
@@ -336,7 +358,11 @@ func (d *Database[A]) drop(g *Group[A]) {
 	} else {
 		g.next.prev = g.prev
 	}
-	l.n--
+	if l.n--; l.n == indexFrom-1 {
+		for o := l.first; o != nil; o = o.next {
+			d.table.Delete(d.hash(o.Key()), o.Key())
+		}
+	}
 }
 
 // GroupState is a group as people read it.

@@ -54,11 +54,9 @@ func (t *Tunables) socketSources(group netip.Addr) int {
 }
 
 // Groups holds the memberships of all sockets of one stack. S is what stands
-// for a socket. The zero value is empty and owns no memory; Seed may be set
-// before first use. Lookup may be called at any time by anyone, everything else
+// for a socket. The zero value is empty and owns no memory. Lookup may be called at any time by anyone, everything else
 // by one goroutine at a time.
 type Groups[S comparable] struct {
-	Seed  table.Seed
 	table table.Table[Key, Snapshot[S], *Snapshot[S]]
 	open  bool // a transaction is neither committed nor rolled back
 }
@@ -69,7 +67,7 @@ type Key struct {
 	IfIndex int32
 }
 
-func (g *Groups[S]) hash(k Key) uint32 { return g.Seed.Addr(k.Group, uint64(k.IfIndex)) }
+func (g *Groups[S]) hash(k Key) uint32 { return table.Seed{}.Addr(k.Group, uint64(k.IfIndex)) }
 
 // Snapshot is who listens to a group on an interface, at one moment. It is
 // never written to after Lookup may have returned it: keep it as long as you
