@@ -11,7 +11,6 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/ifaddr"
-	"github.com/seed88948545/vimage/internal/jail"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/sockbuf"
 )
@@ -116,20 +115,7 @@ func (i *Interface) AddAddr(a netip.Prefix) error { return i.AddAddrFlags(a, 0) 
 
 // AddAddrFlags is AddAddr for an IPv6 address that is to be added otherwise.
 func (i *Interface) AddAddrFlags(a netip.Prefix, flags AddrFlags) error {
-	if err := i.s.may(jail.NetConfig, "add address", a.String()); err != nil {
-		return err
-	}
-	var f ifaddr.Flags
-	if flags&AddrAnycast != 0 {
-		f |= ifaddr.Anycast
-	}
-	if flags&AddrOptimistic != 0 {
-		f |= ifaddr.Optimistic
-	}
-	if flags&AddrTemporary != 0 {
-		f |= ifaddr.Temporary
-	}
-	return wrapConfig("add address", a.String()+" to "+i.name, control.AddAddrFlags(i.s.st, i.index, a, f))
+	return i.Configure(AddrConfig{Prefix: a, Flags: flags})
 }
 
 // WaitReady waits until none of the interface's addresses is tentative. It returns

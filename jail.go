@@ -107,12 +107,14 @@ func (j *Jail) Name() string { return j.j.Name() }
 // runs a command in it: with routing table 0. It is nil where the stack has been
 // removed.
 func (j *Jail) Stack() *Stack {
-	st := j.j.Stack()
-	if st == nil {
+	if j.j.Stack() == nil {
 		return nil
 	}
-	return &Stack{w: j.w, st: st, cred: j.j.Cred()}
+	return j.handle()
 }
+
+// handle is Stack for one who has seen the jail: it may be gone.
+func (j *Jail) handle() *Stack { return &Stack{w: j.w, st: j.j.Place(), cred: j.j.Cred()} }
 
 // Create makes a jail in this one. The error is a *ConfigError around ENXIO where this
 // one has been removed; EPERM where there may be no more jails below it (ChildrenMax,
@@ -198,7 +200,7 @@ func (j *Jail) Attach() (*Process, error) {
 	if !j.j.Enter() {
 		return nil, &ConfigError{"attach to jail", j.Name(), syscall.ENXIO}
 	}
-	return &Process{j.Stack(), sync.OnceFunc(j.j.Leave)}, nil
+	return &Process{j.handle(), sync.OnceFunc(j.j.Leave)}, nil
 }
 
 // Start is Attach as jail(8) runs the commands of a jail that starts: with the routing
@@ -237,7 +239,16 @@ func (i *Interface) MoveTo(j *Jail) (*Interface, error) {
 	if e != 0 {
 		return nil, &ConfigError{"move interface", i.name + " to jail " + j.Name(), e}
 	}
-	return &Interface{s: j.Stack(), index: index, name: i.name}, nil
+	return j.iface(index, i.name), nil
+}
+
+// iface returns a handle on an interface that has just been moved here.
+func (j *Jail) iface(index uint32, name string) *Interface {
+	s := j.handle()
+	if c := s.st.View().Conf(index); c != nil { // it may have been renamed
+		name = c.Name
+	}
+	return &Interface{s: s, index: index, name: name}
 }
 
 // Reclaim takes an interface of the jail's stack back to the stack of the jail it is
@@ -248,7 +259,7 @@ func (j *Jail) Reclaim(ifname string) (*Interface, error) {
 	if e != 0 {
 		return nil, &ConfigError{"reclaim interface", ifname + " from jail " + j.Name(), e}
 	}
-	return &Interface{s: (&Jail{j.w, up}).Stack(), index: index, name: ifname}, nil
+	return (&Jail{j.w, up}).iface(index, ifname), nil
 }
 
 // CreateEpair makes a virtual Ethernet cable with both ends plugged into the stack:

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/control"
 	"github.com/seed88948545/vimage/internal/jail"
@@ -143,9 +144,6 @@ type Interface struct {
 	name  string
 }
 
-// Name returns the interface's name.
-func (i *Interface) Name() string { return i.name }
-
 // Index returns the interface's index in its stack.
 func (i *Interface) Index() int { return int(i.index) }
 
@@ -187,6 +185,7 @@ type Neighbor struct {
 	Permanent bool             // set by hand, or the interface's own
 	Published bool             // the stack answers for it
 	Router    bool             // it says that it is one (IPv6)
+	Expires   time.Time        // when its state ends unless it confirms itself; zero for never
 }
 
 // Neighbors returns the interface's ARP table and its IPv6 neighbours, sorted by
@@ -200,13 +199,14 @@ func (i *Interface) Neighbors() ([]Neighbor, error) {
 	for _, n := range entries {
 		all = append(all, Neighbor{
 			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
-			Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0,
+			Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0, Expires: i.s.wall(n.Expire),
 		})
 	}
 	for _, n := range control.Neighbors6(i.s.st, i.index) {
 		all = append(all, Neighbor{
 			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
 			Permanent: n.State == nd.Permanent, Published: n.Flags&nd.Published != 0, Router: n.Flags&nd.Router != 0,
+			Expires: i.s.wall(n.Expire),
 		})
 	}
 	return all, nil
@@ -217,18 +217,6 @@ func hardware(m wire.MAC) net.HardwareAddr {
 		return nil
 	}
 	return m[:]
-}
-
-// SetNeighbor adds or replaces a neighbour of either family by hand: it does not
-// age. published makes the stack answer for the address.
-func (i *Interface) SetNeighbor(a netip.Addr, mac net.HardwareAddr, published bool) error {
-	if err := i.s.may(jail.NetConfig, "set neighbor", a.String()); err != nil {
-		return err
-	}
-	if len(mac) != len(wire.MAC{}) {
-		return &ConfigError{"set neighbor", a.String(), fmt.Errorf("MAC of %d bytes: Ethernet has 6", len(mac))}
-	}
-	return wrapConfig("set neighbor", a.String()+" on "+i.name, control.SetNeighbor(i.s.st, i.index, a.WithZone(""), wire.MAC(mac), published))
 }
 
 // DelNeighbor removes a neighbour.

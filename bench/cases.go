@@ -65,6 +65,7 @@ func casesOf(f family) []Case {
 		createCase(f, "create1k", 1000),
 		createCase(f, "create10k", 10_000),
 	}
+	all = append(all, fibCases(f)...)
 	all = append(all, tcpCases()...)
 	for i := range all {
 		all[i].Family = f

@@ -11,8 +11,9 @@ require (
 	gvisor.dev/gvisor v0.0.0-20260224225140-573d5e7127a8 // of its branch go, as it asks importers to
 )
 
+require github.com/gaissmai/bart v0.30.0
+
 require (
-	github.com/gaissmai/bart v0.30.0 // indirect
 	github.com/google/btree v1.1.2 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect
 	golang.org/x/exp v0.0.0-20231110203233-9a3e6036ecaa // indirect

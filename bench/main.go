@@ -2,6 +2,10 @@
 // namespaces side by side, in turn in the same run.
 //
 //	go run . [-quick] [-json] [-pairs N] [-case NAME,…]
+//	go run . -case novimage [-pairs N]
+//
+// The second builds ./receive with and without the tag novimage and tells what it
+// costs that there may be many stacks.
 //
 // Figures are processor time by getrusage, user and system of all threads,
 // and the median of several rounds. Each peer's case runs in a process of its
@@ -38,10 +42,17 @@ func main() {
 	quick := flag.Bool("quick", false, "measure less long, and over IPv6 vimage only; about a minute in total")
 	asJSON := flag.Bool("json", false, "print one JSON array instead of a table")
 	only := flag.String("case", "", "measure only these cases, separated by commas")
-	pairs := flag.Int("pairs", 0, "compare vimage over IPv6 with itself over IPv4, in that many pairs of rounds")
+	pairs := flag.Int("pairs", 0, "compare vimage over IPv6 with itself over IPv4, in that many pairs of rounds; of -case novimage, both builds")
 	serve := flag.String("serve", "", "measure PEER/CASE for the process that started this one (internal)")
 	flag.Parse()
 
+	if *only == novimageName {
+		if err := compareBuilds(os.Stdout, *pairs); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	chosen, err := choose(*only)
 	switch {
 	case flag.NArg() > 0:

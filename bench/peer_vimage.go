@@ -121,6 +121,14 @@ func vmRead(c *vimage.UDPConn, n int) error {
 	return nil
 }
 
+// forwards makes a stack a router.
+func (f family) forwards(s *vimage.Stack) error {
+	if f.is6() {
+		return s.SetSysctl("net.inet6.ip6.forwarding", 1)
+	}
+	return s.SetSysctl("net.inet.ip.forwarding", 1)
+}
+
 func (p vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
 	w := vimage.NewWorld(vimage.Config{})
 	s, err := w.NewStack("router", vimage.StackConfig{})
@@ -134,11 +142,7 @@ func (p vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error),
 	if _, err := vmInterface(s, "out", out, routerOutMAC(), p.routerOut()); err != nil {
 		return nil, nil, err
 	}
-	forwarding := "net.inet.ip.forwarding"
-	if p.is6() {
-		forwarding = "net.inet6.ip6.forwarding"
-	}
-	if err := s.SetSysctl(forwarding, 1); err != nil {
+	if err := p.forwards(s); err != nil {
 		return nil, nil, err
 	}
 	for _, r := range t.Routes {

@@ -13,17 +13,29 @@ import (
 // order, and returns how many there were; 0 for a frame that is not what it
 // says. It borrows b.
 func cut(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
-	if b.GSOSize == 0 {
-		return 0
-	}
 	s, ok := findSuper(b.Bytes(), b.GSO)
+	return s.cut(ok, r, b, to)
+}
+
+// CutFrame is what links do to a super-segment that they cannot carry: it puts the
+// frames that b stands for, in order, and returns how many there were; 0 for a frame
+// that is not what it says. It borrows b.
+func CutFrame(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int { return cut(r, b, to) }
+
+// CutPacket is CutFrame for what begins with its IP header.
+func CutPacket(r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
+	s, ok := findSuperAt(b.Bytes(), 0, b.GSO)
+	return s.cut(ok, r, b, to)
+}
+
+func (s *super) cut(found bool, r *netisr.Runner, b *pkt.Buf, to func(*pkt.Buf)) int {
 	switch {
-	case !ok:
+	case !found || b.GSOSize == 0:
 		return 0
 	case b.GSO == pkt.GSOUDP:
-		return cutUDP(r, b, &s, to)
+		return cutUDP(r, b, s, to)
 	}
-	return cutTCP(r, b, &s, to)
+	return cutTCP(r, b, s, to)
 }
 
 // super is what matters of a super-segment's frame: where in it the packet
@@ -45,16 +57,27 @@ func findSuper(frame []byte, kind pkt.GSO) (s super, ok bool) {
 	if v, f := wire.ParseVLAN(e.Payload()); typ == wire.EtherTypeVLAN && f == wire.OK {
 		at, typ = at+wire.VLANLen, v.Type()
 	}
+	if typ != wire.EtherTypeIPv4 && typ != wire.EtherTypeIPv6 || len(frame) == at || (frame[at]>>4 == 6) != (typ == wire.EtherTypeIPv6) {
+		return s, false
+	}
+	return findSuperAt(frame, at, kind)
+}
+
+// findSuperAt is findSuper where the packet begins at a place that is known.
+func findSuperAt(frame []byte, at int, kind pkt.GSO) (s super, ok bool) {
+	if at >= len(frame) {
+		return s, false
+	}
 	var proto uint8
-	switch {
-	case typ == wire.EtherTypeIPv4 && kind != pkt.GSOTCP6:
+	switch version := frame[at] >> 4; {
+	case version == 4 && kind != pkt.GSOTCP6:
 		ip, f := wire.ParseIPv4(frame[at:])
 		if f != wire.OK || ip.IsFragment() {
 			return s, false
 		}
 		proto = ip.Proto()
 		s = super{at, at + ip.HeaderLen(), ip.Payload(), ip.Src(), ip.Dst()}
-	case typ == wire.EtherTypeIPv6 && kind != pkt.GSOTCP4:
+	case version == 6 && kind != pkt.GSOTCP4:
 		ip, f := wire.ParseIPv6(frame[at:])
 		if f != wire.OK {
 			return s, false

@@ -210,5 +210,5 @@ func (e *faultEnd) Detach() { e.in.to.clear() }
 // Props implements Port: they are those of the faults at present.
 func (e *faultEnd) Props() Props {
 	c := e.out.config()
-	return Props{MTU: e.mtu, Raw: c.Corrupt > 0, Segments: c.perFrame()}
+	return Props{MTU: e.mtu, Raw: c.Corrupt > 0}
 }

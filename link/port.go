@@ -31,10 +31,10 @@ type Port interface {
 
 // Props describes an in-process link.
 type Props struct {
-	MTU      int
-	MAC      wire.MAC // address suggested for the interface, or zero
-	Raw      bool     // checksums must be complete: bytes leave the process or may be damaged
-	Segments bool     // super-segments are cut by the link
+	MTU  int
+	MAC  wire.MAC // address suggested for the interface, or zero
+	Raw  bool     // checksums must be complete: bytes leave the process or may be damaged
+	Bare bool     // no link header: what enters and leaves are IP packets, for the one peer there is
 }
 
 // rx is the receiving side of a port.

@@ -94,7 +94,7 @@ func NewWire(s *netisr.Sched, dev Device) (*Wire, error) {
 		return nil, fmt.Errorf("link: device %q: frames of %d bytes, it can be %d, for its MTU, to %d", info.Name, info.MaxFrame, info.MTU+wire.EtherLen, pkt.Large)
 	}
 	w := &Wire{sched: s, dev: dev, info: info, stop: make(chan struct{}), done: make(chan struct{})}
-	w.props = Props{MTU: info.MTU, Raw: !info.Sum, Segments: !info.GSO}
+	w.props = Props{MTU: info.MTU, Raw: !info.Sum}
 	if len(info.MAC) == len(w.props.MAC) {
 		w.props.MAC = wire.MAC(info.MAC)
 	}

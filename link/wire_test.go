@@ -146,8 +146,8 @@ func TestWireProps(t *testing.T) {
 		info Info
 		want Props
 	}{
-		{Info{MTU: 900, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, Props{MTU: 900, MAC: wire.MAC{2, 0, 0, 0, 0, 9}, Raw: true, Segments: true}},
-		{Info{MTU: 1500, Sum: true, MAC: make(net.HardwareAddr, 8)}, Props{MTU: 1500, Segments: true}},
+		{Info{MTU: 900, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}}, Props{MTU: 900, MAC: wire.MAC{2, 0, 0, 0, 0, 9}, Raw: true}},
+		{Info{MTU: 1500, Sum: true, MAC: make(net.HardwareAddr, 8)}, Props{MTU: 1500}},
 		{Info{MTU: 1500, Sum: true, GSO: true}, Props{MTU: 1500}},
 	} {
 		_, w := newWire(t, newFake(c.info))

@@ -40,7 +40,9 @@ func (m *Meta) partial(b *pkt.Buf) bool {
 	if start >= len(frame) || at+2 > len(frame) {
 		return false
 	}
-	if _, _, ok := wire.PartialEther(frame); ok {
+	outermost, offset, found := wire.SumPlace(frame)
+	if found && outermost == start && offset == int(m.SumOffset) {
+		wire.PartialEther(frame)
 		b.Sum = pkt.SumPartial
 		return true
 	}
@@ -50,6 +52,9 @@ func (m *Meta) partial(b *pkt.Buf) bool {
 	}
 	binary.BigEndian.PutUint16(frame[at:], sum)
 	b.Sum = pkt.SumValid
+	if found { // what was completed is a message in a tunnel: nothing was said of the frame's own
+		b.Sum = pkt.SumUnknown
+	}
 	return true
 }
 

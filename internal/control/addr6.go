@@ -26,7 +26,7 @@ func addAddr6(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) syscall.Errno {
 		return 0
 	}
 	if !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
-		claim(st, c, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
+		claim(st, c, ifaddr.Addr{Prefix: linkLocal(st, c.MAC)})
 	}
 	claim(st, c, a)
 	addSubnet(st, c, &a)
@@ -47,7 +47,7 @@ func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) {
 				continue
 			}
 			if !four && !ifaddr.IsLinkLocal(a.Addr()) && !hasLinkLocal(c) && st.View().V().Auto.AutoLinkLocal != 0 {
-				c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(c.MAC)})
+				c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: linkLocal(st, c.MAC)})
 			}
 			c.Addrs = append(c.Addrs, ifaddr.Addr{Prefix: a})
 		}
@@ -87,8 +87,17 @@ func hasLinkLocal(c *ifnet.Info) bool {
 }
 
 // linkLocal is the address that an interface forms of its hardware address
-// (RFC 4862 §5.3).
-func linkLocal(mac wire.MAC) netip.Prefix {
+// (RFC 4862 §5.3), or where it has none of another interface's (RFC 4291 appendix A).
+func linkLocal(st *vnet.Stack, mac wire.MAC) netip.Prefix {
+	for o := range st.Interfaces() {
+		if !mac.IsZero() {
+			break
+		}
+		mac = o.MAC
+	}
+	if mac.IsZero() {
+		mac = st.World().NewMAC()
+	}
 	id := auto.EUI64(mac)
 	b := [16]byte{0: 0xfe, 1: 0x80}
 	for i := range 8 {
@@ -104,17 +113,22 @@ const joinDelay = time.Second
 // claim adds an address to an interface and has neighbour discovery ask whether
 // anybody has it: after a random while, since two that boot at once must not ask at
 // once. The lock is held.
+//
+// Deviation: RFC 4862 §5.4 has it ask on every link. At the other end of one between
+// two there is nobody but the peer, whose addresses are configured as well.
 func claim(st *vnet.Stack, c *ifnet.Info, a ifaddr.Addr) {
 	how := nd.Delayed
 	group := wire.SolicitedNode(a.Addr())
 	known := c.Addrs.Listens(group)
 	switch {
+	case c.Flags&ifnet.PointToPoint != 0 && c.Flags&ifnet.NoARP != 0: // no link header
+		how = nd.NoDAD
 	case a.Flags&ifaddr.Anycast != 0:
 		how |= nd.Anycast
 	case a.Flags&ifaddr.Optimistic != 0:
 		how |= nd.OptimisticDAD
 	}
-	if how&nd.Anycast == 0 {
+	if how&(nd.Anycast|nd.NoDAD) == 0 {
 		a.Flags = a.Flags&^ifaddr.Optimistic | ifaddr.Tentative
 	}
 	c.Addrs = append(c.Addrs[:len(c.Addrs):len(c.Addrs)], a)
@@ -142,6 +156,9 @@ func forget6(st *vnet.Stack, c *ifnet.Info, gone ifaddr.Addr) {
 	group := wire.SolicitedNode(gone.Addr())
 	st.IPv6(c.Index, func(v6 *vnet.V6Call) syscall.Errno {
 		v6.ND.DelAddress(gone.Addr())
+		if p := gone.Masked(); gone.Flags&ifaddr.Auto == 0 && !ifaddr.IsLinkLocal(gone.Addr()) && !c.Addrs.HasSubnet(p) {
+			scrub6(v6, p)
+		}
 		if !c.Addrs.Listens(group) {
 			v6.Listen(group, false, 0)
 		}

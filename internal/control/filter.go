@@ -23,11 +23,12 @@ func SetFilter(st *vnet.Stack, f pfil.Filter) {
 func SetDivert(st *vnet.Stack, port uint16, d pfil.Diverter) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()
-	ports := st.View().Divert
-	if d != nil && ports.Find(port) != nil {
+	t := st.View().Taken()
+	if d != nil && t.Divert.Find(port) != nil {
 		return syscall.EADDRINUSE
 	}
-	st.Change(func(v *ifnet.View) { v.Divert = ports.With(port, d) })
+	t.Divert = t.Divert.With(port, d)
+	st.Change(func(v *ifnet.View) { v.Takers = &t })
 	st.Barrier()
 	return 0
 }

@@ -21,7 +21,7 @@ type IfaceConfig struct {
 	MTU          int      // 0: the link's
 	FIB          int      // table that routes what arrives
 	Down         bool     // leave it down
-	PointToPoint bool     // the link has two ends: addresses have peers
+	PointToPoint bool     // the link has two ends, as one without link header always has: addresses have peers
 	// Addrs are addresses it has from the start, before the cable is plugged in:
 	// nobody hears them announced. See AddAddr for the errors.
 	Addrs []netip.Prefix
@@ -49,7 +49,9 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 		}
 	}
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, FIB: c.FIB, MAC: c.MAC, Flags: ifnet.Broadcast | ifnet.Multicast}
-	if i.MAC.IsZero() {
+	if c.Port.Props().Bare {
+		i.MAC, i.Flags = wire.MAC{}, ifnet.PointToPoint|ifnet.Multicast|ifnet.NoARP
+	} else if i.MAC.IsZero() {
 		if i.MAC = c.Port.Props().MAC; i.MAC.IsZero() {
 			i.MAC = st.World().NewMAC()
 		}
@@ -58,7 +60,7 @@ func AddInterface(st *vnet.Stack, c IfaceConfig) (uint32, syscall.Errno) {
 	if !c.Down {
 		i.Flags |= ifnet.Up
 	}
-	if c.PointToPoint {
+	if c.PointToPoint && i.Flags&ifnet.Broadcast != 0 {
 		i.Flags ^= ifnet.Broadcast | ifnet.PointToPoint
 	}
 	if e := st.Plug(&i, c.Port); e != 0 {

@@ -41,13 +41,14 @@ func announce(st *vnet.Stack, index uint32, a netip.Prefix) {
 // forget4 ends what announce began, for an address that an interface had.
 func forget4(st *vnet.Stack, index uint32, gone netip.Prefix) {
 	st.On(index, func(c *vnet.Call) syscall.Errno {
-		last := !c.Addrs.Has(false)
-		if last {
+		if !c.Addrs.Has(false) {
 			c.Port.Accept(allSystems(), false)
 		}
 		if c.ARP != nil {
 			c.ARP.DelAddress(gone.Addr())
-			c.ARP.Scrub(gone.Masked(), last)
+			if p := gone.Masked(); !c.Addrs.HasSubnet(p) {
+				c.ARP.Scrub(p, true)
+			}
 		}
 		return 0
 	})

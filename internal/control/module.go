@@ -1,22 +1,26 @@
 package control
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"syscall"
 
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
 // LoadModule loads m into the world: every existing stack gets its variables
 // and is constructed for it at once, later ones when they are made. It returns
-// EEXIST where a module of that name is loaded, and Construct's error, having
-// undone what was done.
+// EEXIST where a module of that name is loaded, or one for its family, and
+// Construct's error, having undone what was done.
 func LoadModule(w *vnet.World, m *vnet.Module) syscall.Errno {
 	mods := w.Modules()
 	mods.Lock()
 	defer mods.Unlock()
 	loaded := mods.All()
-	if slices.ContainsFunc(loaded, func(o *vnet.Module) bool { return o.Name == m.Name }) {
+	if slices.ContainsFunc(loaded, func(o *vnet.Module) bool { return o.Name == m.Name }) ||
+		m.Family != nil && family(w, m.Family.Name) != nil {
 		return syscall.EEXIST
 	}
 	all := w.Stacks()
@@ -57,10 +61,10 @@ func load(st *vnet.Stack, m *vnet.Module) syscall.Errno {
 		return 0
 	}
 	st.Vars().Add(&m.Vars)
-	if m.Construct == nil {
-		return 0
+	var e syscall.Errno
+	if m.Construct != nil {
+		e = m.Construct(st)
 	}
-	e := m.Construct(st)
 	if e != 0 {
 		st.Vars().Remove(&m.Vars)
 	}
@@ -73,15 +77,64 @@ func unload(st *vnet.Stack, m *vnet.Module) {
 	if !st.Vars().Has(&m.Vars) {
 		return
 	}
+	detach(st, m)
 	if m.Destruct != nil {
 		m.Destruct(st)
 	}
 	st.Vars().Remove(&m.Vars)
 }
 
+// inOrder returns the loaded modules in the order of their constructors.
+func inOrder(w *vnet.World) []*vnet.Module {
+	all := slices.Clone(w.Modules().All())
+	slices.SortStableFunc(all, func(a, b *vnet.Module) int {
+		return cmp.Or(cmp.Compare(a.Subsystem, b.Subsystem), cmp.Compare(a.Order, b.Order))
+	})
+	return all
+}
+
 // destruct unloads all modules from a stack in reverse order. Modules are locked.
 func destruct(st *vnet.Stack) {
-	for _, m := range slices.Backward(st.World().Modules().All()) {
+	for _, m := range slices.Backward(inOrder(st.World())) {
 		unload(st, m)
 	}
+}
+
+// ReadVar returns what a variable of a stack holds, as kvm does for netstat: a
+// module's by the module's name, a dot and its own, a sysctl's or a counter's by
+// its name. The value is a copy: an int64 for a sysctl, a uint64 for a counter, what
+// vvar.Set.Read says for a module's. It returns ENOENT where there is none of that
+// name.
+func ReadVar(st *vnet.Stack, name string) (any, syscall.Errno) {
+	if module, v, ok := strings.Cut(name, "."); ok {
+		for _, m := range st.World().Modules().All() {
+			if m.Name == module {
+				if value, ok := st.Vars().Read(&m.Vars, v); ok {
+					return value, 0
+				}
+			}
+		}
+	}
+	if n, e := Sysctl(st, 0, name); e == 0 {
+		return n, 0
+	}
+	if slices.Contains(vars.CounterNames(), name) {
+		return st.Counters()[name], 0
+	}
+	return nil, syscall.ENOENT
+}
+
+// VarNames returns every name that ReadVar knows, sorted.
+func VarNames(st *vnet.Stack) []string {
+	all := vars.CounterNames()
+	for _, t := range Tunables(st, 0) {
+		all = append(all, t.Name)
+	}
+	for _, m := range st.World().Modules().All() {
+		for _, v := range m.Vars.Names() {
+			all = append(all, m.Name+"."+v)
+		}
+	}
+	slices.Sort(all)
+	return all
 }

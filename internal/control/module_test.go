@@ -21,7 +21,7 @@ func TestModuleVars(t *testing.T) {
 	a := newStack(t, w, "a")
 	type conf struct{ x, y int }
 	m := &vnet.Module{Name: "m"}
-	v, n := vvar.New(&m.Vars, conf{1, 2}), vvar.New(&m.Vars, 7)
+	v, n := vvar.New(&m.Vars, "v", conf{1, 2}), vvar.New(&m.Vars, "n", 7)
 	if v.In(a.Vars()) != nil {
 		t.Error("a variable before its module is loaded")
 	}

@@ -135,7 +135,7 @@ func resolveRoute(st *vnet.Stack, fibnum int, r *Route) (out route, e syscall.Er
 	if !ok {
 		return out, syscall.ENXIO
 	}
-	if out.Flags&fib.Gateway != 0 && c.Flags&ifnet.Loopback == 0 {
+	if out.Flags&fib.Gateway != 0 && c.Flags&(ifnet.Loopback|ifnet.PointToPoint) == 0 {
 		out.Adj = st.Pin(out.IfIndex, r.Gateway)
 	}
 	return out, 0

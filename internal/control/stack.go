@@ -22,7 +22,7 @@ func NewStack(w *vnet.World, c vnet.StackConfig) (*vnet.Stack, syscall.Errno) {
 	mods := w.Modules()
 	mods.Lock()
 	defer mods.Unlock()
-	for _, m := range mods.All() {
+	for _, m := range inOrder(w) {
 		if e = load(st, m); e != 0 {
 			break
 		}

@@ -101,6 +101,27 @@ func (l List) Find(ip netip.Addr) *Addr {
 	return nil
 }
 
+// WithBroadcast returns the first entry whose subnet has the broadcast address ip,
+// or nil.
+func (l List) WithBroadcast(ip netip.Addr) *Addr {
+	for i := range l {
+		if l[i].Usable() && ip.IsValid() && l[i].Broadcast() == ip {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
+// WithPeer returns the first entry whose peer is ip, or nil.
+func (l List) WithPeer(ip netip.Addr) *Addr {
+	for i := range l {
+		if ip.IsValid() && l[i].Peer() == ip {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
 // First returns the first IPv4 address, invalid if there is none.
 func (l List) First() netip.Addr {
 	for i := range l {
@@ -152,6 +173,11 @@ func (l List) Covers(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// HasSubnet tells whether p is the subnet of one of the addresses.
+func (l List) HasSubnet(p netip.Prefix) bool {
+	return slices.ContainsFunc(l, func(a Addr) bool { return a.Masked() == p })
 }
 
 // Has tells whether there is an address of the family.

@@ -66,7 +66,7 @@ type Neighbor struct {
 	Header atomic.Pointer[[wire.EtherLen]byte] // link header, nil while unresolved
 	Used   atomic.Bool                         // sent to since it was last cleared
 	Down   atomic.Bool                         // does not answer: senders in other shards are told
-	Pins   int32                               // routes that point here; under the control lock
+	pins   atomic.Int32                        // routes that point here; gone: it is in no table any more
 }
 
 // Key makes a Neighbor an entry of a table.
@@ -101,19 +101,31 @@ func (i *Iface) Unresolved(ip netip.Addr) {
 	if n := i.Neighbor(ip); n != nil {
 		n.Header.Store(nil)
 		n.Down.Store(false)
-		i.drop(n)
+		i.Drop(n)
 	}
 }
 
-// Unpin lets go of a route's neighbour. Shard 0 is locked.
-func (i *Iface) Unpin(n *Neighbor) {
-	if n.Pins--; n.Header.Load() == nil {
-		i.drop(n)
+// gone is a neighbour's count of pins when nobody may pin it any more.
+const gone = -1
+
+// Pin keeps the neighbour in its table for one route more. It returns false where it
+// has left that already. It needs no lock.
+func (n *Neighbor) Pin() bool {
+	for p := n.pins.Load(); p != gone; p = n.pins.Load() {
+		if n.pins.CompareAndSwap(p, p+1) {
+			return true
+		}
 	}
+	return false
 }
 
-func (i *Iface) drop(n *Neighbor) {
-	if n.Pins == 0 {
+// Unpin undoes Pin, and tells whether Drop must be called: nobody needs the neighbour.
+func (n *Neighbor) Unpin() bool { return n.pins.Add(-1) == 0 && n.Header.Load() == nil }
+
+// Drop takes a neighbour out of the table that is not resolved, unless a route pins
+// it. Shard 0 is locked.
+func (i *Iface) Drop(n *Neighbor) {
+	if n.Header.Load() == nil && n.pins.CompareAndSwap(0, gone) {
 		i.Neigh.Delete(i.Seed.Addr(n.IP, 0), n.IP)
 	}
 }

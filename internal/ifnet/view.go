@@ -4,9 +4,11 @@ import (
 	"net/netip"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/addrsel"
 	"github.com/seed88948545/vimage/internal/proto/fib"
+	"github.com/seed88948545/vimage/internal/wire"
 )
 
 // View is a stack as its packets see it. It never changes once it is published.
@@ -16,8 +18,39 @@ type View struct {
 	Ifs    []*Conf // by index-1; nil where there is none
 	Local  ifaddr.Locals
 	Filter pfil.Filter
-	Divert pfil.Ports
+	Takers *Takers         // nil: there are none
 	Policy *addrsel.Policy // nil: RFC 6724's
+}
+
+// Takers is who takes packets off the path: divert sockets and tunnels. It is
+// replaced as a whole.
+type Takers struct {
+	Divert pfil.Ports
+	Ends   Ends // nil: no tunnel ends here
+}
+
+// End returns where a packet for this stack goes that came through a tunnel, nil for
+// any other.
+func (v *View) End(ip wire.Packet) netisr.Sink {
+	if v.Takers == nil || v.Takers.Ends == nil {
+		return nil
+	}
+	return v.Takers.Ends.Find(ip)
+}
+
+// Taken returns who takes packets.
+func (v *View) Taken() Takers {
+	if v.Takers == nil {
+		return Takers{}
+	}
+	return *v.Takers
+}
+
+// Ends is the ends of tunnels that a stack has, on the side of the packets that
+// carry others.
+type Ends interface {
+	// Find is View.End. It is called under a shard's lock, by several shards at once.
+	Find(ip wire.Packet) netisr.Sink
 }
 
 // LoIndex is the index of lo0, which every stack has.
@@ -106,7 +139,9 @@ func (v *View) SetConf(index uint32, c *Conf, spare []*Conf) {
 		spare = make([]*Conf, n)
 	}
 	spare = spare[:n]
-	copy(spare, v.Ifs)
+	if len(v.Ifs) == 0 || &spare[0] != &v.Ifs[0] { // else it is there, and others read it
+		copy(spare, v.Ifs)
+	}
 	spare[index-1] = c
 	v.Ifs = spare
 	n = 0

@@ -41,6 +41,9 @@ func (j *Jail) Stack() *vnet.Stack {
 	return j.st
 }
 
+// Place returns the stack the jail uses, or used before it was removed.
+func (j *Jail) Place() *vnet.Stack { return j.st }
+
 // Owns tells whether the jail's stack is its own (vnet=new).
 func (j *Jail) Owns() bool { return j.owns }
 

@@ -46,6 +46,7 @@ const (
 	ReassTimeout  // fragments missing for too long
 	BadFragment   // a fragment whose offset or length cannot be
 	Nested        // went through too many tunnels
+	BadTunnel     // tunnel header that cannot be, or that is no tunnel's here
 
 	// In the transport layer.
 	BadTransport    // transport header too short or lengths wrong
@@ -70,7 +71,7 @@ var reasonNames = [NumReasons]string{
 	BadDest: "bad destination", Filtered: "filtered", NoDivert: "no divert socket", NotForwarding: "not forwarding",
 	NoRoute: "no route", NetRejected: "net rejected", Blackhole: "blackhole", TTLExceeded: "ttl exceeded", NeedFrag: "fragmentation needed",
 	NotMember: "not a member", ReassOverlap: "overlapping fragments", ReassLimit: "too many fragments",
-	ReassTimeout: "reassembly timeout", BadFragment: "bad fragment", Nested: "nested too deep",
+	ReassTimeout: "reassembly timeout", BadFragment: "bad fragment", Nested: "nested too deep", BadTunnel: "bad tunnel header",
 	BadTransport: "bad transport header", BadTransportSum: "bad transport checksum", NoPort: "no port",
 	SourceFiltered: "source filtered", SocketFull: "socket full", NoProtocol: "no protocol", Refused: "refused",
 	NoMemory: "no memory",

@@ -28,7 +28,7 @@ const (
 
 	leaves = "internal/wire internal/clock internal/table"
 	below  = leaves + " internal/sysctl internal/ifaddr internal/pkt internal/sockbuf internal/netisr internal/socket internal/pfil internal/vars internal/vvar internal/event internal/roster internal/rooms internal/ifnet link internal/proto/..." // the hall
-	core   = below + " internal/vnet internal/usrreq internal/control internal/jail ."
+	core   = below + " internal/vnet internal/usrreq internal/control internal/tunnel internal/jail ."
 	house  = core + " ipv4 ipv6 lab lab/... link/..."
 )
 
@@ -113,9 +113,11 @@ var rules = []rule{
 		why: "what tests of stacks share: test files alone import it"},
 	{pkg: "internal/control", may: below + " internal/vnet internal/usrreq", mods: xmods,
 		why: "changes stacks: packets run below it"},
+	{pkg: "internal/tunnel", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
+		why: "links that lead into a stack again: packets run below it, and outer ones through its ordinary path"},
 	{pkg: "internal/jail", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
 		why: "owns stacks"},
-	{pkg: ".", may: below + " internal/vnet internal/usrreq internal/control internal/jail internal/dns", mods: xmods, goFiles: many,
+	{pkg: ".", may: below + " internal/vnet internal/usrreq internal/control internal/tunnel internal/jail internal/dns", mods: xmods, goFiles: many,
 		why: "the front door: what users import"},
 	{pkg: "internal/xnet", may: below + " internal/vnet internal/usrreq internal/control", mods: xmods,
 		why: "what ipv4 and ipv6 have in common: sockets in the ways of golang.org/x/net"},

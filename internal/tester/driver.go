@@ -27,7 +27,7 @@ const (
 	// turn is how many events of a kind may pass before the other kind is looked at,
 	// and quantum how long that may take in real time.
 	turn    = 64
-	quantum = 10 * time.Millisecond
+	quantum = 20 * time.Millisecond
 	// crowd is how many packets may be under way when the driver does more.
 	crowd = 2048
 	// slack is how late a step may be before the schedule stands still.
@@ -85,9 +85,9 @@ func (d *driver) work(now time.Duration) {
 		e := heap.Pop(&d.steps).(event)
 		d.again(&e)
 		d.do(&e)
-		d.rest()
 		d.did = e.at
 	}
+	d.restFor(quantum)
 	for more := d.turn(); more(); {
 		if !d.sending() || d.dueAt(d.slots) > now {
 			break
@@ -136,11 +136,13 @@ func (d *driver) send(now time.Duration) {
 
 // rest waits while a network of our own has much to deal with, but not for long:
 // or thousands of hosts that are slower than the driver lose what they never saw.
-func (d *driver) rest() {
+func (d *driver) rest() { d.restFor(time.Second) }
+
+func (d *driver) restFor(most time.Duration) {
 	if d.t.Open != nil || d.t.Virtual || d.t.World.Pool().Buffers <= crowd {
 		return
 	}
-	for until := time.Now().Add(time.Second); d.t.World.Pool().Buffers > crowd && time.Now().Before(until); {
+	for until := time.Now().Add(most); d.t.World.Pool().Buffers > crowd && time.Now().Before(until); {
 		runtime.Gosched()
 	}
 }

@@ -124,3 +124,18 @@ func TestPayload(t *testing.T) {
 		t.Error("clocks are mixed up")
 	}
 }
+
+// TestGrace: what may still be on its way when a group is left is not missed.
+func TestGrace(t *testing.T) {
+	for _, virtual := range []bool{true, false} {
+		x := &test{Receive: Receive{Virtual: virtual}, tally: tally{oneWay: new(Histogram)}}
+		want := map[bool]time.Duration{true: grace, false: lag}[virtual]
+		if got := x.grace(); got != want {
+			t.Errorf("virtual %v: %v, want %v", virtual, got, want)
+		}
+		x.tally.delay(time.Second)
+		if got := x.grace(); got != 2*time.Second {
+			t.Errorf("virtual %v: %v after a datagram that took a second", virtual, got)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
 	"github.com/seed88948545/vimage/internal/proto/tcp/syn"
 	"github.com/seed88948545/vimage/internal/proto/tcp/wait"
+	"github.com/seed88948545/vimage/internal/proto/tunnel"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -44,6 +45,7 @@ type Tunables struct {
 	Reass  reass.Tunables
 	PMTU   pmtu.Tunables
 	FIB    fib.Tunables
+	Tunnel tunnel.Tunables
 
 	TCP    tcp.Tunables
 	Loss   loss.Tunables
@@ -107,7 +109,7 @@ func Defaults() Tunables {
 		UDP: UDPTunables{RecvSpace: 256 << 10, MaxDgram: 65507},
 		ARP: arp.Defaults(), ICMP: icmp.Defaults(), ICMP6: icmp.Defaults6(), IGMP: igmp.Defaults(), Query: igmp.RouterDefaults(),
 		MLD: mld.Defaults(), Query6: mld.RouterDefaults(), ND: nd.Defaults(), Auto: auto.Defaults(),
-		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(), FIB: fib.Defaults(),
+		Mcast: mcast.Defaults(), Mroute: mroute.Defaults(), Reass: reass.Defaults(), PMTU: pmtu.Defaults(), FIB: fib.Defaults(), Tunnel: tunnel.Defaults(),
 		TCP: tcp.Defaults(), Loss: loss.Defaults(), SYN: syn.Defaults(), Wait: wait.Defaults(), Stream: StreamTunables{ReassMax: 64 << 20, TSO: 1, Backlog: 4096},
 	}
 }

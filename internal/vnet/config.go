@@ -171,10 +171,13 @@ func (st *Stack) FIBs() int { return st.fibs.Len() }
 // The control lock is held.
 func (st *Stack) Pin(index uint32, gateway netip.Addr) *ifnet.Neighbor {
 	c := st.view.Load().Conf(index)
+	if n := c.Neighbor(gateway); n != nil && n.Pin() {
+		return n // without a lock that packets need
+	}
 	st.sh.mu.Lock()
 	defer st.sh.release()
 	n := c.NeedNeighbor(gateway)
-	n.Pins++
+	n.Pin()
 	return n
 }
 
@@ -182,12 +185,12 @@ func (st *Stack) Pin(index uint32, gateway netip.Addr) *ifnet.Neighbor {
 // held.
 func (st *Stack) Unpin(index uint32, n *ifnet.Neighbor) {
 	c := st.view.Load().Conf(index)
-	if n == nil || c == nil {
+	if n == nil || !n.Unpin() || c == nil {
 		return
 	}
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	c.Unpin(n)
+	c.Drop(n)
 }
 
 // IfaceStats returns the counters of an interface, summed over shards; false

@@ -51,6 +51,12 @@ func (sh *shard) deliver(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 	} else {
 		sh.hot.InDelivers++
 	}
+	if to := p.v.End(ip); to != nil {
+		b, _ = sh.own(p, b, ip)
+		b.Meta = pkt.Meta{IfIndex: p.inIndex(), Way: pkt.WayDeliver}
+		to.Put(p.r, b)
+		return
+	}
 	switch proto := ip.Proto(); {
 	case proto == wire.ProtoUDP:
 		sh.inRaw(p, b, ip, to)

@@ -102,7 +102,7 @@ func (sh *shard) claim(p *pass, b *pkt.Buf, h *ifnet.Hop) {
 
 // toDivert takes a packet for a divert socket.
 func (sh *shard) toDivert(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgoing bool) {
-	to := p.v.Divert.Find(v.Port)
+	to := p.v.Taken().Divert.Find(v.Port)
 	if to == nil {
 		sh.drop(p, b, pkt.NoDivert)
 		return
@@ -132,7 +132,7 @@ func (sh *shard) tee(p *pass, b *pkt.Buf, ip wire.Packet, v *pfil.Verdict, outgo
 // Enqueue takes a packet and lets it enter the stack as its Meta says; false where
 // the queue is full.
 func (st *Stack) Enqueue(r *netisr.Runner, b *pkt.Buf) bool {
-	if !st.sh.Queue.Put(r, b) {
+	if !st.shardOf(b.Bytes()).Queue.Put(r, b) {
 		r.Cache.Free(b)
 		return false
 	}
@@ -151,10 +151,14 @@ func (sh *shard) outAgain(p *pass, b *pkt.Buf) {
 		return
 	}
 	var h ifnet.Hop
-	if why := p.v.Route(p.m.FIB, ip.Dst(), 0, &ifnet.Flow{Packet: ip.Bytes()}, &h); why != pkt.NoReason {
+	if out := p.in; out != nil && ip.Dst().IsMulticast() { // by a given interface
+		h = ifnet.Hop{Out: out, MTU: out.PacketMTU(ip.Is6())}
+		p.in = nil
+	} else if why := p.v.Route(p.m.FIB, ip.Dst(), 0, &ifnet.Flow{Packet: ip.Bytes()}, &h); why != pkt.NoReason {
 		sh.drop(p, b, why)
 		return
 	}
+	h.MTU = sh.st.mtus.Limit(p.r.Now(), ip.Dst(), &h)
 	if ip.Dst().IsMulticast() {
 		h.Next, h.Neighbor, h.Gateway = ip.Dst(), nil, false
 	}

@@ -7,10 +7,18 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-// inEther takes a frame.
+// inEther takes a frame, or a packet where the link has no header of its own.
 func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 	if !p.in.Up() {
 		sh.drop(p, b, pkt.InterfaceDown)
+		return
+	}
+	p.m.FIB = p.in.FIB // FIB rules 2, 6b and 7: the arrival interface's
+	count := &p.in.Count[sh.id]
+	count.InPackets++
+	count.InBytes += uint64(b.Len())
+	if p.in.Props.Bare {
+		sh.inIP(p, b)
 		return
 	}
 	e, f := wire.ParseEther(b.Bytes())
@@ -18,10 +26,6 @@ func (sh *shard) inEther(p *pass, b *pkt.Buf) {
 		sh.drop(p, b, pkt.BadEther)
 		return
 	}
-	p.m.FIB = p.in.FIB // behaviour of FIB rule 2: the arrival interface's
-	count := &p.in.Count[sh.id]
-	count.InPackets++
-	count.InBytes += uint64(len(e))
 	switch dst := e.Dst(); {
 	case dst == p.in.MAC:
 		p.l2 = toUs

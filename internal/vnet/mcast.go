@@ -158,14 +158,28 @@ func (sh *shard) leaveIf(p *pass, s *Sock, index uint32) {
 	}
 }
 
-// leaveAll ends every membership of a socket that is closed.
+// leaveAll ends every membership of a socket that is closed. What there is to be
+// reported of several is pulled once, so that it shares messages.
 func (sh *shard) leaveAll(p *pass, s *Sock) {
+	said, several := p.said, s.members.Len() > 1
+	if several {
+		p.said = maxGroupBurst
+	}
 	for n := s.members.Len(); n > 0; n = s.members.Len() {
 		at := s.members.At(n - 1)
 		t, err := sh.st.groups.Leave(&s.members, at.Group, at.IfIndex, &p.v.V().Mcast)
 		if err != nil {
-			return
+			break
 		}
 		sh.commit(p, &t)
+	}
+	if !several {
+		return
+	}
+	p.said = said
+	for _, c := range p.v.Ifs {
+		if c != nil {
+			sh.pullGroups(p, c)
+		}
 	}
 }

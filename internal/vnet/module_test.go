@@ -34,8 +34,11 @@ func TestModulePackets(t *testing.T) {
 		var got []string
 		m := &vnet.Module{
 			Name: "m", EtherType: 0x88b5, Proto: 253,
-			InEther: func(st *vnet.Stack, i uint32, f wire.Ether) {
+			InEther: func(st *vnet.Stack, i uint32, f wire.Ether, out []byte) (int, uint32) {
 				got = append(got, fmt.Sprint(st.Name(), i, string(f.Payload())))
+				wire.PutEther(out, f.Src(), f.Dst(), f.Type())
+				n := wire.EtherLen + copy(out[wire.EtherLen:], "answer")
+				return n, i
 			},
 			InIP: func(st *vnet.Stack, i uint32, p wire.Packet) {
 				got = append(got, fmt.Sprint(st.Name(), i, string(p.Payload())))
@@ -72,8 +75,8 @@ func TestModuleWhileRunning(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNet2(t, clock.NewReal(), shards)
 			m := &vnet.Module{Name: "m", Proto: 253}
-			v := vvar.New(&m.Vars, int64(1))
-			dead := vvar.New(&m.Vars, false)
+			v := vvar.New(&m.Vars, "v", int64(1))
+			dead := vvar.New(&m.Vars, "dead", false)
 			m.InIP = func(st *vnet.Stack, _ uint32, _ wire.Packet) {
 				if v.In(st.Vars()) == nil || *dead.In(st.Vars()) {
 					t.Error("a packet in a module that is not there")

@@ -109,7 +109,7 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 // handOver takes a packet that shard 0 must resolve. As long as it has not dealt
 // with all that this shard has handed over, no packet may be sent past them.
 func (sh *shard) handOver(p *pass, b *pkt.Buf, h *ifnet.Hop) {
-	b.Meta = pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, NextHop: h.Next, FIB: p.m.FIB, Way: pkt.WayResolve, Shard: uint8(sh.id)}
+	b.Meta = pkt.Meta{IfIndex: h.Out.Index, IfGen: h.Out.Gen, NextHop: h.Next, FIB: p.m.FIB, Depth: p.m.Depth, Way: pkt.WayResolve, Shard: uint8(sh.id)}
 	if h.Transit && h.Next.Is6() { // of IPv4, hostDown has told
 		b.Meta.From = p.inIndex()
 	}

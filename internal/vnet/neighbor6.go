@@ -217,7 +217,7 @@ func (sh *shard) outICMP6(p *pass, c *ifnet.Conf, m []byte, src, dst netip.Addr,
 // better next hop (RFC 4861 §8.2).
 func (sh *shard) redirect(p *pass, ip wire.Packet, h *ifnet.Hop) {
 	src := p.in.Addrs.LinkLocal()
-	if p.v.V().IP6.Redirect == 0 || !src.IsValid() || !p.v.IsNeighbor(p.in, ip.Src()) ||
+	if p.v.V().IP6.Redirect == 0 || p.in.Props.Bare || !src.IsValid() || !p.v.IsNeighbor(p.in, ip.Src()) ||
 		h.Gateway && !ifaddr.IsLinkLocal(h.Next) || !sh.rooms.ICMP6(p.v.V()).Allow(p.r.Now(), icmp.ClassRedirect) {
 		return
 	}

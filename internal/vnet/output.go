@@ -41,7 +41,7 @@ func (sh *shard) resolve(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 	}
 	nb := h.Neighbor
 	if nb == nil {
-		if h.Next.IsMulticast() {
+		if h.Next.IsMulticast() || out.Props.Bare {
 			sh.outEther(p, b, out, wire.MulticastMAC(h.Next))
 			return 0
 		}
@@ -60,8 +60,12 @@ func (sh *shard) resolve(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 	return sh.unresolved(p, b, h)
 }
 
-// outEther sends a packet to a hardware address.
+// outEther sends a packet to a hardware address, or as it is where a link has none.
 func (sh *shard) outEther(p *pass, b *pkt.Buf, out *ifnet.Conf, dst wire.MAC) {
+	if out.Props.Bare {
+		sh.tx(p, b, out)
+		return
+	}
 	typ := uint16(wire.EtherTypeIPv4)
 	if b.Bytes()[0]>>4 == 6 {
 		typ = wire.EtherTypeIPv6
@@ -76,11 +80,12 @@ func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifnet.Conf) {
 	count := &out.Count[sh.id]
 	count.OutPackets++
 	count.OutBytes += uint64(b.Len())
-	if b.Bytes()[0]&1 != 0 {
+	if b.Bytes()[0]&1 != 0 && !out.Props.Bare {
 		count.OutMcast++
 	}
 	if out.Props.Raw && b.Sum == pkt.SumPartial && wire.CompleteEther(b.Bytes()) {
 		b.Sum = pkt.SumValid // it leaves the process, or may be damaged on its way
 	}
+	b.Meta.Depth = p.m.Depth // out may be a tunnel's
 	out.Port.Put(p.r, b)
 }

@@ -31,7 +31,7 @@ func (to *firstReceiver) Lend(r *netisr.Runner, b *pkt.Buf) bool {
 }
 
 func (st *Stack) put(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) {
-	sh := st.shardFor(b)
+	sh := st.shardFor(i, b)
 	b.Meta = pkt.Meta{IfIndex: i.Index, IfGen: i.Gen}
 	if !sh.Queue.Put(r, b) {
 		r.Cache.Free(b)
@@ -39,7 +39,7 @@ func (st *Stack) put(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) {
 }
 
 func (st *Stack) lend(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) bool {
-	sh := st.shardFor(b)
+	sh := st.shardFor(i, b)
 	if !sh.Claim() {
 		return false
 	}

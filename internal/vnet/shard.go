@@ -182,11 +182,7 @@ func (sh *shard) enter(p *pass, b *pkt.Buf) {
 func (sh *shard) requeue(p *pass, b *pkt.Buf, m pkt.Meta, way pkt.Way) {
 	m.Way = way
 	b.Meta = m
-	to := sh
-	if sh.st.more != nil {
-		to = sh.st.shardAt(int(wire.FlowHashIP(b.Bytes())) % (1 + len(sh.st.more)))
-	}
-	if !to.Queue.Put(p.r, b) {
+	if !sh.st.shardOf(b.Bytes()).Queue.Put(p.r, b) {
 		sh.drop(p, b, pkt.QueueFull)
 	}
 }
@@ -207,15 +203,23 @@ func (st *Stack) shardAt(i int) *shard {
 	return &st.more[i-1]
 }
 
-// shardFor returns the shard that a frame from a link belongs to. What is not
-// of a flow (ARP, IGMP, ICMP, fragments) goes to shard 0.
-func (st *Stack) shardFor(b *pkt.Buf) *shard {
-	if st.more == nil {
-		return &st.sh
+// shardFor returns the shard that a frame from an interface's link belongs to. What
+// is not of a flow (ARP, IGMP, ICMP, fragments) goes to shard 0.
+func (st *Stack) shardFor(i *ifnet.Iface, b *pkt.Buf) *shard {
+	if st.more == nil || i.Port.Props().Bare {
+		return st.shardOf(b.Bytes())
 	}
 	e, f := wire.ParseEther(b.Bytes())
 	if f != wire.OK || e.Type() != wire.EtherTypeIPv4 && e.Type() != wire.EtherTypeIPv6 {
 		return &st.sh
 	}
-	return st.shardAt(int(wire.FlowHashIP(e.Payload())) % (1 + len(st.more)))
+	return st.shardOf(e.Payload())
+}
+
+// shardOf is shardFor of an unchecked packet without link header.
+func (st *Stack) shardOf(packet []byte) *shard {
+	if st.more == nil {
+		return &st.sh
+	}
+	return st.shardAt(int(wire.FlowHashIP(packet)) % (1 + len(st.more)))
 }

@@ -11,20 +11,25 @@ import (
 // module is loaded.
 type Decls struct{ list []variable }
 
-// variable makes a stack's copy of a module variable.
-type variable interface{ fresh() any }
+// variable makes a stack's copy of a module variable, and reads one.
+type variable interface {
+	fresh() any
+	name() string
+	read(copy any) any
+}
 
 // Var is a variable: in every stack it starts as a copy of the initial value,
 // and changing one stack's changes no other's.
 type Var[T any] struct {
 	decls   *Decls
 	index   int
+	called  string
 	initial T
 }
 
-// New declares a variable of a module.
-func New[T any](d *Decls, initial T) *Var[T] {
-	v := &Var[T]{decls: d, index: len(d.list), initial: initial}
+// New declares a variable of a module; by its name others read it.
+func New[T any](d *Decls, name string, initial T) *Var[T] {
+	v := &Var[T]{decls: d, index: len(d.list), called: name, initial: initial}
 	d.list = append(d.list, v)
 	return v
 }
@@ -33,6 +38,27 @@ func (v *Var[T]) fresh() any {
 	p := new(T)
 	*p = v.initial
 	return p
+}
+
+func (v *Var[T]) name() string { return v.called }
+
+// read returns what a stack's copy holds, without changing it.
+func (v *Var[T]) read(copy any) any {
+	switch p := copy.(type) {
+	case interface{ Snapshot() any }:
+		return p.Snapshot()
+	case interface{ Load() int32 }:
+		return p.Load()
+	case interface{ Load() int64 }:
+		return p.Load()
+	case interface{ Load() uint32 }:
+		return p.Load()
+	case interface{ Load() uint64 }:
+		return p.Load()
+	case interface{ Load() bool }:
+		return p.Load()
+	}
+	return *copy.(*T)
 }
 
 // In returns the copy of the stack whose Set s is, or nil where the module is
@@ -54,6 +80,7 @@ type Set struct{ list atomic.Pointer[[]slot] }
 type slot struct {
 	decls *Decls
 	vars  []any
+	rows  *[]int // see Rows
 }
 
 func (s *Set) all() []slot {
@@ -65,7 +92,7 @@ func (s *Set) all() []slot {
 
 // Add gives the stack copies of a module's variables.
 func (s *Set) Add(d *Decls) {
-	n := slot{decls: d}
+	n := slot{decls: d, rows: new([]int)}
 	for _, v := range d.list {
 		n.vars = append(n.vars, v.fresh())
 	}
@@ -76,6 +103,44 @@ func (s *Set) Add(d *Decls) {
 // Has tells whether the stack has a module's variables.
 func (s *Set) Has(d *Decls) bool {
 	return slices.ContainsFunc(s.all(), func(o slot) bool { return o.decls == d })
+}
+
+// Read returns what the variable of a module holds in the stack: a copy, made
+// while the stack runs. A variable that changes under it is one of package atomic,
+// or has a method Snapshot() any. ok is false where there is none of that name.
+func (s *Set) Read(d *Decls, name string) (value any, ok bool) {
+	for _, o := range s.all() {
+		if o.decls != d {
+			continue
+		}
+		for i, v := range d.list {
+			if v.name() == name && name != "" {
+				return v.read(o.vars[i]), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Names returns the names of the module's variables, in order of declaration.
+func (d *Decls) Names() (all []string) {
+	for _, v := range d.list {
+		if n := v.name(); n != "" {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// Rows is the routing tables that the module has in the stack, sorted: who loads
+// modules keeps count of them here. It is nil where the module is not loaded.
+func (s *Set) Rows(d *Decls) *[]int {
+	for _, o := range s.all() {
+		if o.decls == d {
+			return o.rows
+		}
+	}
+	return nil
 }
 
 // Remove frees a module's variables.

@@ -50,30 +50,46 @@ func CompleteEther(frame []byte) bool {
 // field is. It reports false, and has written nothing, where CompleteEther
 // would.
 func PartialEther(frame []byte) (start, offset int, ok bool) {
-	m := findMessage(frame)
+	m, offset, ok := sumPlace(frame)
+	if ok {
+		msg := frame[m.at:m.end]
+		binary.BigEndian.PutUint16(msg[offset:], fold16(PseudoSum(m.src, m.dst, m.proto, len(msg))))
+	}
+	return m.at, offset, ok
+}
+
+// SumPlace returns what PartialEther does, and writes nothing.
+func SumPlace(frame []byte) (start, offset int, ok bool) {
+	m, offset, ok := sumPlace(frame)
+	return m.at, offset, ok
+}
+
+// sumPlace finds the message of a frame, cut to its length, and where in it the
+// checksum is.
+func sumPlace(frame []byte) (m message, offset int, ok bool) {
+	m = findMessage(frame)
 	msg := frame[m.at:m.end]
 	switch m.proto {
 	case ProtoUDP:
 		u, f := ParseUDP(msg)
 		if f != OK {
-			return 0, 0, false
+			return message{}, 0, false
 		}
-		msg, offset = u, udpSum
+		m.end, offset = m.at+len(u), udpSum
 	case ProtoTCP:
 		if len(msg) < TCPLen {
-			return 0, 0, false
+			return message{}, 0, false
 		}
 		offset = tcpSum
 	case ProtoICMPv6:
 		if m.src.Is4() || len(msg) < ICMP6Len {
-			return 0, 0, false
+			return message{}, 0, false
 		}
 		offset = icmp6Sum
 	default:
-		return 0, 0, false
+		return message{}, 0, false
 	}
-	binary.BigEndian.PutUint16(msg[offset:], fold16(PseudoSum(m.src, m.dst, m.proto, len(msg))))
-	return m.at, offset, true
+	return m, offset, true
 }
 
 func complete(msg []byte, proto uint8, src, dst netip.Addr) bool {

@@ -106,17 +106,6 @@ func (k Packet) UndoTTL() {
 	}
 }
 
-// CutFragment6 writes the headers of a fragment of p into b: those that p has
-// before its upper layer, and a fragment header in front of the rest of b, which
-// begins at offset off of that layer (RFC 8200 §4.5).
-func CutFragment6(b []byte, p Packet, off int, more bool, id uint32) {
-	hl := p.HeaderLen()
-	copy(b, p.b[:hl])
-	binary.BigEndian.PutUint16(b[4:6], uint16(len(b)-IPv6Len))
-	b[p.lastNext()] = ProtoFragment
-	PutFragment6(b[hl:], p.proto, off, more, id)
-}
-
 // JoinFragment6 writes into b, which holds a whole packet, the headers that its
 // first fragment has before the fragment header at hl, without the latter, and
 // with the congestion mark ecn.

@@ -9,7 +9,8 @@ import "net/netip"
 type Ahead[A any] struct {
 	n      int
 	fib    uint32
-	flags  Flags // of all routes: reading them is what matters
+	flags  Flags // of all routes, as their bits: reading them is what matters
+	bits   int
 	dst    [AheadMost]netip.Addr
 	routes [AheadMost]*Route[A]
 }
@@ -34,6 +35,7 @@ func (a *Ahead[A]) Lookup(s *Set[A]) {
 	for _, rt := range a.routes[:a.n] {
 		if rt != nil { // fetch what forwarding will read, for all at once
 			a.flags |= rt.Flags
+			a.bits |= rt.Prefix.Bits()
 		}
 	}
 }

@@ -8,98 +8,191 @@ import (
 )
 
 const (
-	isChunk   = 1 << 31 // in a word: the rest numbers a chunk, not a route
-	chunkLen  = 256     // words
-	slabLen   = 64      // chunks
-	firstLen  = 1 << 16 // words of the first level
-	vector    = 64      // addresses looked up together
-	noRoute   = 0       // word of what no prefix covers; its slot holds the default route
-	firstSlot = 64      // slots for routes to begin with
+	isLow  = 1 << 31 // in a word: the rest numbers a low, not a route
+	vector = 64      // addresses looked up together
 )
 
-// dir is the big form of IPv4, DIR-16-8-8 with the leaves pushed down. A word
-// is the number of a slot, or isChunk and the number of a chunk.
+// dir is the big form of IPv4: DIR-16-8-8 in four levels, by which byte of an
+// address a route ends in: up to 8 bits, 9 to 16, 17 to 24, 25 to 32. Within a
+// level routes are pushed down to words, one for each value of its byte; from level
+// to level they are not: where a word of the lower is 0, that of the upper counts.
+// So a change writes at most 256 words, whatever lies below them. A word is the
+// number of a route, or isLow and that of a low.
 //
-// Readers take no lock, so whatever they can reach is read and written
-// atomically, and in this order: a slot before the words that name it; a chunk's
-// slab and words before the word that links it; a deleted route's words before
-// its slot is emptied. In one dir a chunk is never unlinked, and a slot that was
-// emptied is never filled again, hence a reader that was interrupted between two
-// loads finds the right route, or an empty slot, which tells it to look again.
+// Readers take no lock: for each address a change is one atomic store. What a
+// change has freed the next may use again, so a reader counts what it has found
+// only if no change has begun since before its first load.
 type dir[A any] struct {
-	first *[firstLen]uint32
-	slabs atomic.Pointer[[]*slab]  // replaced when it grows
-	slots atomic.Pointer[slots[A]] // replaced when it grows, by a copy
+	begun atomic.Uint32                             // changes
+	short [256]atomic.Uint32                        // words by first byte, of up to 8 bits
+	long  [256]atomic.Pointer[half]                 // by first byte, what is longer; nil where nothing is
+	lows  atomic.Pointer[[]low]                     // replaced when it grows, by a copy
+	slabs atomic.Pointer[[]atomic.Pointer[slab[A]]] // the routes; replaced when it grows, by a copy
 
 	// What follows belongs to the writer.
 
-	rib    *bart.Table[uint32] // the truth: prefix to slot
-	free   []uint32            // slots that were empty when this dir was made
-	next   uint32              // the first slot never used
-	left   int                 // slots emptied in this dir
-	longer []int32             // of each chunk, the routes too long for the level above
-	idle   int                 // chunks with no such route
+	rib      *bart.Table[uint32] // the truth: prefix to number
+	n        [256]int32          // routes of 9 bits and more by first byte
+	freeLows []uint32
+	numbers
 }
 
-type slots[A any] []atomic.Pointer[Route[A]]
+// slab is routes with numbers that follow each other. They are kept by value, which
+// spares readers a load, and for good, since readers may keep what they found: a
+// number is given once, and when most of a slab's routes have gone the others get
+// numbers elsewhere.
+type slab[A any] [slabLen]Route[A]
 
-type slab [slabLen]chunk
+const slabLen = 64
 
-type chunk [chunkLen]uint32
+// half is what is longer than 8 bits of one first byte, by the second.
+type half struct {
+	chunks [256]atomic.Pointer[chunk] // of 17 to 24 bits; nil where there is nothing of 17 and more
+	words  [256]atomic.Uint32         // of 9 to 16 bits
+	n      [256]int32                 // routes of 17 bits and more; the writer's
+}
 
-// lookup is the packet path. It looks again only if the route it was led to was
-// deleted that very moment, which happens at most once per deletion.
+// low is what there is of 17 bits and more of three bytes.
+type low struct {
+	chunk atomic.Pointer[chunk] // of 25 to 32 bits
+	word  atomic.Uint32         // of 17 to 24 bits
+	n     int32                 // routes in chunk; the writer's
+}
+
+// chunk is the words of the values of one byte.
+type chunk [256]uint32
+
+func (c *chunk) at(i uint32) uint32 { return atomic.LoadUint32(&c[i&0xff]) }
+
+// lookup is the packet path. What most addresses need is written out: a route of 17
+// to 24 bits.
 func (d *dir[A]) lookup(a uint32) *Route[A] {
-	for {
-		w := atomic.LoadUint32(&d.first[a>>16])
-		if w >= isChunk {
-			w = d.word(w, a>>8&0xff)
-			if w >= isChunk {
-				w = d.word(w, a&0xff)
+	begun := d.begun.Load()
+	if h := d.long[a>>24].Load(); h != nil {
+		if c := h.chunks[a>>16&0xff].Load(); c != nil {
+			if w := c.at(a >> 8); w-1 < isLow-1 {
+				r := d.route(w)
+				if d.begun.Load() == begun {
+					return r
+				}
 			}
 		}
-		// The slots are loaded after the word, so they reach that far.
-		r := (*d.slots.Load())[w].Load()
-		if r != nil || w == noRoute {
+	}
+	return d.search(a)
+}
+
+// search is lookup for every address.
+func (d *dir[A]) search(a uint32) *Route[A] {
+	for {
+		begun := d.begun.Load()
+		r := d.route(d.word(a))
+		if d.begun.Load() == begun {
 			return r
 		}
 	}
 }
 
-// word returns one word of a chunk.
-func (d *dir[A]) word(link, i uint32) uint32 { return atomic.LoadUint32(&d.chunk(link)[i]) }
-
-func (d *dir[A]) chunk(link uint32) *chunk {
-	n := link &^ isChunk
-	return &(*d.slabs.Load())[n/slabLen][n%slabLen]
+// route returns the route with the number, nil if there is none. The list is loaded
+// after the number, so it reaches that far.
+func (d *dir[A]) route(w uint32) *Route[A] {
+	if s := (*d.slabs.Load())[w/slabLen].Load(); s != nil && w != 0 {
+		return &s[w%slabLen]
+	}
+	return nil
 }
 
-// lookupVector looks up to 64 addresses up, level by level, so that the
-// processor waits for many words at once. IPv6 ones are left to the table.
-func (d *dir[A]) lookupVector(t *Table[A], dst []netip.Addr, routes []*Route[A]) {
-	var addrs, words [vector]uint32
-	for i, a := range dst {
-		if a.Is4() {
-			addrs[i] = word4(a)
-			words[i] = atomic.LoadUint32(&d.first[addrs[i]>>16])
-		}
-	}
-	for shift := 8; shift >= 0; shift -= 8 {
-		slabs := *d.slabs.Load()
-		for i, w := range words[:len(dst)] {
-			if w >= isChunk {
-				n := w &^ isChunk
-				words[i] = atomic.LoadUint32(&slabs[n/slabLen][n%slabLen][addrs[i]>>shift&0xff])
+// word returns the number of the route for an address, 0 for none. It may be any
+// if a change begins meanwhile.
+func (d *dir[A]) word(a uint32) uint32 {
+	if h := d.long[a>>24].Load(); h != nil {
+		if c := h.chunks[a>>16&0xff].Load(); c != nil {
+			w := c.at(a >> 8)
+			if w >= isLow {
+				w = d.lowWord(w, a)
+			}
+			if w != 0 {
+				return w
 			}
 		}
 	}
-	slots := *d.slots.Load()
+	return d.upper(a)
+}
+
+// upper is word for an address without routes of 17 bits and more.
+func (d *dir[A]) upper(a uint32) uint32 {
+	if h := d.long[a>>24].Load(); h != nil {
+		if w := h.words[a>>16&0xff].Load(); w != 0 {
+			return w
+		}
+	}
+	return d.short[a>>24].Load()
+}
+
+func (d *dir[A]) lowWord(w, a uint32) uint32 {
+	l := &(*d.lows.Load())[w&^isLow]
+	if c := l.chunk.Load(); c != nil {
+		if w := c.at(a); w != 0 {
+			return w
+		}
+	}
+	return l.word.Load()
+}
+
+// lookupVector looks up to 64 addresses up, level by level, so that the processor
+// waits for many words at once. IPv6 ones are left to the table.
+func (d *dir[A]) lookupVector(t *Table[A], dst []netip.Addr, routes []*Route[A]) {
+	begun := d.begun.Load()
+	var addrs, words [vector]uint32
+	var chunks [vector]*chunk
 	for i, a := range dst {
-		routes[i] = slots[words[i]].Load()
+		if a.Is4() {
+			addrs[i] = word4(a)
+			if h := d.long[addrs[i]>>24].Load(); h != nil {
+				chunks[i] = h.chunks[addrs[i]>>16&0xff].Load()
+			}
+		}
+	}
+	for i, c := range chunks[:len(dst)] {
+		if c != nil {
+			words[i] = c.at(addrs[i] >> 8)
+		}
+	}
+	d.lowVector(addrs[:len(dst)], &words, &chunks)
+	for i, w := range words[:len(dst)] {
+		routes[i] = d.route(w)
+	}
+	again := d.begun.Load() != begun
+	for i, a := range dst {
 		if !a.Is4() {
 			routes[i] = t.lookup6(a)
-		} else if routes[i] == nil && words[i] != noRoute {
-			routes[i] = d.lookup(addrs[i])
+		} else if again {
+			routes[i] = d.search(addrs[i])
+		}
+	}
+}
+
+// lowVector goes from the words of three bytes on.
+func (d *dir[A]) lowVector(addrs []uint32, words *[vector]uint32, chunks *[vector]*chunk) {
+	lows := *d.lows.Load()
+	for i := range addrs {
+		chunks[i] = nil
+		if w := words[i]; w >= isLow {
+			chunks[i] = lows[w&^isLow].chunk.Load()
+		}
+	}
+	for i, a := range addrs {
+		w := words[i]
+		if w >= isLow {
+			words[i] = 0
+			if c := chunks[i]; c != nil {
+				words[i] = c.at(a)
+			}
+			if words[i] == 0 {
+				words[i] = lows[w&^isLow].word.Load()
+			}
+		}
+		if words[i] == 0 {
+			words[i] = d.upper(a)
 		}
 	}
 }

@@ -2,18 +2,28 @@
 // chosen by number, each for IPv4 and IPv6, looked up by longest prefix match
 // (RFC 1812 §5.2.4.3, RFC 4632 §5.1) without a lock while one writer changes them.
 //
-// A Table has two forms per family. Up to 64 routes it is an immutable array,
+// A Set is the tables of one stack: each FIB's own routes over one table of those
+// that all share, the interfaces'. So an address costs the same with 1 FIB or
+// 65,536, and an empty FIB costs nothing. A FIB that hides a shared route gets a
+// copy without it, kept up to date by the writer: lookups test nothing.
+//
+// A prefix may have several routes: those of the least metric share its traffic by
+// flow (RFC 2991), the others wait. Routes may expire; the room says when and is
+// told the time.
+//
+// A Table has two forms per family. Up to 64 prefixes it is an immutable array,
 // longest prefix first, rebuilt for each change. Above, a table of package bart
 // is the truth, which only the writer sees, and readers use what is compiled
 // from it:
 //
-//   - IPv4: DIR-16-8-8. 65,536 words stand for the first two bytes of an
-//     address; a word names a route, or a chunk of 256 words for the next byte.
-//     Prefixes are pushed down to the leaves, so a lookup is one to three words.
-//     A change rewrites, one atomic store each, the words its prefix covers
-//     where no longer prefix does; the default route is a slot of its own that
-//     any word may fall back to, so changing it writes one word. The dearest
-//     change is therefore a /1 over a full table: it reads half of it.
+//   - IPv4: DIR-16-8-8. An array of 256 words, one for each value of a byte, names
+//     the routes of a first byte, of the first two, three, four, as far as there are
+//     longer ones. Prefixes are pushed down to the words of the level they end in,
+//     and no farther, so that a change rewrites at most 256 words whatever is below:
+//     a /1 costs no more than a /25. A reader takes the lowest level that has a
+//     route, two to four loads, and that route's place in memory follows from the
+//     word. What a change gives up may be used again at once: a reader that a change
+//     has overtaken looks again.
 //   - IPv6: a hash table by the first 32 bits of an address, whose cells hold the
 //     routes of 28 bits and more that are there, up to 32. What they do not know
 //     is asked of an immutable bart table behind an atomic pointer, each change a
@@ -21,28 +31,28 @@
 //     InsertPersist). A transaction that changes much copies once and then works
 //     in place. A change replaces the cells it covers, at most 16.
 //
-// Nothing that a reader can still reach is ever used again: within one compiled
-// table chunks stay where they are and the slot of a deleted route stays empty.
-// Chunks that have become pointless and slots that have been left are counted,
-// and when they outweigh the living ones the writer copies these to a new
-// compiled table. Readers of the old one keep it, unchanged, until they are done,
-// and the garbage collector knows when that is; no reader has to be counted.
+// Readers may keep a route they have found for as long as they like; the garbage
+// collector knows when it can go. In the big form of IPv4 it goes with the 63 others
+// of its slab: a slab half of whose routes have gone is emptied, four routes with
+// every change, hence no change has to wait for a clearing up.
 //
-// What changes cost, measured over 1,000,000 routes of the Internet's lengths: a
-// default route 0.2 µs, a /16 or longer 0.5 to 1 µs, a /8 0.1 ms, a /1 23 ms; a
-// compaction 90 ms, at most once in half a million deletions; loading them all
-// 1 s. Readers wait for none of these. A lookup takes 4 ns of 10 routes, 10 to
-// 90 ns of a million, 6 to 35 ns in a batch; see BenchmarkLookup.
+// Tried and given up: pushing down from level to level (half a table rewritten for a
+// /1, 26 ms), with compaction (50 ms); nodes compressed by bit maps (a sixth of the
+// memory, but each of its three dependent loads misses the cache at random: 1.8
+// times as slow); numbers that name a pointer to the route (one more such load).
 //
-// A change is seen by each lookup as done or not done. A transaction on a big
-// table is seen route by route, on a small one all at once.
+// What things cost: see BenchmarkLookup and BenchmarkChange, and bench.
+//
+// A change is seen by each lookup as done or not done, and changes in the order in
+// which they are made. A transaction on a big table is seen route by route, on a
+// small one all at once.
 //
 // Addresses come without zone (a zone is ignored), and an IPv4-mapped IPv6
 // address is an IPv6 address. The table holds routes and judges none: it finds
 // rejecting and black-hole routes like others, and does not test whether an
 // interface is up.
 //
-// Not done: multipath, route metrics, masks that are not prefixes, lookup by
-// source address or type of service. The room keeps no statistics: lookups run
-// without a lock, so what they find is counted by who asks.
+// Not done: masks that are not prefixes, lookup by source address or type of
+// service. The room keeps no statistics: lookups run without a lock, so what they
+// find is counted by who asks.
 package fib

@@ -15,12 +15,12 @@ const (
 type few[A any] []*Route[A]
 
 // many is the big form of a family. Except for what its readers use, it belongs
-// to the writer. put and remove return the form to go on with.
+// to the writer.
 type many[A any] interface {
 	len() int
 	get(netip.Prefix) *Route[A]
-	put(*Route[A]) many[A]
-	remove(netip.Prefix) many[A]
+	put(*Route[A])
+	remove(netip.Prefix)
 	all(yield func(*Route[A]) bool) bool
 }
 
@@ -50,7 +50,7 @@ func (d *draft[A]) get(p netip.Prefix) *Route[A] {
 
 func (d *draft[A]) put(r *Route[A]) {
 	if d.many != nil {
-		d.many = d.many.put(r)
+		d.many.put(r)
 		d.changed = true
 		return
 	}
@@ -64,7 +64,7 @@ func (d *draft[A]) put(r *Route[A]) {
 
 func (d *draft[A]) remove(p netip.Prefix) {
 	if d.many != nil {
-		d.many = d.many.remove(p)
+		d.many.remove(p)
 		d.changed = true
 		if d.many.len() < least {
 			d.demote()
@@ -84,7 +84,7 @@ func (d *draft[A]) promote(is4 bool) {
 		d.many = newTrie[A]()
 	}
 	for _, r := range d.few {
-		d.many = d.many.put(r)
+		d.many.put(r)
 	}
 	d.few = nil
 }

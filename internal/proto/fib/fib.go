@@ -24,8 +24,8 @@ type Table[A any] struct {
 	set *body[A] // nil for a table by itself
 }
 
-// view4 is what readers see of the IPv4 routes: either few, or those in
-// dir. A view is not changed after publication, but its dir is.
+// view4 is what readers see of the IPv4 routes: either few, or those in a dir. A
+// view is not changed after publication, but its dir is.
 type view4[A any] struct {
 	few []few4[A]
 	dir *dir[A]
@@ -57,11 +57,14 @@ func (t *Table[A]) Lookup(dst netip.Addr) *Route[A] {
 	if !dst.Is4() {
 		return t.lookup6(dst)
 	}
+	return t.lookup4(word4(dst))
+}
+
+func (t *Table[A]) lookup4(a uint32) *Route[A] {
 	v := t.v4.Load()
 	if v == nil {
 		return nil
 	}
-	a := word4(dst)
 	if v.dir != nil {
 		return v.dir.lookup(a)
 	}

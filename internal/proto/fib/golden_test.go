@@ -2,6 +2,7 @@ package fib
 
 import (
 	"cmp"
+	"math/bits"
 	"math/rand"
 	"net/netip"
 	"slices"
@@ -149,37 +150,78 @@ func checkAll(t *testing.T, tab *Table[int], g golden) {
 	}
 }
 
-// checkDir tests what the compiled table promises about itself.
+// checkDir compares the dir with one that is made at once of the same routes.
 func checkDir(t *testing.T, tab *Table[int]) {
 	t.Helper()
 	v := tab.v4.Load()
 	if v == nil || v.dir == nil {
 		return
 	}
-	d := v.dir
-	idle, free := 0, len(d.free)
-	for _, n := range d.longer {
-		if n == 0 {
-			idle++
+	got, want := v.dir, newDir[int]()
+	got.all(func(r *Route[int]) bool { want.put(r); return true })
+	if got.n != want.n {
+		t.Fatalf("counted %v, want %v", got.n, want.n)
+	}
+	same := func(what string, i int, a, b *chunk) {
+		t.Helper()
+		if (a == nil) != (b == nil) {
+			t.Fatalf("%s %#x: %v, want %v", what, i, a, b)
+		}
+		for j := range a {
+			if a != nil && (a[j] < isLow) != (b[j] < isLow) {
+				t.Fatalf("%s %#x, %d: %#x, want %#x", what, i, j, a[j], b[j])
+			}
 		}
 	}
-	if idle != d.idle {
-		t.Fatalf("%d chunks idle, counted %d", idle, d.idle)
-	}
-	live := 0
-	for i := range *d.slots.Load() {
-		if (*d.slots.Load())[i].Load() != nil {
-			live++
+	lows := 0
+	for i := range got.long {
+		a, b := got.long[i].Load(), want.long[i].Load()
+		if (a == nil) != (b == nil) {
+			t.Fatalf("%d: half is %v, want %v", i, a, b)
+		}
+		for j := 0; a != nil && j < 256; j++ {
+			c := a.chunks[j].Load()
+			same("place", i<<8+j, c, b.chunks[j].Load())
+			if a.n[j] != b.n[j] {
+				t.Fatalf("%d.%d: counted %d, want %d", i, j, a.n[j], b.n[j])
+			}
+			for k := range c {
+				if c != nil && c[k] >= isLow {
+					lows++
+				}
+			}
 		}
 	}
-	if live != d.len() {
-		t.Fatalf("%d slots filled for %d routes", live, d.len())
+	if n := len(*got.lows.Load()) - len(got.freeLows); n != lows {
+		t.Fatalf("%d lows, want %d", n, lows)
 	}
-	if _, def := d.rib.Get(netip.MustParsePrefix("0.0.0.0/0")); def {
-		live--
+	checkSlabs(t, got)
+}
+
+// checkSlabs tests that the routes are where the numbers say, and that slabs are
+// not kept for nothing.
+func checkSlabs(t *testing.T, d *dir[int]) {
+	t.Helper()
+	slabs := *d.slabs.Load()
+	live, there := 0, 0
+	for i := range slabs {
+		live += bits.OnesCount64(d.live[i])
+		if slabs[i].Load() != nil {
+			there++
+		} else if d.live[i] != 0 || !slices.Contains(d.free, uint32(i)) {
+			t.Fatalf("slab %d is not there and has routes %b", i, d.live[i])
+		}
 	}
-	if int(d.next)-1 != live+free+d.left {
-		t.Fatalf("%d slots used, but %d filled, %d free, %d left", d.next-1, live, free, d.left)
+	if live != d.len()+1 || there+len(d.free) != len(slabs) {
+		t.Fatalf("%d numbers for %d routes, %d slabs, %d of them free", live, d.len(), len(slabs), len(d.free))
+	}
+	if most := 2 + len(d.leave) + d.len()/slabLeast; there > most || len(d.leave) > 2+d.len()/64 {
+		t.Fatalf("%d slabs for %d routes, %d to be left", there, d.len(), len(d.leave))
+	}
+	for p, w := range d.rib.All4() {
+		if d.live[w/slabLen]>>(w%slabLen)&1 == 0 || d.route(w).Prefix != p {
+			t.Fatalf("%v has number %d, which is that of %v", p, w, d.route(w))
+		}
 	}
 }
 

@@ -14,17 +14,20 @@ import (
 // a group that shares the traffic (see Pick), the others wait until these are gone.
 // A lookup finds the first.
 type Route[A any] struct {
-	Prefix  netip.Prefix // destination; host bits are cleared on insertion
-	Gateway netip.Addr   // next hop, or the zero Addr if the destination is on the link
-	Src     netip.Addr   // preferred source address, or the zero Addr
-	IfIndex uint32       // outgoing interface, 0 if the route has none
-	MTU     uint32       // bytes, 0 for the interface's
-	Metric  uint32       // the lower, the better
-	Flags   Flags
-	id      uint32     // of gateway and interface, see Pick
-	Expire  clock.Time // when Set.Expire takes the route away, 0 for never
-	Next    *Route[A]  // the next of those with the same prefix; set by the table
+	// What packets need, in one cache line.
+
+	Gateway netip.Addr // next hop, or the zero Addr if the destination is on the link
 	Adj     A          // what the stack hangs on a route: its resolved next hop
+	Next    *Route[A]  // the next of those with the same prefix; set by the table
+	IfIndex uint32     // outgoing interface, 0 if the route has none
+	MTU     uint32     // bytes, 0 for the interface's
+	Metric  uint32     // the lower, the better
+	id      uint32     // of gateway and interface, see Pick
+	Flags   Flags
+
+	Prefix netip.Prefix // destination; host bits are cleared on insertion
+	Src    netip.Addr   // preferred source address, or the zero Addr
+	Expire clock.Time   // when Set.Expire takes the route away, 0 for never
 }
 
 // Flags say what a route is for and where it came from.

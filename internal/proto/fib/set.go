@@ -84,8 +84,37 @@ func (s *Set[A]) Lookup(fib int, dst netip.Addr) *Route[A] {
 	if b == nil {
 		return nil
 	}
-	own, shared := b.tables(fib)
-	return longer(own.Lookup(dst), shared.Lookup(dst))
+	for {
+		// A route may come to the FIB's own after they were asked, and another go from
+		// those shared before they are: neither would be found. So the own are to be the
+		// same before and after.
+		l := b.layer(fib)
+		if l == nil {
+			r := b.shared.Lookup(dst)
+			if b.layer(fib) == nil {
+				return r
+			}
+			continue
+		}
+		gen := l.own.gen.Load()
+		shared := l.copy.Load()
+		if shared == nil {
+			shared = &b.shared
+		}
+		var r *Route[A]
+		if dst.Is4() {
+			a := word4(dst)
+			r = l.own.lookup4(a)
+			if q := shared.lookup4(a); q != nil {
+				r = longer(r, q)
+			}
+		} else {
+			r = longer(l.own.lookup6(dst), shared.lookup6(dst))
+		}
+		if l.own.gen.Load() == gen {
+			return r
+		}
+	}
 }
 
 // tables returns what a FIB is looked up in, the first may be nil.
@@ -102,8 +131,14 @@ func (b *body[A]) tables(fib int) (own, shared *Table[A]) {
 
 // layer returns what a FIB has for itself, nil if nothing.
 func (b *body[A]) layer(fib int) *layer[A] {
-	m := b.more.Load()
-	if m == nil || fib <= 0 || fib >= int(m.n.Load()) {
+	if m := b.more.Load(); m != nil {
+		return m.layer(b, fib)
+	}
+	return b.zero.Load()
+}
+
+func (m *more[A]) layer(b *body[A], fib int) *layer[A] {
+	if fib <= 0 || fib >= int(m.n.Load()) {
 		return b.zero.Load()
 	}
 	if all := m.others.Load(); all != nil && fib <= len(*all) {
@@ -129,20 +164,22 @@ func (s *Set[A]) LookupBatch(fib int, dst []netip.Addr, routes []*Route[A]) {
 		return
 	}
 	own, shared := b.tables(fib)
+	gen := own.Generation()
 	own.LookupBatch(dst, routes)
-	if shared.empty() {
-		return
-	}
 	var more [vector]*Route[A]
-	for len(dst) > 0 {
-		n := min(len(dst), vector)
-		shared.LookupBatch(dst[:n], more[:n])
+	for from := 0; from < len(dst) && !shared.empty(); from += vector {
+		n := min(len(dst)-from, vector)
+		shared.LookupBatch(dst[from:from+n], more[:n])
 		for i, r := range more[:n] {
 			if r != nil {
-				routes[i] = longer(routes[i], r)
+				routes[from+i] = longer(routes[from+i], r)
 			}
 		}
-		dst, routes = dst[n:], routes[n:]
+	}
+	if now, _ := b.tables(fib); now != own || now.Generation() != gen { // see Lookup
+		for i, a := range dst {
+			routes[i] = s.Lookup(fib, a)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package fib
 
 import (
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -220,4 +222,52 @@ func TestExpiryIsBounded(t *testing.T) {
 	if left != 0 || own.Len() != 0 {
 		t.Errorf("%d routes have not expired", left)
 	}
+}
+
+// Readers must find a route that is now a FIB's own and now shared, and that the FIB
+// now hides and now has itself, all the time.
+func TestReadersWhileRoutesMove(t *testing.T) {
+	var s Set[int]
+	s.Grow(2)
+	r := route("10.0.0.0/8", 7)
+	if err := s.Shared().Insert(r); err != nil {
+		t.Fatal(err)
+	}
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			dst := []netip.Addr{addr4(0x0a000001)}
+			routes := make([]*Route[int], 1)
+			for !done.Load() {
+				s.LookupBatch(1, dst, routes)
+				if one, batch := adj(s.Lookup(1, dst[0])), adj(routes[0]); one != 7 || batch != 7 {
+					t.Errorf("%d by Lookup, %d by LookupBatch", one, batch)
+					return
+				}
+			}
+		})
+	}
+	must := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range 2000 {
+		own, err := s.Writable(1)
+		must(err)
+		must(own.Insert(r))
+		if i%2 == 0 {
+			must(s.Hide(1, r.Prefix))
+			must(s.Unhide(1, r.Prefix))
+		} else {
+			_, err = s.Shared().Delete(r.Prefix)
+			must(err)
+			must(s.Shared().Insert(r))
+		}
+		_, err = own.Delete(r.Prefix)
+		must(err)
+	}
+	done.Store(true)
+	readers.Wait()
 }

@@ -27,24 +27,22 @@ func (t *trie[A]) get(p netip.Prefix) *Route[A] {
 	return r
 }
 
-func (t *trie[A]) put(r *Route[A]) many[A] {
+func (t *trie[A]) put(r *Route[A]) {
 	if t.own(); t.owned {
 		t.routes.Insert(r.Prefix, r)
 	} else {
 		t.routes = t.routes.InsertPersist(r.Prefix, r)
 	}
 	t.cells.refresh(t.routes, r.Prefix)
-	return t
 }
 
-func (t *trie[A]) remove(p netip.Prefix) many[A] {
+func (t *trie[A]) remove(p netip.Prefix) {
 	if t.own(); t.owned {
 		t.routes.Delete(p)
 	} else {
 		t.routes = t.routes.DeletePersist(p)
 	}
 	t.cells.refresh(t.routes, p)
-	return t
 }
 
 // own counts a change and takes a copy when the copy pays: it costs per route

@@ -14,8 +14,10 @@ import (
 // within half of the Last Member Query Interval; then it waits for the rest of
 // that. Where thousands leave one after another, each when somebody has answered
 // the query about the one before, that makes two queries per interval, not
-// thousands. No leave takes longer for it, and no answer has less time: only the first
-// query waits, the repetitions come when they would have come anyway.
+// thousands. No answer has less time for it, and the querier forgets no later: only
+// the first query waits, the repetitions come when they would have come anyway.
+// (If there are none, it forgets half an interval later; and so do switches that
+// snoop, which lower their timers when they hear the query.)
 type asks[A Address] struct {
 	group                 series
 	sources               []askedSource[A] // sorted, each with queries left
@@ -144,7 +146,7 @@ func (g *Group[A]) nextAsk(now clock.Time, r *RouterRules, out *Ask[A]) bool {
 		return false
 	}
 	if r.Version < 3 { // what was planned before the version changed
-		k.sources, k.sourceAt = nil, clock.Never
+		k.sources, k.sourceAt, k.fresh = nil, clock.Never, clock.Never
 	}
 	out.N, out.Group, out.Suppress = 0, g.at, false
 	out.MaxResp, out.Interval, out.Robustness, out.Version = r.LastMember, r.Interval, r.Robustness, r.Version

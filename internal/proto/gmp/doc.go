@@ -19,6 +19,10 @@
 // Who changes many groups at once should pull once, after the last: then the
 // records share messages.
 //
+// A querier's specific queries are spaced when they are planned: about a group
+// there are two per Last Member Query Interval at most, however many leave, and
+// about many groups a burst per millisecond (asks.go).
+//
 // Sections are cited of RFC 3376 only, where RFC 3810 agrees; its sections are:
 //
 //	RFC 3376   RFC 3810
