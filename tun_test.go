@@ -16,7 +16,7 @@ import (
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
-func addrs(all ...string) (p []netip.Prefix) {
+func prefixes(all ...string) (p []netip.Prefix) {
 	for _, a := range all {
 		p = append(p, netip.MustParsePrefix(a))
 	}
@@ -39,7 +39,7 @@ func udpPacket(src, dst, data string) []byte {
 func TestTun(t *testing.T) {
 	w := world(t, vimage.Config{Simulated: true})
 	s := must(w.NewStack("s", vimage.StackConfig{}))(t)
-	tun := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: addrs("10.0.0.1/24", "2001:db8::1/64")}))(t)
+	tun := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: prefixes("10.0.0.1/24", "2001:db8::1/64")}))(t)
 	if f := tun.Net().Flags; f&net.FlagPointToPoint == 0 || f&net.FlagBroadcast != 0 || tun.Net().HardwareAddr != nil {
 		t.Errorf("%+v", tun.Net())
 	}
@@ -96,8 +96,8 @@ func TestTunFIB(t *testing.T) {
 	w := world(t, vimage.Config{Simulated: true})
 	s := must(w.NewStack("s", vimage.StackConfig{FIBs: 2}))(t)
 	s.SetForwarding(true)
-	a := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: addrs("10.0.0.1/24")}))(t)
-	b := must(s.AddTun("tun1", vimage.InterfaceConfig{Addrs: addrs("10.0.1.1/24")}))(t)
+	a := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: prefixes("10.0.0.1/24")}))(t)
+	b := must(s.AddTun("tun1", vimage.InterfaceConfig{Addrs: prefixes("10.0.1.1/24")}))(t)
 	in := must(s.AddTun("tun2", vimage.InterfaceConfig{FIB: 1}))(t)
 	fib1 := must(s.FIB(1))(t)
 	for _, r := range []struct {
@@ -125,7 +125,7 @@ func TestTunDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world(t, vimage.Config{})
 		s := must(w.NewStack("s", vimage.StackConfig{}))(t)
-		tun := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: addrs("10.0.0.1/24")}))(t)
+		tun := must(s.AddTun("tun0", vimage.InterfaceConfig{Addrs: prefixes("10.0.0.1/24")}))(t)
 		start := time.Now()
 		tun.SetReadDeadline(start.Add(time.Second))
 		_, err := tun.Read(make([]byte, 9))
@@ -164,7 +164,7 @@ func TestTunTCP(t *testing.T) {
 		tuns := [2]*vimage.Tun{}
 		for i, n := range []string{"a", "b"} {
 			stacks[i] = must(w.NewStack(n, vimage.StackConfig{Shards: 1 + 3*i}))(t)
-			tuns[i] = must(stacks[i].AddTun("tun0", vimage.InterfaceConfig{Addrs: addrs([]string{"10.0.0.1/24", "10.0.0.2/24"}[i])}))(t)
+			tuns[i] = must(stacks[i].AddTun("tun0", vimage.InterfaceConfig{Addrs: prefixes([]string{"10.0.0.1/24", "10.0.0.2/24"}[i])}))(t)
 		}
 		for i := range tuns {
 			go func() {

@@ -30,13 +30,13 @@ func BenchmarkTunnelForward(b *testing.B) {
 			s := must(w.NewStack("r", vimage.StackConfig{}))(b)
 			s.SetForwarding(true)
 			in, out := link.NewEpair(0), link.NewEpair(0)
-			e0 := must(s.AddInterface("e0", vimage.InterfaceConfig{Port: in.A(), Addrs: addrs("10.0.0.1/24")}))(b)
-			e1 := must(s.AddInterface("e1", vimage.InterfaceConfig{Port: out.A(), Addrs: addrs("192.0.2.1/24")}))(b)
+			e0 := must(s.AddInterface("e0", vimage.InterfaceConfig{Port: in.A(), Addrs: prefixes("10.0.0.1/24")}))(b)
+			e1 := must(s.AddInterface("e1", vimage.InterfaceConfig{Port: out.A(), Addrs: prefixes("192.0.2.1/24")}))(b)
 			mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
 			e1.SetNeighbor(remote, mac, false)
 			r := vimage.Route{Dst: netip.MustParsePrefix("10.2.0.0/16"), Gateway: remote}
 			if bc.c.Kind != 0 {
-				tun := must(s.AddTunnel("tun0", bc.c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(b)
+				tun := must(s.AddTunnel("tun0", bc.c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(b)
 				r.Gateway = netip.MustParseAddr("10.9.0.2")
 				if bc.c.Kind == vimage.VXLAN {
 					tun.SetNeighbor(r.Gateway, mac, false)

@@ -37,18 +37,18 @@ func sites(t testing.TB, w *vimage.World, c vimage.TunnelConfig, six bool, mtu i
 		n := i + 1
 		lan := link.NewEpair(0)
 		s.host = must(w.NewStack(fmt.Sprint("h", n), vimage.StackConfig{}))(t)
-		must(s.host.AddInterface("e0", vimage.InterfaceConfig{Port: lan.A(), Addrs: addrs(fmt.Sprintf("10.%d.0.2/24", n), fmt.Sprintf("2001:db8:%d::2/64", n))}))(t)
+		must(s.host.AddInterface("e0", vimage.InterfaceConfig{Port: lan.A(), Addrs: prefixes(fmt.Sprintf("10.%d.0.2/24", n), fmt.Sprintf("2001:db8:%d::2/64", n))}))(t)
 		s.router = must(w.NewStack(fmt.Sprint("r", n), vimage.StackConfig{FIBs: 2}))(t)
-		must(s.router.AddInterface("e0", vimage.InterfaceConfig{Port: lan.B(), Addrs: addrs(fmt.Sprintf("10.%d.0.1/24", n), fmt.Sprintf("2001:db8:%d::1/64", n))}))(t)
-		ic := vimage.InterfaceConfig{Port: port, Addrs: addrs(outers[false][i] + "/24")}
+		must(s.router.AddInterface("e0", vimage.InterfaceConfig{Port: lan.B(), Addrs: prefixes(fmt.Sprintf("10.%d.0.1/24", n), fmt.Sprintf("2001:db8:%d::1/64", n))}))(t)
+		ic := vimage.InterfaceConfig{Port: port, Addrs: prefixes(outers[false][i] + "/24")}
 		if six {
-			ic.Addrs = append(ic.Addrs, addrs(outers[true][i]+"/64")...)
+			ic.Addrs = append(ic.Addrs, prefixes(outers[true][i]+"/64")...)
 		}
 		must(s.router.AddInterface("e1", ic))(t)
 		s.router.SetForwarding(true)
 		end := c
 		end.Local, end.Remote = netip.MustParseAddr(outers[six][i]), netip.MustParseAddr(outers[six][1-i])
-		s.tun = must(s.router.AddTunnel("tun0", end, vimage.InterfaceConfig{Addrs: addrs(fmt.Sprintf("10.9.0.%d/24", n), fmt.Sprintf("2001:db8:9::%d/64", n))}))(t)
+		s.tun = must(s.router.AddTunnel("tun0", end, vimage.InterfaceConfig{Addrs: prefixes(fmt.Sprintf("10.9.0.%d/24", n), fmt.Sprintf("2001:db8:9::%d/64", n))}))(t)
 		for _, f := range []string{"10.%d.0.0/24 10.9.0.%d", "2001:db8:%d::/64 2001:db8:9::%d"} {
 			dst, gw, _ := strings.Cut(fmt.Sprintf(f, 2-i, 2-i), " ")
 			if err := s.router.AddRoute(vimage.Route{Dst: netip.MustParsePrefix(dst), Gateway: netip.MustParseAddr(gw)}); err != nil {
@@ -166,15 +166,15 @@ func routers(t testing.TB, n int) (*vimage.World, []*vimage.Stack) {
 	var all []*vimage.Stack
 	for i := range n {
 		s := must(w.NewStack(fmt.Sprint("r", i+1), vimage.StackConfig{FIBs: 2}))(t)
-		must(s.AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: addrs(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
+		must(s.AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: prefixes(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
 		all = append(all, s)
 	}
 	return w, all
 }
 
-// echo has a stack answer datagrams to port 7, and returns a function that says what
+// echoTo has a stack answer datagrams to port 7, and returns a function that says what
 // came.
-func echo(t testing.TB, s *vimage.Stack, at string) (heard func() []string) {
+func echoTo(t testing.TB, s *vimage.Stack, at string) (heard func() []string) {
 	t.Helper()
 	c := must(s.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(at), Port: 7}))(t)
 	var all []string
@@ -192,8 +192,8 @@ func echo(t testing.TB, s *vimage.Stack, at string) (heard func() []string) {
 	return func() []string { defer func() { all = nil }(); return all }
 }
 
-// ask sends a datagram to port 7 of an address and tells whether an answer comes.
-func ask(t testing.TB, w *vimage.World, s *vimage.Stack, at, what string) bool {
+// tryUDP sends a datagram to port 7 of an address and tells whether an answer comes.
+func tryUDP(t testing.TB, w *vimage.World, s *vimage.Stack, at, what string) bool {
 	t.Helper()
 	c := must(s.DialUDP("udp", nil, &net.UDPAddr{IP: net.ParseIP(at), Port: 7}))(t)
 	defer c.Close()
@@ -215,29 +215,29 @@ func gif(i, j int) vimage.TunnelConfig {
 func TestTunnelFIB(t *testing.T) {
 	w, r := routers(t, 2)
 	far := netip.MustParseAddr("203.0.113.2")
-	must(r[1].AddInterface("e1", vimage.InterfaceConfig{Port: link.NewEpair(0).A(), Addrs: addrs("203.0.113.2/32")}))(t)
-	must(r[1].AddTunnel("gif0", vimage.TunnelConfig{Kind: vimage.GIF, Local: far, Remote: gif(1, 2).Local}, vimage.InterfaceConfig{Addrs: addrs("10.9.0.2/24")}))(t)
-	echo(t, r[1], "10.9.0.2")
+	must(r[1].AddInterface("e1", vimage.InterfaceConfig{Port: link.NewEpair(0).A(), Addrs: prefixes("203.0.113.2/32")}))(t)
+	must(r[1].AddTunnel("gif0", vimage.TunnelConfig{Kind: vimage.GIF, Local: far, Remote: gif(1, 2).Local}, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.2/24")}))(t)
+	echoTo(t, r[1], "10.9.0.2")
 
 	fib1 := must(r[0].FIB(1))(t)
 	c := vimage.TunnelConfig{Kind: vimage.GIF, Local: gif(1, 2).Local, Remote: far}
-	tun := must(fib1.AddTunnel("gif0", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
+	tun := must(fib1.AddTunnel("gif0", c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
 	// Only table 1 knows the way to the other end, by way of a gateway that it knows of
 	// by the interface's name; only table 0 has the route of the tunnel's own network.
 	if err := fib1.AddRoute(vimage.Route{Dst: netip.PrefixFrom(far, 32), Gateway: gif(1, 2).Remote, Interface: "e0"}); err != nil {
 		t.Fatal(err)
 	}
-	if !ask(t, w, r[0], "10.9.0.2", "by table 1") {
+	if !tryUDP(t, w, r[0], "10.9.0.2", "by table 1") {
 		t.Error("nothing comes back", r[0].Counters())
 	}
 	if err := tun.SetTunnelFIB(0); err != nil {
 		t.Fatal(err)
 	}
-	if ask(t, w, r[0], "10.9.0.2", "by table 0") || r[0].Counters()["drop.no route"] == 0 {
+	if tryUDP(t, w, r[0], "10.9.0.2", "by table 0") || r[0].Counters()["drop.no route"] == 0 {
 		t.Error("table 0 leads there", r[0].Counters())
 	}
 	r[0].AddRoute(vimage.Route{Dst: netip.PrefixFrom(far, 32), Gateway: gif(1, 2).Remote})
-	if !ask(t, w, r[0], "10.9.0.2", "by table 0") {
+	if !tryUDP(t, w, r[0], "10.9.0.2", "by table 0") {
 		t.Error("nothing comes back by table 0", r[0].Counters())
 	}
 	for _, n := range []int{-1, 2, 9} {
@@ -254,8 +254,8 @@ func TestTunnelFIB(t *testing.T) {
 // its interface.
 func TestTunnelInnerFIB(t *testing.T) {
 	w, r := routers(t, 2)
-	must(r[0].AddTunnel("gif0", gif(1, 2), vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
-	must(r[1].AddTunnel("gif0", gif(2, 1), vimage.InterfaceConfig{FIB: 1, Addrs: addrs("10.9.0.2/24")}))(t)
+	must(r[0].AddTunnel("gif0", gif(1, 2), vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
+	must(r[1].AddTunnel("gif0", gif(2, 1), vimage.InterfaceConfig{FIB: 1, Addrs: prefixes("10.9.0.2/24")}))(t)
 	r[1].SetForwarding(true)
 	fib1 := must(r[1].FIB(1))(t)
 	out := [2]*vimage.Tun{}
@@ -266,7 +266,7 @@ func TestTunnelInnerFIB(t *testing.T) {
 		}
 	}
 	r[0].AddRoute(vimage.Route{Dst: netip.MustParsePrefix("198.51.100.0/24"), Interface: "gif0"})
-	ask(t, w, r[0], "198.51.100.7", "x")
+	tryUDP(t, w, r[0], "198.51.100.7", "x")
 	buf := make([]byte, 100)
 	if _, ok, _ := out[0].TryRead(buf); ok {
 		t.Error("routed by table 0")
@@ -282,15 +282,15 @@ func TestTunnelSource(t *testing.T) {
 	w, r := routers(t, 2)
 	c := gif(2, 1)
 	c.CheckSource = true
-	must(r[0].AddTunnel("gif0", gif(1, 2), vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
-	tun := must(r[1].AddTunnel("gif0", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.2/24")}))(t)
-	heard := echo(t, r[1], "10.9.0.2")
-	if !ask(t, w, r[0], "10.9.0.2", "from where it is") {
+	must(r[0].AddTunnel("gif0", gif(1, 2), vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
+	tun := must(r[1].AddTunnel("gif0", c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.2/24")}))(t)
+	heard := echoTo(t, r[1], "10.9.0.2")
+	if !tryUDP(t, w, r[0], "10.9.0.2", "from where it is") {
 		t.Error("nothing comes back", r[1].Counters())
 	}
 	tun.SetTunnelFIB(1) // where no route leads back
 	heard()
-	ask(t, w, r[0], "10.9.0.2", "from nowhere")
+	tryUDP(t, w, r[0], "10.9.0.2", "from nowhere")
 	if got := heard(); len(got) != 0 || r[1].Counters()["drop.bad source"] != 1 || must(tun.Stats())(t).InDrops != 1 {
 		t.Errorf("heard %q, %v", got, r[1].Counters())
 	}
@@ -302,12 +302,12 @@ func TestTunnelNesting(t *testing.T) {
 	w, r := routers(t, 2)
 	for i := range r {
 		n := i + 1
-		must(r[i].AddTunnel("gif0", gif(n, 3-n), vimage.InterfaceConfig{Addrs: addrs(fmt.Sprintf("10.9.0.%d/24", n))}))(t)
+		must(r[i].AddTunnel("gif0", gif(n, 3-n), vimage.InterfaceConfig{Addrs: prefixes(fmt.Sprintf("10.9.0.%d/24", n))}))(t)
 		within := vimage.TunnelConfig{Kind: vimage.GRE, Local: netip.MustParseAddr(fmt.Sprintf("10.9.0.%d", n)), Remote: netip.MustParseAddr(fmt.Sprintf("10.9.0.%d", 3-n))}
-		must(r[i].AddTunnel("gre0", within, vimage.InterfaceConfig{MTU: 1200, Addrs: addrs(fmt.Sprintf("10.8.0.%d/24", n))}))(t)
+		must(r[i].AddTunnel("gre0", within, vimage.InterfaceConfig{MTU: 1200, Addrs: prefixes(fmt.Sprintf("10.8.0.%d/24", n))}))(t)
 	}
-	echo(t, r[1], "10.8.0.2")
-	if ask(t, w, r[0], "10.8.0.2", "too deep") || r[0].Counters()["drop.nested too deep"] != 1 {
+	echoTo(t, r[1], "10.8.0.2")
+	if tryUDP(t, w, r[0], "10.8.0.2", "too deep") || r[0].Counters()["drop.nested too deep"] != 1 {
 		t.Error(r[0].Counters())
 	}
 	for _, s := range r {
@@ -315,7 +315,7 @@ func TestTunnelNesting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !ask(t, w, r[0], "10.8.0.2", "as deep as may be") {
+	if !tryUDP(t, w, r[0], "10.8.0.2", "as deep as may be") {
 		t.Error("nothing comes back", r[0].Counters(), r[1].Counters())
 	}
 	// The way to gif0's other end now leads through gif0.
@@ -324,7 +324,7 @@ func TestTunnelNesting(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := r[0].Counters()["drop.nested too deep"]
-	if ask(t, w, r[0], "10.9.0.2", "in itself") || r[0].Counters()["drop.nested too deep"] != before+1 {
+	if tryUDP(t, w, r[0], "10.9.0.2", "in itself") || r[0].Counters()["drop.nested too deep"] != before+1 {
 		t.Error(r[0].Counters())
 	}
 }
@@ -375,22 +375,22 @@ func TestTunnelErrors(t *testing.T) {
 // TestTunnelConfigure changes the outer side of a tunnel, and takes it away.
 func TestTunnelConfigure(t *testing.T) {
 	w, r := routers(t, 3)
-	tun := must(r[0].AddTunnel("gif0", gif(1, 3), vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
-	must(r[1].AddTunnel("gif0", gif(2, 1), vimage.InterfaceConfig{Addrs: addrs("10.9.0.2/24")}))(t)
-	echo(t, r[1], "10.9.0.2")
-	if ask(t, w, r[0], "10.9.0.2", "to another") || r[2].Counters()["drop.no protocol"] != 1 {
+	tun := must(r[0].AddTunnel("gif0", gif(1, 3), vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
+	must(r[1].AddTunnel("gif0", gif(2, 1), vimage.InterfaceConfig{Addrs: prefixes("10.9.0.2/24")}))(t)
+	echoTo(t, r[1], "10.9.0.2")
+	if tryUDP(t, w, r[0], "10.9.0.2", "to another") || r[2].Counters()["drop.no protocol"] != 1 {
 		t.Error(r[2].Counters())
 	}
 	if err := tun.SetTunnel(gif(1, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if !ask(t, w, r[0], "10.9.0.2", "to the right one") {
+	if !tryUDP(t, w, r[0], "10.9.0.2", "to the right one") {
 		t.Error("nothing comes back")
 	}
 	if err := tun.DeleteTunnel(); err != nil {
 		t.Fatal(err)
 	}
-	if ask(t, w, r[0], "10.9.0.2", "to nobody") || r[0].Counters()["drop.no peer"] != 1 {
+	if tryUDP(t, w, r[0], "10.9.0.2", "to nobody") || r[0].Counters()["drop.no peer"] != 1 {
 		t.Error(r[0].Counters())
 	}
 	if _, err := tun.Tunnel(); !errors.Is(err, syscall.ENXIO) {
@@ -399,7 +399,7 @@ func TestTunnelConfigure(t *testing.T) {
 	if err := tun.SetTunnelFIB(0); !errors.Is(err, syscall.ENXIO) {
 		t.Error(err)
 	}
-	if err := tun.SetTunnel(gif(1, 2)); err != nil || !ask(t, w, r[0], "10.9.0.2", "again") {
+	if err := tun.SetTunnel(gif(1, 2)); err != nil || !tryUDP(t, w, r[0], "10.9.0.2", "again") {
 		t.Error("nothing comes back", err)
 	}
 	if err := tun.Remove(); err != nil {
@@ -419,18 +419,18 @@ func TestVXLAN(t *testing.T) {
 		if i == 3 {
 			c.VNI = 43
 		}
-		tuns = append(tuns, must(s.AddTunnel("vxlan0", c, vimage.InterfaceConfig{MAC: net.HardwareAddr{2, 0, 0, 0, 42, byte(i + 1)}, Addrs: addrs(fmt.Sprintf("10.9.0.%d/24", i+1))}))(t))
-		echo(t, s, fmt.Sprintf("10.9.0.%d", i+1))
+		tuns = append(tuns, must(s.AddTunnel("vxlan0", c, vimage.InterfaceConfig{MAC: net.HardwareAddr{2, 0, 0, 0, 42, byte(i + 1)}, Addrs: prefixes(fmt.Sprintf("10.9.0.%d/24", i+1))}))(t))
+		echoTo(t, s, fmt.Sprintf("10.9.0.%d", i+1))
 	}
 	w.Run(time.Second)
 	for i := range 3 {
 		for j := range 3 {
-			if i != j && !ask(t, w, r[i], fmt.Sprintf("10.9.0.%d", j+1), "hello") {
+			if i != j && !tryUDP(t, w, r[i], fmt.Sprintf("10.9.0.%d", j+1), "hello") {
 				t.Errorf("%d does not hear of %d: %v", i+1, j+1, r[i].Counters())
 			}
 		}
 	}
-	if ask(t, w, r[0], "10.9.0.4", "hello") {
+	if tryUDP(t, w, r[0], "10.9.0.4", "hello") {
 		t.Error("another network answers")
 	}
 	var table []string
@@ -441,7 +441,7 @@ func TestVXLAN(t *testing.T) {
 		t.Errorf("learned %s, want %s", got, want)
 	}
 	before := must(tuns[0].Tunnel())(t).Stats
-	if !ask(t, w, r[0], "10.9.0.2", "directly") {
+	if !tryUDP(t, w, r[0], "10.9.0.2", "directly") {
 		t.Error("nothing comes back")
 	}
 	if after := must(tuns[0].Tunnel())(t).Stats; after.Flooded != before.Flooded || after.Entered == before.Entered {
@@ -464,10 +464,10 @@ func TestTunnelChurn(t *testing.T) {
 	var s [2]*vimage.Stack
 	for i := range s {
 		s[i] = must(w.NewStack(fmt.Sprint("r", i+1), vimage.StackConfig{FIBs: 2, Shards: 1 + 3*i}))(t)
-		must(s[i].AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: addrs(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
+		must(s[i].AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: prefixes(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
 	}
 	c := vimage.TunnelConfig{Kind: vimage.VXLAN, VNI: 1, Local: gif(2, 1).Local, Remote: gif(2, 1).Remote}
-	must(s[1].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.2/24")}))(t)
+	must(s[1].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.2/24")}))(t)
 	done := make(chan struct{})
 	stop := make(chan struct{})
 	go func() {
@@ -486,7 +486,7 @@ func TestTunnelChurn(t *testing.T) {
 	rounds := 100
 	for n := range rounds {
 		c := vimage.TunnelConfig{Kind: vimage.VXLAN, VNI: 1, Local: gif(1, 2).Local, Remote: gif(1, 2).Remote}
-		tun := must(s[0].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
+		tun := must(s[0].AddTunnel("t", c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
 		if err := tun.SetTunnelFIB(n % 2); err != nil {
 			t.Fatal(err)
 		}
@@ -506,7 +506,7 @@ func TestTunnelChurn(t *testing.T) {
 		if err := tun.Remove(); err != nil {
 			t.Fatal(err)
 		}
-		other := must(s[0].AddTun("t", vimage.InterfaceConfig{Addrs: addrs("10.9.0.1/24")}))(t)
+		other := must(s[0].AddTun("t", vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
 		if err := other.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -540,11 +540,42 @@ func TestTunnelNarrowPath(t *testing.T) {
 	}
 	w := world(t, vimage.Config{Simulated: true})
 	s := sites(t, w, vimage.TunnelConfig{Kind: vimage.VXLAN}, false, 1400)
-	echo(t, s[1].host, "10.2.0.2")
-	if !ask(t, w, s[0].host, "10.2.0.2", "short") {
+	echoTo(t, s[1].host, "10.2.0.2")
+	if !tryUDP(t, w, s[0].host, "10.2.0.2", "short") {
 		t.Error("nothing comes back")
 	}
-	if ask(t, w, s[0].host, "10.2.0.2", string(make([]byte, 1400))) || s[0].router.Counters()["drop.fragmentation needed"] != 1 {
+	if tryUDP(t, w, s[0].host, "10.2.0.2", string(make([]byte, 1400))) || s[0].router.Counters()["drop.fragmentation needed"] != 1 {
 		t.Error(s[0].router.Counters())
+	}
+}
+
+// TestTunnelMoves takes a tunnel to another stack: it has no outer side there until it
+// is given one, whose packets that stack routes.
+func TestTunnelMoves(t *testing.T) {
+	w := world(t, vimage.Config{Simulated: true})
+	br := link.NewBridge(w.Internal().Sched(), w.Internal().Seed(), link.BridgeConfig{})
+	home := w.Stack("vnet0")
+	jail := must(w.Root().Create(vimage.JailConfig{Name: "j", VNET: true, Persist: true}))(t)
+	far := must(w.NewStack("far", vimage.StackConfig{}))(t)
+	for i, s := range []*vimage.Stack{home, jail.Stack(), far} {
+		must(s.AddInterface("e0", vimage.InterfaceConfig{Port: br.AddPort(), Addrs: prefixes(fmt.Sprintf("192.0.2.%d/24", i+1))}))(t)
+	}
+	must(far.AddTunnel("gif0", gif(3, 2), vimage.InterfaceConfig{Addrs: prefixes("2001:db8:9::3/64")}))(t)
+	echoTo(t, far, "2001:db8:9::3")
+	tun := must(home.AddTunnel("gif0", gif(1, 3), vimage.InterfaceConfig{}))(t)
+	moved := must(tun.MoveTo(jail))(t)
+	if _, err := moved.Tunnel(); !errors.Is(err, syscall.ENXIO) {
+		t.Error("it is still configured:", err)
+	}
+	must(home.AddTunnel("gif1", gif(1, 3), vimage.InterfaceConfig{}))(t) // its ends are free
+	if err := moved.SetTunnel(gif(2, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.AddAddr(netip.MustParsePrefix("2001:db8:9::2/64")); err != nil {
+		t.Fatal(err)
+	}
+	w.Run(time.Second)
+	if !tryUDP(t, w, jail.Stack(), "2001:db8:9::3", "from elsewhere") {
+		t.Error("nothing comes back", jail.Stack().Counters(), far.Counters())
 	}
 }
