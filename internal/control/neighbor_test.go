@@ -138,7 +138,7 @@ func TestRoutesAndNeighborsShareNoLock(t *testing.T) {
 			dst := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, i, 0}), 24)
 			must(t, control.AddRoute(r.Stack, 0, control.Route{Dst: dst, Gateway: addr("10.0.0.9")}))
 			var h ifnet.Hop
-			if r.View().Route(0, dst.Addr(), 0, &h) != 0 {
+			if r.View().Route(0, dst.Addr(), 0, nil, &h) != 0 {
 				t.Error("no route to", dst)
 			}
 			must(t, control.DelRoute(r.Stack, 0, dst))

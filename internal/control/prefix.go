@@ -69,7 +69,7 @@ func delPrefixRoute(st *vnet.Stack, c *ifnet.Info, gone netip.Prefix) {
 			continue
 		}
 		for _, a := range o.Addrs {
-			if a.Masked() == gone.Masked() && a.Flags&ifaddr.Auto == 0 {
+			if a.Masked() == gone.Masked() && a.Flags&ifaddr.Auto == 0 && !a.Peer().IsValid() {
 				addPrefixRoute(st, &o, a.Prefix)
 			}
 		}

@@ -27,7 +27,7 @@ func readUntil(r *rig, stop *atomic.Bool, total *atomic.Uint64) {
 		if !v.IfWithAddr(own, 0).OK() || v.Conf(e0).WithAddr(own).IP() != own {
 			panic("the address that stays is not there")
 		}
-		v.Route(0, far, 0, &h)
+		v.Route(0, far, 0, nil, &h)
 		v.Conf(e0).Neighbor(nth(n%8, 2))
 		v.IfWithNet(own, false, ifnet.AnyFIB)
 	}
