@@ -222,8 +222,7 @@ func TestTunnelFIB(t *testing.T) {
 	fib1 := must(r[0].FIB(1))(t)
 	c := vimage.TunnelConfig{Kind: vimage.GIF, Local: gif(1, 2).Local, Remote: far}
 	tun := must(fib1.AddTunnel("gif0", c, vimage.InterfaceConfig{Addrs: prefixes("10.9.0.1/24")}))(t)
-	// Only table 1 knows the way to the other end, by way of a gateway that it knows of
-	// by the interface's name; only table 0 has the route of the tunnel's own network.
+	// Only table 1 knows the way to the other end.
 	if err := fib1.AddRoute(vimage.Route{Dst: netip.PrefixFrom(far, 32), Gateway: gif(1, 2).Remote, Interface: "e0"}); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +287,11 @@ func TestTunnelSource(t *testing.T) {
 	if !tryUDP(t, w, r[0], "10.9.0.2", "from where it is") {
 		t.Error("nothing comes back", r[1].Counters())
 	}
-	tun.SetTunnelFIB(1) // where no route leads back
+	fib1 := must(r[1].FIB(1))(t) // where no route leads back
+	if err := fib1.DelRoute(netip.MustParsePrefix("192.0.2.0/24")); err != nil {
+		t.Fatal(err)
+	}
+	tun.SetTunnelFIB(1)
 	heard()
 	tryUDP(t, w, r[0], "10.9.0.2", "from nowhere")
 	if got := heard(); len(got) != 0 || r[1].Counters()["drop.bad source"] != 1 || must(tun.Stats())(t).InDrops != 1 {
