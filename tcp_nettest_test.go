@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/net/nettest"
 
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -17,6 +18,7 @@ import (
 // a link that takes time. Some of it sends without end until a moment comes,
 // which without such a link never would.
 func TestTCPNettest(t *testing.T) {
+	stacktest.Several(t)
 	slow := lab.LinkConfig{FaultConfig: link.FaultConfig{Delay: time.Millisecond}}
 	for range fromEnv(t, "TCP_REPEATS", 1) {
 		t.Run("cable", func(t *testing.T) { nettest.TestConn(t, tcpPipe(t, false, lab.LinkConfig{})) })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
@@ -17,7 +18,7 @@ import (
 func TestListen(t *testing.T) {
 	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
 	br := link.NewBridge(w.Sched(), w.Seed(), link.BridgeConfig{})
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "a"})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "a"})
 	if e != 0 {
 		t.Fatal(e)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/vnet"
 )
 
@@ -38,6 +39,7 @@ func (j *Jail) mustCreate(t *testing.T, c Config) *Jail {
 // letters say who has them: 0 jail 0, v with a stack of its own, s sharing one, r and a
 // such with allow.raw_sockets and allow.socket_af, w with a stack and allow.socket_af.
 func TestPrivileges(t *testing.T) {
+	stacktest.Several(t)
 	tr := newTree(t)
 	root := tr.Root()
 	kinds := map[byte]*Jail{
@@ -102,6 +104,7 @@ func TestFlagsGoDown(t *testing.T) {
 
 // A removed jail may do nothing.
 func TestGone(t *testing.T) {
+	stacktest.Several(t)
 	j := newTree(t).Root().mustCreate(t, Config{VNET: true})
 	c := j.Cred()
 	if err := j.Remove(); err != nil {
@@ -126,6 +129,7 @@ func TestGone(t *testing.T) {
 // behaviour 1.2: numbers from 1 on, the decimal number as default name, names like
 // a.b, and nobody sees what is not below him.
 func TestNamesAndNumbers(t *testing.T) {
+	stacktest.Several(t)
 	tr := newTree(t)
 	root := tr.Root()
 	st, e := tr.NewStack(vnet.StackConfig{Name: "host1"})
@@ -177,6 +181,7 @@ func TestNamesAndNumbers(t *testing.T) {
 }
 
 func TestCreateErrors(t *testing.T) {
+	stacktest.Several(t)
 	tr := newTree(t)
 	root := tr.Root()
 	a := root.mustCreate(t, Config{Name: "a", Persist: true, ChildrenMax: 1, IP4: Family{Mode: New, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}})
@@ -305,6 +310,7 @@ func TestParse(t *testing.T) {
 
 // behaviour 1.2: without persist a jail goes with the last who is in it.
 func TestPersist(t *testing.T) {
+	stacktest.Several(t)
 	root := newTree(t).Root()
 	j := root.mustCreate(t, Config{Name: "j", VNET: true})
 	for range 2 {
@@ -330,6 +336,7 @@ func TestPersist(t *testing.T) {
 
 // A stack that goes takes its jail along, and that of jail 0 those that share it.
 func TestCloseStack(t *testing.T) {
+	stacktest.Several(t)
 	tr := newTree(t)
 	root := tr.Root()
 	a := root.mustCreate(t, Config{Name: "a", VNET: true, Persist: true, ChildrenMax: 2})

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
-	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -29,7 +29,7 @@ func newCrowd(t *testing.T, six bool, groups int) *crowd {
 	k := &crowd{t: t, c: clock.NewSim(), six: six}
 	w := vnet.NewWorld(vnet.Config{Clock: k.c, Seed: 1})
 	listenAt, join := "0.0.0.0:0", usrreq.McastJoin
-	st, e := control.NewStack(w, vnet.StackConfig{Name: "h"})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "h"})
 	must(t, e)
 	if six {
 		listenAt = "[::]:0"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/control"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/socket"
@@ -55,7 +56,7 @@ func newFIBNet(t testing.TB, shards int, is6 bool) *fibNet {
 	t.Helper()
 	n := &fibNet{TB: t, c: clock.NewSim(), is6: is6}
 	n.w = vnet.NewWorld(vnet.Config{Clock: n.c})
-	st, e := control.NewStack(n.w, vnet.StackConfig{Name: "r", Shards: shards})
+	st, e := stacktest.New(t, n.w, vnet.StackConfig{Name: "r", Shards: shards})
 	must(t, e)
 	n.st = st
 	must(t, control.SetFIBs(st, 3))
