@@ -15,6 +15,9 @@ var sysctls = [...]computed{
 		set: func(st *vnet.Stack, n int64) syscall.Errno { return SetFIBs(st, int(n)) }},
 	{name: "net.my_fibnum", desc: "the routing table of who asks", def: 0, min: 0, max: fib.MaxTables - 1,
 		get: func(_ *vnet.Stack, table int) int64 { return int64(table) }},
+	constant("net.inet.ip.accept_sourceroute", "packets with source routes are accepted: never", 0),
+	constant("net.inet.ip.sourceroute", "packets are forwarded by their source routes: never", 0),
+	constant("net.inet6.icmp6.nd6_useloopback", "packets to own addresses stay inside: always", 1),
 	{name: "net.isr.dispatch", desc: "who runs what a packet is for: 1 a goroutine (deferred), 2 who brings it, for one batch (hybrid), 3 who brings it (direct)",
 		def: 3, min: 1, max: 3, global: true,
 		get: func(st *vnet.Stack, _ int) int64 { return dispatch(st.World().Sched().Policy()) },
@@ -26,6 +29,11 @@ var sysctls = [...]computed{
 			}
 			return 0
 		}},
+}
+
+// constant is a sysctl that is what it is.
+func constant(name, desc string, n int64) computed {
+	return computed{name: name, desc: desc, def: n, min: n, max: n, get: func(*vnet.Stack, int) int64 { return n }}
 }
 
 // dispatch returns a policy's number in FreeBSD.
