@@ -185,7 +185,7 @@ func someAddrOn(rnd *rand.Rand, flags Flags) ifaddr.Addr {
 
 // someView makes a view with random interfaces, and the model of it.
 func someView(rnd *rand.Rand, fibs *fib.Set[*Neighbor], tun *vars.Tunables) (*View, model) {
-	v := &View{FIBs: fibs}
+	v := &View{FIBs: fibs, Rules: new(Rules)}
 	v.SetV(tun)
 	var m model
 	wires := link.NewEpair(0)
@@ -301,7 +301,7 @@ func station(t testing.TB) *View {
 		t.Fatal(err)
 	}
 	tun := vars.Defaults()
-	v := &View{FIBs: &fibs}
+	v := &View{FIBs: &fibs, Rules: new(Rules)}
 	v.SetV(&tun)
 	wires := link.NewEpair(0)
 	list := func(all ...string) (l ifaddr.List) {

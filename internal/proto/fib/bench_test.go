@@ -49,8 +49,7 @@ func load(tab *Table[int], routes []Route[int]) {
 var sink *Route[int]
 
 // BenchmarkLookup measures one lookup: hot in 1,024 addresses (or as many as
-// there are routes), random in 1 Mi, each beside bart alone; .../set in the FIB of a
-// set that has them, over three shared routes.
+// there are routes), random in 1 Mi, each beside bart alone.
 func BenchmarkLookup(b *testing.B) {
 	for _, v6 := range []bool{false, true} {
 		for _, n := range []int{10, 64, 1000, 100_000, 1_000_000} {
