@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/nettest"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/control/stacktest"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -91,6 +92,7 @@ func TestTCPEcho(t *testing.T) {
 }
 
 func TestTCPConformance(t *testing.T) {
+	stacktest.Several(t)
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 		a, b := tcpHosts(t)
 		x, y := connected(t, a, b)
