@@ -84,7 +84,7 @@ func (p *linuxPeer) Clean() {
 	}
 	rest := p.before + (full-p.before)/20 // the kernel keeps some for the next ones
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // the kernel frees namespaces in the background and tells nobody
 		if now, err := kernelMemory(); err != nil || now <= rest {
 			return
 		}

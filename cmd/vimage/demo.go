@@ -103,10 +103,12 @@ func (f *ssmFlags) run(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	return printResult(c.OutOrStdout(), r, f.json)
+	return printResult(c.OutOrStdout(), r, r.Line(), r.Verdict, f.json)
 }
 
-func printResult(w io.Writer, r *demo.Result, asJSON bool) error {
+// printResult prints what a demonstration measured, as JSON or as text; the exit status
+// is its verdict's.
+func printResult(w io.Writer, r any, text, verdict string, asJSON bool) error {
 	if asJSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -114,9 +116,9 @@ func printResult(w io.Writer, r *demo.Result, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(w, r.Line())
+		fmt.Fprintln(w, text)
 	}
-	if r.Verdict != demo.Pass {
+	if verdict != demo.Pass {
 		return errFail
 	}
 	return nil

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -63,21 +59,5 @@ func (f *millionFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return printMillion(c.OutOrStdout(), r, f.json)
-}
-
-func printMillion(w io.Writer, r *demo.MillionResult, asJSON bool) error {
-	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintln(w, r.Lines())
-	}
-	if r.Verdict != demo.Pass {
-		return errFail
-	}
-	return nil
+	return printResult(c.OutOrStdout(), r, r.Lines(), r.Verdict, f.json)
 }

@@ -74,5 +74,5 @@ func (f *ssmFlags) runWire(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return printResult(c.OutOrStdout(), r, f.json)
+	return printResult(c.OutOrStdout(), r, r.Line(), r.Verdict, f.json)
 }
