@@ -44,7 +44,13 @@ type Command struct {
 
 // Table returns the commands, by name.
 func Table() []*Command {
-	return []*Command{jexecCommand(), jlsCommand(), setfibCommand(), sysctlCommand()}
+	return []*Command{
+		ifconfigCommand(),
+		jexecCommand(),
+		jlsCommand(),
+		setfibCommand(),
+		sysctlCommand(),
+	}
 }
 
 // Lookup returns the command of that name, nil where there is none.
