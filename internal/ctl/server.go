@@ -68,6 +68,7 @@ type Server struct {
 
 	change   sync.Mutex // held by whoever changes the network; taken before all of its locks
 	revision atomic.Uint64
+	probes   atomic.Uint32 // pings and such that there have been: tells them apart
 	streams  chan struct{} // has an item for each stream
 	ended    context.Context
 	end      context.CancelFunc
@@ -81,7 +82,7 @@ func New(n *topo.Network, c Config) *Server {
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
-		registerSysctls,
+		registerNeighbors, registerSysctls, registerPing,
 	} {
 		area(s)
 	}

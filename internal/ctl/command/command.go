@@ -45,9 +45,11 @@ type Command struct {
 // Table returns the commands, by name.
 func Table() []*Command {
 	return []*Command{
+		arpCommand(),
 		ifconfigCommand(),
 		jexecCommand(),
 		jlsCommand(),
+		pingCommand(),
 		setfibCommand(),
 		sysctlCommand(),
 	}
