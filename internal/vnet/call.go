@@ -60,15 +60,13 @@ func (c *Call) SendARP(m *arp.Message) { c.sh.sendARP(c.p, c.Conf, m) }
 // Announce reports all groups of a family again: from now on there is a link, or an
 // address to do so from.
 func (c *Call) Announce(is6 bool) {
+	if !is6 && c.sh.st.groups.Len() > 0 {
+		c.sh.wakeIGMP(c.p, c.Conf)
+	}
 	env := c.sh.groupEnv(c.p, c.Conf)
 	c.AnnounceGroups(c.Now, &env, is6)
 }
 
 // Members returns the groups that somebody here is a member of on the interface,
 // and the filters that come of it.
-func (c *Call) Members() (all []gmp.HostGroup) {
-	for _, s := range c.sh.st.groups.All(int32(c.Index)) {
-		all = append(all, gmp.HostGroup{Group: s.At.Group, Filter: s.Merged()})
-	}
-	return all
-}
+func (c *Call) Members() []gmp.HostGroup { return c.sh.st.listens(c.Index) }
