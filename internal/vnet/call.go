@@ -41,11 +41,17 @@ func (st *Stack) On(index uint32, f func(c *Call) syscall.Errno) syscall.Errno {
 // control runs f as one change of what packets meet: under the lock of shard 0,
 // with a Runner whose work is done afterwards.
 func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno {
+	p, _ := st.world.passes.Get().(*pass) // f would have it made anew each time
+	if p == nil {
+		p = new(pass)
+	}
 	r := st.world.sched.Get()
-	p := pass{r: r}
-	st.sh.lock(&p)
-	e := f(&st.sh, &p)
-	st.sh.unlock(&p)
+	p.r = r
+	st.sh.lock(p)
+	e := f(&st.sh, p)
+	st.sh.unlock(p)
+	*p = pass{}
+	st.world.passes.Put(p)
 	r.Done()
 	return e
 }

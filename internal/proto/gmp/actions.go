@@ -26,7 +26,7 @@ func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A])
 		if typ == wire.IGMPBlock || len(list) == 0 && (typ == wire.IGMPToIn || typ == wire.IGMPIsIn) {
 			return true
 		}
-		if int(port) < len(d.ports) && d.ports[port].n >= r.MaxGroups {
+		if int(port) < d.ports.Len() && d.ports.At(port).n >= r.MaxGroups {
 			return false
 		}
 		g = d.add(port, rec.Group)

@@ -22,7 +22,7 @@ type Database[A Address] struct {
 	table  table.Table[portGroup[A], Group[A], *Group[A]] // of ports that have indexFrom or more
 	groups int
 	heap   heap[*Group[A]]
-	ports  []portGroups[A]
+	ports  table.Pieces[portGroups[A]]
 	events []Event[A]
 	told   int // of events, already pulled
 	turns  int32
@@ -252,10 +252,10 @@ func (d *Database[A]) Len() int { return d.groups }
 
 // Lookup returns the state of the group on the port, nil if there is none.
 func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
-	if int(port) >= len(d.ports) {
+	if int(port) >= d.ports.Len() {
 		return nil
 	}
-	l := &d.ports[port]
+	l := d.ports.At(port)
 	if l.n >= indexFrom {
 		k := portGroup[A]{port, group}
 		return d.table.Get(d.hash(k), k)
@@ -269,10 +269,10 @@ func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
 
 // First returns the first group of the port; Group.Next leads on.
 func (d *Database[A]) First(port int32) *Group[A] {
-	if int(port) >= len(d.ports) {
+	if int(port) >= d.ports.Len() {
 		return nil
 	}
-	return d.ports[port].first
+	return d.ports.At(port).first
 }
 
 // SourceHandle returns the word that the holder may keep with a source that was
@@ -364,10 +364,7 @@ func (d *Database[A]) DropPort(port int32) {
 func (d *Database[A]) add(port int32, a A) *Group[A] {
 	g := &Group[A]{port: port, at: a, mode: mcast.Include, wake: clock.Never}
 	d.groups++
-	for int(port) >= len(d.ports) {
-		d.ports = append(d.ports, portGroups[A]{})
-	}
-	l := &d.ports[port]
+	l := d.ports.Need(port)
 	l.add(g)
 	switch {
 	case l.n == indexFrom:
@@ -383,7 +380,7 @@ func (d *Database[A]) add(port int32, a A) *Group[A] {
 func (d *Database[A]) drop(g *Group[A]) {
 	d.heap.remove(g)
 	d.groups--
-	l := &d.ports[g.port]
+	l := d.ports.At(g.port)
 	if l.n >= indexFrom {
 		d.table.Delete(d.hash(g.Key()), g.Key())
 	}
