@@ -64,6 +64,7 @@ func casesOf(f family) []Case {
 		queryCase("query10k", 10_000), receiversCase("receivers10k", 10_000),
 		createCase(f, "create1k", 1000),
 		createCase(f, "create10k", 10_000),
+		createDestroyCase(), readersCase(f),
 	}
 	all = append(all, fibCases(f)...)
 	all = append(all, tcpCases()...)

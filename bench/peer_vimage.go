@@ -30,7 +30,7 @@ func (vimagePeer) Includes(name string) string {
 		return hosts + " on a TAP with vnet_hdr"
 	case "joins", "membership", "membership.heap":
 		return "reports go to a port that discards"
-	case "create1k", "create10k":
+	case "create1k", "create10k", "createdestroy":
 		return hosts + ", each on an Epair of its own"
 	}
 	return ""
@@ -192,4 +192,34 @@ func (p vimagePeer) Create() (func([]netip.Prefix) error, error) {
 		return err
 	}
 	return add, nil
+}
+
+func (p vimagePeer) CreateDestroy() (func(int, bool) error, error) {
+	w := vimage.NewWorld(vimage.Config{})
+	var all []*vimage.Stack
+	return func(n int, bare bool) error {
+		for i := range n {
+			var s *vimage.Stack
+			var err error
+			if bare {
+				s, err = w.NewStack(strconv.Itoa(i), vimage.StackConfig{})
+			} else {
+				s, _, err = vmHost(w, strconv.Itoa(i), link.NewEpair(wireMTU).A(), p.idleHost(i)...)
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, s)
+		}
+		for _, s := range all {
+			if err := s.Close(); err != nil {
+				return err
+			}
+		}
+		all = all[:0]
+		if n := len(w.Stacks()); n != 1 {
+			return fmt.Errorf("%d stacks are left, not the first alone", n)
+		}
+		return nil
+	}, nil
 }

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "time"
+
+func threadTime() (time.Duration, error) {
+	return 0, absence("the processor time of single threads is read on Linux only")
+}
