@@ -240,6 +240,9 @@ func calls(stack []uintptr, suffix string) bool {
 	frames := runtime.CallersFrames(stack)
 	for {
 		f, more := frames.Next()
+		if strings.HasPrefix(f.Function, "runtime.unlock") {
+			return false // the run-time system's own, whoever it worked for
+		}
 		if strings.HasSuffix(f.Function, suffix) {
 			return true
 		}
