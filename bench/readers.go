@@ -43,9 +43,6 @@ func readersCase(f family) Case {
 			if !ok {
 				return nil, absence("its addresses and routes cannot be asked alone")
 			}
-			if _, err := threadTime(); err != nil {
-				return nil, err
-			}
 			c, err := v.newChurned(f)
 			if err != nil {
 				return nil, err

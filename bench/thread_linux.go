@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// hasThreadTime says that threadTime works here.
+const hasThreadTime = true
+
 // threadTime returns the processor time that the calling thread has used.
 func threadTime() (time.Duration, error) {
 	var u unix.Rusage
