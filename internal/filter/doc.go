@@ -19,7 +19,9 @@
 //
 //   - Names of hosts, networks and gateways are refused: nothing is looked up.
 //     Services and protocols are known from a table of IANA's names.
-//   - protochain, inbound, outbound, ifindex, decnet addresses, byte, and words of
+//   - protochain follows at most eight headers, and steps over an authentication
+//     header where tcpdump 4.99 goes astray.
+//   - inbound, outbound, ifindex, decnet addresses, byte, and words of
 //     other link layers and of pf are refused; so are offsets before the frame,
 //     geneve inside mpls, and shifts by 32 and more.
 //   - A filter that accepts nothing is not refused.

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,6 +52,41 @@ func TestRawAgainstTcpdump(t *testing.T) {
 	}
 	for _, expr := range expressions(t) {
 		compareAll(t, o, Raw, expr, frames)
+	}
+}
+
+// Chains of headers have the verdict of tcpdump's loop, which bpf.VM does not
+// run, but where an authentication header is among them: from there tcpdump's
+// goes on elsewhere.
+func TestProtochainAgainstTcpdump(t *testing.T) {
+	o := newOracle(t, Ethernet)
+	frames := madeFrames(12, 4000)
+	for _, expr := range []string{
+		"ip6 protochain 58", "ip6 protochain 6", `ip6 protochain \udp`, "ip6 protochain 44", "ip6 protochain 0", "ip6 protochain 60",
+		"ip protochain 6", "ip protochain 51", "protochain 17", "not ip6 protochain 58", "vlan and ip6 protochain 6",
+		"mpls and protochain 6", "ip6 protochain 6 and tcp port 80", "pppoes and ip6 protochain 58",
+	} {
+		prog, ok := o.compile(t, expr)
+		p, err := Compile(expr, Ethernet, 0)
+		if !ok || err != nil {
+			t.Fatalf("%s: tcpdump compiles it: %v; here: %v", expr, ok, err)
+		}
+		ours, hits := machineOf(t, p.code), 0
+		for _, f := range frames {
+			want, got := simulate(prog, f, -1), p.Match(f, len(f)) > 0
+			if got != ours(f) {
+				t.Fatalf("%s: Match says %v of %x", expr, got, f)
+			}
+			if want {
+				hits++
+			}
+			if want != got && !bytes.Contains(f[:min(len(f), 130)], []byte{51}) {
+				t.Errorf("%s: %x: tcpdump %v, here %v", expr, f, want, got)
+			}
+		}
+		if hits == 0 {
+			t.Errorf("%s: no frame has it", expr)
+		}
 	}
 }
 

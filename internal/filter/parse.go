@@ -192,13 +192,11 @@ func (c *compiler) qualified(start token, proto key) (*cond, qual) {
 		return c.multicast(t, proto), qual{none: true}
 	case kForeign:
 		refuse(t, "that exists on other link layers only")
-	case kProtoChain:
-		refuse(t, "no filter can walk a chain of headers of any length: look at them one by one, as in ip6[6] = 0 and ip6[40] = 58")
 	case kGateway:
 		refuse(t, "gateways are not known by name: say ether host MAC and not host ADDRESS")
-	case kProto:
+	case kProto, kProtoChain:
 		c.next()
-		q.typ = kProto
+		q.typ = t.key
 		return c.identified(q), q
 	}
 	q.dir = c.direction()
@@ -275,7 +273,7 @@ func (c *compiler) identified(q qual) *cond {
 // name reads a name, number or address.
 func (c *compiler) name(q qual) *cond {
 	t := c.next()
-	if q.typ == kProto {
+	if q.typ == kProto || q.typ == kProtoChain {
 		return c.protoName(t, q)
 	}
 	if q.typ == kPort || q.typ == kPortRange {

@@ -27,7 +27,7 @@ type qual struct {
 	none  bool // there is nothing a name could stand for
 	proto key
 	dir   key // kNone, kSrc, kDst, kOr, kAnd
-	typ   key // kNone, kHost, kNet, kPort, kPortRange, kProto
+	typ   key // kNone, kHost, kNet, kPort, kPortRange, kProto, kProtoChain
 }
 
 // directed asks one of source and destination, or both.
@@ -143,8 +143,11 @@ func (c *compiler) behindLLC(off uint32, size uint8) field {
 	return c.layers.network(off, size)
 }
 
-// named is "PROTO proto N".
+// named is "PROTO proto N" and "PROTO protochain N".
 func (c *compiler) named(t token, q qual, number uint32) *cond {
+	if q.typ == kProtoChain {
+		return c.chain(t, q, number)
+	}
 	switch q.proto {
 	case pDefault:
 		return c.carries(t, number)

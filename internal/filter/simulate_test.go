@@ -56,7 +56,7 @@ func (s *simulator) step(ins bpf.Instruction) (skip int, done, verdict bool) {
 	case bpf.RetConstant:
 		return 0, true, ins.Val > 0
 	case bpf.Jump:
-		return int(ins.Skip), false, false
+		return int(int32(ins.Skip)), false, false // tcpdump's protochain jumps back
 	case bpf.JumpIf:
 		return s.jump(ins.Cond, ins.Val, ins.SkipTrue, ins.SkipFalse), false, false
 	case bpf.JumpIfX:
