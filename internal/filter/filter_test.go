@@ -1,9 +1,9 @@
 package filter
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,34 +101,147 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// Jumps are right where they are too far for a conditional jump's eight bits.
+// Jumps are right where they are too far for a conditional jump's eight bits,
+// and where they are nearly.
 func TestFarJumps(t *testing.T) {
-	var words []string
-	for i := range 700 {
-		words = append(words, fmt.Sprintf("(ip[%d] = 1 and ip[%d] != ip[8])", i%40, i%50))
+	m := newMaker(13)
+	for n := 20; n < 700; n += 1 + n/50 {
+		for _, join := range []string{" or ", " and "} {
+			type pair struct{ a, b, v int }
+			var pairs []pair
+			var words []string
+			for range n {
+				p := pair{m.IntN(40), m.IntN(40), m.IntN(4)}
+				pairs = append(pairs, p)
+				words = append(words, fmt.Sprintf("(ip[%d] = %d and not ip[%d] = 3)", p.a+20, p.v, p.b+20))
+			}
+			p, err := Compile("("+strings.Join(words, join)+") and not vlan or arp", Ethernet, 96)
+			if err != nil {
+				t.Fatal(err)
+			}
+			vm := machineOf(t, p.code)
+			for range 20 {
+				f := append(append(make([]byte, 12), 8, 0, 0x45), make([]byte, 59)...)
+				for i := range 40 {
+					f[34+i] = byte(m.IntN(4 + 100*m.IntN(2)))
+				}
+				want := join == " and "
+				for _, p := range pairs {
+					if is := f[34+p.a] == byte(p.v) && f[34+p.b] != 3; is != want {
+						want = is
+						break
+					}
+				}
+				if got := p.Match(f, len(f)); vm(f) != want || (got == 96) != want {
+					t.Fatalf("%d%sof %x: the machine says %v, Match %d", n, join, f[14:], vm(f), got)
+				}
+			}
+		}
 	}
-	frame := append(bytes.Repeat([]byte{0}, 12), 8, 0)
-	frame = append(append(frame, 0x45), make([]byte, 80)...)
-	for _, join := range []string{" or ", " and "} {
-		p, err := Compile("("+strings.Join(words, join)+") and not vlan or arp", Ethernet, 96)
+}
+
+// The first test jumps over any number of instructions, on either branch, to
+// either verdict.
+func TestEveryDistance(t *testing.T) {
+	frame := make([]byte, 60)
+	for n := range 150 {
+		rest := ""
+		for i := range n {
+			rest += fmt.Sprintf(" or ether[%d] = 9", i%50+1)
+		}
+		for _, rest := range []string{rest, " or ether[55] = 7 or ether[55] = 8" + rest} { // two and three instructions
+			for first, b := range map[string]byte{"ether[0] = 1": 1, "ether[0] != 1": 0, "ether[0] > 4": 5} {
+				frame[0] = b
+				for _, verdict := range []bool{true, false} {
+					expr := first + rest
+					if !verdict {
+						expr = "not (" + expr + ")"
+					}
+					p, err := Compile(expr, Ethernet, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if simulate(p.code, frame, -1) != verdict || (p.Match(frame, 60) > 0) != verdict {
+						t.Fatalf("%s with %d tests behind it is not %v", first, n, verdict)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Arithmetic of any shape is computed with the cells there are.
+func TestDeepArithmetic(t *testing.T) {
+	frame := append(append(make([]byte, 12), 8, 0, 0x45), make([]byte, 99)...)
+	sum := 0x45 - 100
+	for i := range 99 {
+		frame[15+i] = byte(i)
+		sum += i
+	}
+	left, right := "ip[0]", "(ip[98] - 99)"
+	sumRight := 97 - 99
+	for i := 1; i < 100; i++ {
+		left = fmt.Sprintf("(%s + ip[%d])", left, i)
+	}
+	for i := 97; i >= 0; i-- {
+		right = fmt.Sprintf("(ip[%d] + %s)", i, right)
+	}
+	for i := range 98 {
+		sumRight += int(frame[14+i])
+	}
+	for _, c := range []struct {
+		expr string
+		v    int
+	}{{left, sum + 100}, {right, sumRight}, {balanced(0, 64), 0x45 + 62*63/2}} {
+		p, err := Compile(fmt.Sprintf("ip and %s = %d", c.expr, c.v), Ethernet, 0)
+		if err != nil {
+			t.Errorf("%.30s: %v", c.expr, err)
+			continue
+		}
+		if !machineOf(t, p.code)(frame) || p.Match(frame, len(frame)) == 0 {
+			t.Errorf("%.30s… is not %d", c.expr, c.v)
+		}
+	}
+	if _, err := Compile("ip and "+balanced(0, 1<<11)+" = 1", Ethernet, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// balanced is a sum of n bytes from an index on, halved again and again.
+func balanced(from, n int) string {
+	if n == 1 {
+		return fmt.Sprintf("ip[%d]", from)
+	}
+	return "(" + balanced(from, n/2) + "+" + balanced(from+n/2, n/2) + ")"
+}
+
+// A frame may end anywhere.
+func TestCutFrames(t *testing.T) {
+	frames := goldenFrames(t)
+	var programs []*Program
+	for _, expr := range append(expressions(t), "ip protochain 6", "ip6 protochain 58") {
+		p, err := Compile(expr, Ethernet, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.code) < 2000 {
-			t.Fatalf("%d instructions: not long enough for the test", len(p.code))
-		}
-		vm := machineOf(t, p.code)
-		for _, ones := range [][]int{nil, {0}, {39}, {0, 3, 39}} {
-			f := bytes.Clone(frame)
-			for _, i := range ones {
-				f[14+i] = 1
-			}
-			want := join == " or " && len(ones) > 0
-			if got := p.Match(f, len(f)); vm(f) != want || (got == 96) != want {
-				t.Errorf("%sof %v: the machine says %v, Match %d", join, ones, vm(f), got)
+		programs = append(programs, p)
+	}
+	m := newMaker(14)
+	for range 40 {
+		f := pick(m, frames...)
+		for n := range min(len(f), 120) {
+			part := f[:n:n]
+			for _, p := range programs {
+				if want, got := simulate(p.code, part, -1), p.Match(part, len(f)) > 0; want != got && !usesLength(p) {
+					t.Fatalf("of %x: want %v, Match says %v", part, want, got)
+				}
 			}
 		}
 	}
+}
+
+func usesLength(p *Program) bool {
+	return slices.ContainsFunc(p.code, func(ins bpf.Instruction) bool { _, ok := ins.(bpf.LoadExtension); return ok })
 }
 
 // The empty filter accepts what there is, and the length is that on the wire.

@@ -104,7 +104,7 @@ func (m maker) ppp(b []byte, deep int) []byte {
 
 // lengthed makes an 802.3 frame: LLC, SNAP, or IPX with neither.
 func (m maker) lengthed(b []byte) []byte {
-	b = u16(b, uint16(46+m.IntN(1455)))
+	b = u16(b, pick(m, uint16(46+m.IntN(1455)), 1500, 1501))
 	switch m.IntN(6) {
 	case 0:
 		b = append(b, 0xff, 0xff)

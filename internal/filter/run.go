@@ -152,18 +152,15 @@ func pair(load *op, rest []op) {
 	}
 }
 
-// machine is the state of a run.
-type machine struct {
-	a, x  uint32
-	cells [lastCell + 1]uint32
-}
-
 // Match returns how many bytes of a frame are to be kept: 0 if the filter
 // rejects it, the snaplen of Compile if not (which may be more than there are).
 // frame is what is there of it, wireLen how long it was where it was seen. It
 // does what a BPF machine does with Instructions.
+//
+// Most filters need no other instructions than those here; the first other goes
+// to finish, so that those need no scratch cells.
 func (p *Program) Match(frame []byte, wireLen int) int {
-	var m machine
+	var a, x uint32
 	have := uint64(len(frame))
 	for i := int32(0); ; {
 		o := &p.ops[i]
@@ -174,61 +171,107 @@ func (p *Program) Match(frame []byte, wireLen int) int {
 			if uint64(o.off)+1 > have {
 				return 0
 			}
-			m.a = uint32(frame[o.off])
-			yes = m.a == o.k
+			a = uint32(frame[o.off])
+			yes = a == o.k
 		case opHalfIs:
 			if uint64(o.off)+2 > have {
 				return 0
 			}
-			m.a = uint32(binary.BigEndian.Uint16(frame[o.off:]))
-			yes = m.a == o.k
+			a = uint32(binary.BigEndian.Uint16(frame[o.off:]))
+			yes = a == o.k
 		case opWordIs:
 			if uint64(o.off)+4 > have {
 				return 0
 			}
-			m.a = binary.BigEndian.Uint32(frame[o.off:])
-			yes = m.a == o.k
+			a = binary.BigEndian.Uint32(frame[o.off:])
+			yes = a == o.k
 		case opIfEQ:
-			yes = m.a == o.k
-		case opLoadIf, opLoadXIf, opLoad, opLoadX:
+			yes = a == o.k
+		case opReturn:
+			return int(o.k)
+		case opLoadIf, opLoadXIf:
 			at := uint64(o.off)
-			if o.code == opLoadX || o.code == opLoadXIf {
-				at += uint64(m.x)
+			if o.code == opLoadXIf {
+				at += uint64(x)
 			}
 			if at+uint64(o.size) > have {
 				return 0
 			}
-			m.a = read(frame[at:], o.size) & o.mask
-			if o.cond == opNone {
-				continue
-			}
-			yes = m.holds(o.cond, o.k)
+			a = read(frame[at:], o.size) & o.mask
+			yes = compares(o.cond, a, o.k)
 		case opIHL:
 			if uint64(o.off) >= have {
 				return 0
 			}
-			m.x = uint32(frame[o.off]&15) * 4
+			x = uint32(frame[o.off]&15) * 4
 			continue
-		case opReturn:
-			return int(o.k)
+		case opIfGT, opIfGE, opIfSet:
+			yes = compares(o.code, a, o.k)
+		case opLen:
+			a = uint32(wireLen)
+			continue
 		case opJump:
 			i = o.yes
 			continue
-		case opIfGT, opIfGE, opIfSet:
-			yes = m.holds(o.code, o.k)
+		default:
+			return p.finish(frame, wireLen, i-1, &machine{a: a, x: x})
+		}
+		if i = o.no; yes {
+			i = o.yes
+		}
+	}
+}
+
+// machine is the state of a run.
+type machine struct {
+	a, x  uint32
+	cells [lastCell + 1]uint32
+}
+
+// finish runs a program from an instruction on.
+func (p *Program) finish(frame []byte, wireLen int, i int32, m *machine) int {
+	for {
+		o := &p.ops[i]
+		i++
+		jumps, yes := false, false
+		switch o.code {
+		case opReturn:
+			return int(o.k)
+		case opJump:
+			jumps, yes = true, true
+		case opIfEQ, opIfGT, opIfGE, opIfSet:
+			jumps, yes = true, compares(o.code, m.a, o.k)
 		case opIfXEQ, opIfXGT, opIfXGE, opIfXSet:
-			yes = m.holds(o.code-opIfXEQ+opIfEQ, m.x)
+			jumps, yes = true, compares(o.code-opIfXEQ+opIfEQ, m.a, m.x)
+		case opByteIs, opHalfIs, opWordIs, opLoadIf, opLoadXIf, opLoad, opLoadX:
+			at := uint64(o.off)
+			if o.code == opLoadX || o.code == opLoadXIf {
+				at += uint64(m.x)
+			}
+			if at+uint64(o.size) > uint64(len(frame)) {
+				return 0
+			}
+			m.a = read(frame[at:], o.size) & o.mask
+			if jumps = o.cond != opNone; jumps {
+				yes = compares(o.cond, m.a, o.k)
+			}
+		case opIHL:
+			if uint64(o.off) >= uint64(len(frame)) {
+				return 0
+			}
+			m.x = uint32(frame[o.off]&15) * 4
 		case opLen:
 			m.a = uint32(wireLen)
-			continue
 		default:
 			if !m.step(o) {
 				return 0
 			}
-			continue
 		}
-		if i = o.no; yes {
+		switch {
+		case jumps && yes:
 			i = o.yes
+		case jumps:
+			i = o.no
 		}
 	}
 }
@@ -243,16 +286,16 @@ func read(b []byte, size uint8) uint32 {
 	return binary.BigEndian.Uint32(b)
 }
 
-func (m *machine) holds(cond opcode, k uint32) bool {
+func compares(cond opcode, a, k uint32) bool {
 	switch cond {
 	case opIfEQ:
-		return m.a == k
+		return a == k
 	case opIfGT:
-		return m.a > k
+		return a > k
 	case opIfGE:
-		return m.a >= k
+		return a >= k
 	}
-	return m.a&k != 0
+	return a&k != 0
 }
 
 // step runs an instruction that is seldom met and never jumps. It returns false
