@@ -47,6 +47,7 @@ func Table() []*Command {
 	return []*Command{
 		arpCommand(),
 		ifconfigCommand(),
+		jailCommand(),
 		jexecCommand(),
 		jlsCommand(),
 		pingCommand(),
