@@ -79,7 +79,10 @@ func New(n *topo.Network, c Config) *Server {
 	s := &Server{net: n, world: n.Lab.World, cfg: c, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams)}
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
-	for _, area := range []func(*Server){registerLab, registerJails, registerFIBs, registerProcesses} {
+	for _, area := range []func(*Server){
+		registerLab, registerJails, registerFIBs, registerProcesses,
+		registerSockets, registerGroups, registerStats,
+	} {
 		area(s)
 	}
 	s.documentErrno()
