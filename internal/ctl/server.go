@@ -84,6 +84,7 @@ func New(n *topo.Network, c Config) *Server {
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerNeighbors, registerSysctls, registerPing,
+		registerSockets, registerGroups, registerStats,
 	} {
 		area(s)
 	}
