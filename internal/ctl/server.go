@@ -80,8 +80,8 @@ func New(n *topo.Network, c Config) *Server {
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
-		registerLab, registerJails, registerFIBs, registerProcesses,
-		registerSockets, registerGroups, registerStats,
+		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 	} {
 		area(s)
 	}

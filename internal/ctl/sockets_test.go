@@ -5,35 +5,14 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/seed88948545/vimage/client"
 	"github.com/seed88948545/vimage/internal/ctl/ctltest"
 )
 
-const twoHosts = `
-hosts:
-  a: {fibs: 3}
-  b: {}
-links:
-  - {between: [a, b], subnet: 10.0.0.0/24}
-`
-
-// inLab runs a test in the time of a bubble.
-func inLab(t *testing.T, file string, f func(t *testing.T, l *ctltest.Lab, c *client.Client)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		l := ctltest.Start(t, file)
-		c := l.Client()
-		f(t, l, c)
-		c.Close()
-		l.Close()
-	})
-}
-
 // TestSockets asks for what is open.
 func TestSockets(t *testing.T) {
-	inLab(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
 		ctx := t.Context()
 		none, err := c.Sockets(ctx, "a")
 		if err != nil || none == nil || len(none) != 0 {
@@ -57,7 +36,7 @@ func TestSockets(t *testing.T) {
 
 // TestGroups asks for memberships.
 func TestGroups(t *testing.T) {
-	inLab(t, twoHosts, func(t *testing.T, _ *ctltest.Lab, c *client.Client) {
+	bubble(t, twoHosts, func(t *testing.T, _ *ctltest.Lab, c *client.Client) {
 		all, err := c.Groups(t.Context(), "a", "eth0")
 		if err != nil || len(all) != 1 || all[0].Protocol != "igmp" || all[0].Version != 3 || all[0].Address != netip.MustParseAddr("10.0.0.1") {
 			t.Fatalf("%+v, %v", all, err)
@@ -74,7 +53,7 @@ func TestGroups(t *testing.T) {
 
 // TestStatistics asks for counters and makes them zero.
 func TestStatistics(t *testing.T) {
-	inLab(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
 		ctx := t.Context()
 		out, err := l.Net.Lab.World.Stack("a").Dial("udp4", "10.0.0.2:9")
 		if err != nil {
