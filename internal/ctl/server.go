@@ -83,8 +83,8 @@ func New(n *topo.Network, c Config) *Server {
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 		registerNeighbors, registerSysctls, registerPing,
-		registerSockets, registerGroups, registerStats,
 	} {
 		area(s)
 	}
