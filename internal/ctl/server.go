@@ -84,7 +84,7 @@ func New(n *topo.Network, c Config) *Server {
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
-		registerNeighbors, registerND, registerSysctls, registerPing,
+		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
 	} {
 		area(s)
 	}

@@ -55,6 +55,7 @@ func Table() []*Command {
 		pingCommand(),
 		setfibCommand(),
 		sysctlCommand(),
+		tracerouteCommand(),
 	}
 }
 
