@@ -301,7 +301,7 @@ func live(t *testing.T, c *client.Client, who, rounds int) (changes uint64) {
 		jail := fmt.Sprintf("j%d", who)
 		_, err := c.CreateJail(ctx, client.NewJail{Parameters: map[string]string{"name": jail, "vnet": "new", "persist": "1"}})
 		count(err)
-		i, err := c.CreateInterface(ctx, "", client.NewInterface{Name: "epair"})
+		i, err := c.CreateInterface(ctx, "", "", client.NewInterface{Name: "epair"})
 		count(err)
 		mtu, name := 1000+rnd.IntN(400), fmt.Sprintf("x%d.%d", who, n)
 		count(c.ChangeInterface(ctx, "", i.Name, "", client.InterfaceChange{MTU: &mtu, Name: &name, VNET: &jail}))
@@ -342,7 +342,7 @@ func TestDeadClients(t *testing.T) {
 			defer cut()
 			c := l.Client()
 			defer c.Close()
-			c.CreateInterface(ctx, "", client.NewInterface{Name: "epair"})
+			c.CreateInterface(ctx, "", "", client.NewInterface{Name: "epair"})
 			if p, err := c.Attach(ctx, "a", client.ProcessConfig{}); err == nil {
 				p.Release()
 			}
