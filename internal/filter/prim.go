@@ -369,7 +369,7 @@ func (c *compiler) llc(t token, typ *token) *cond {
 	if l.link != Ethernet {
 		refuse(t, "only Ethernet has LLC headers")
 	}
-	is := and(l.isOwnHeader(), l.hasLength(), not(equal(l.pay.in(0, 2), 0xffff)))
+	is := and(l.hasLength(), not(equal(l.pay.in(0, 2), 0xffff)))
 	if typ == nil {
 		return is
 	}
