@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"time"
 )
 
 // Jail is a jail: every host and router of a lab is one too.
@@ -48,14 +50,43 @@ func (c *Client) Jail(ctx context.Context, jail string, params ...string) (Jail,
 	return j, c.Do(ctx, "GET", jailPath(jail), url.Values{"param": params}, nil, &j)
 }
 
+// NewJail says which jail is made.
+type NewJail struct {
+	In         string            `json:"in,omitempty" doc:"In this one, by name or number; none means jail 0"`
+	Parameters map[string]string `json:"parameters" doc:"As jail(8) writes them; switches are 1, 0 or empty" example:"{\"name\":\"web\",\"vnet\":\"new\",\"persist\":\"1\"}"`
+}
+
+// CreateJail makes a jail. One that does not persist goes when its last process ends;
+// it is still there while it has had none.
+func (c *Client) CreateJail(ctx context.Context, n NewJail) (Jail, error) {
+	var j Jail
+	return j, c.Do(ctx, "POST", "/v1/jails", nil, n, &j)
+}
+
+// SetJail changes parameters of a jail, all of them or none.
+func (c *Client) SetJail(ctx context.Context, jail string, params map[string]string) error {
+	in := struct {
+		Parameters map[string]string `json:"parameters"`
+	}{params}
+	return c.Do(ctx, "PATCH", jailPath(jail), nil, in, nil)
+}
+
+// RemoveJail removes a jail and those below it.
+func (c *Client) RemoveJail(ctx context.Context, jail string) error {
+	return c.Do(ctx, "DELETE", jailPath(jail), nil, nil, nil)
+}
+
 // Process is somebody in a jail, for as long as his connection lasts: he keeps a jail
 // alive that does not persist.
 type Process struct {
 	Jail string `json:"jail" doc:"Name of the jail"`
 	JID  int    `json:"jid"`
 	FIB  int    `json:"fib" doc:"Routing table that it uses"`
+	PID  int    `json:"pid" doc:"Number of the process, which no other has had"`
 
+	c      *Client
 	stream *Stream
+	ended  chan struct{}
 }
 
 // ProcessConfig says what a process is like.
@@ -74,13 +105,38 @@ func (c *Client) Attach(ctx context.Context, jail string, pc ProcessConfig) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{stream: s}
+	p := &Process{c: c, stream: s, ended: make(chan struct{})}
 	if err := s.Read("process", p); err != nil {
 		s.Close()
 		return nil, err
 	}
+	go p.wait()
 	return p, nil
 }
 
-// Release ends the process.
-func (p *Process) Release() { p.stream.Close() }
+// wait reads what the lab says meanwhile, which is nothing, until it ends.
+func (p *Process) wait() {
+	defer close(p.ended)
+	for {
+		if _, _, err := p.stream.Next(); err != nil {
+			return
+		}
+	}
+}
+
+// Done is closed when the process has ended, be it with the lab.
+func (p *Process) Done() <-chan struct{} { return p.ended }
+
+// Release ends the process, and returns when it has ended: a jail that does not persist
+// and has no other is gone then. Releasing twice is harmless.
+func (p *Process) Release() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseWait)
+	defer cancel()
+	_ = p.c.Do(ctx, "DELETE", jailPath(p.Jail, "processes", strconv.Itoa(p.PID)), nil, nil, nil) // the end of the stream does it, too
+	p.stream.stop()
+	<-p.ended
+	p.stream.Close()
+}
+
+// releaseWait is how long Release waits for a lab that does not answer.
+const releaseWait = 2 * time.Second

@@ -3,6 +3,7 @@ package ctl
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 
@@ -83,6 +84,52 @@ func registerJails(s *Server) {
 		}
 		return in.describe(j)
 	})
+	modify(s, op{"POST", "/v1/jails", "create-jail", "Make a jail"}, s.createJail)
+	modify(s, op{"PATCH", "/v1/jails/{jail}", "change-jail", "Change parameters of a jail: all of them or none"}, func(_ *tx, in *struct {
+		InJail
+		Body struct {
+			Parameters map[string]string `json:"parameters" doc:"As jail(8) writes them; switches are 1, 0 or empty"`
+		}
+	}) (client.Done, error) {
+		j, err := in.of(s)
+		if err != nil {
+			return client.Done{}, err
+		}
+		return client.Done{}, blame(j.Set(params(in.Body.Parameters)...), "body.parameters", nil)
+	})
+	modify(s, op{"DELETE", "/v1/jails/{jail}", "remove-jail", "Remove a jail and those below it"}, func(_ *tx, in *InJail) (client.Done, error) {
+		j, err := in.of(s)
+		if err != nil {
+			return client.Done{}, err
+		}
+		return client.Done{}, j.Remove()
+	})
+}
+
+// params returns parameters in an order in which what is said of a family precedes its
+// addresses.
+func params(m map[string]string) (all []vimage.JailParam) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, vimage.JailParam{Name: name, Value: m[name]})
+	}
+	return all
+}
+
+func (s *Server) createJail(t *tx, in *struct{ Body client.NewJail }) (client.Jail, error) {
+	top, err := s.jail(cmp.Or(in.Body.In, "0"), "body.in")
+	if err != nil {
+		return client.Jail{}, err
+	}
+	c, err := vimage.ParseJail(params(in.Body.Parameters)...)
+	if err != nil {
+		return client.Jail{}, blame(err, "body.parameters", nil)
+	}
+	j, err := top.Create(c)
+	if err != nil {
+		return client.Jail{}, blame(err, "body.parameters", nil)
+	}
+	t.made(func() { j.Remove() })
+	return ParamNames{}.describe(j)
 }
 
 func (s *Server) jails(in *jailsQuery) (jailList, error) {
