@@ -373,3 +373,46 @@ func TestCurl(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowStream has somebody in a jail not take what he is told: he is cut off.
+func TestSlowStream(t *testing.T) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		conn, err := l.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.WriteString(conn, request("POST", "/v1/jail-processes", `{"parameters":{"name":"once","vnet":"new"}}`))
+		synctest.Wait()
+		if _, err := c.Jail(t.Context(), "once"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if _, err := c.Jail(t.Context(), "once"); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("who does not listen is still there: %v", err)
+		}
+	})
+}
+
+// TestManyStreams opens more streams than there may be.
+func TestManyStreams(t *testing.T) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		ctx, cut := context.WithCancel(t.Context())
+		defer cut()
+		for n := range 1024 {
+			if _, err := c.Attach(ctx, "a", client.ProcessConfig{}); err != nil {
+				t.Fatalf("stream %d: %v", n, err)
+			}
+		}
+		if _, err := c.Attach(ctx, "a", client.ProcessConfig{}); !errors.Is(err, syscall.EBUSY) {
+			t.Errorf("one more: %v", err)
+		}
+		cut()
+		synctest.Wait()
+		p, err := c.Attach(t.Context(), "a", client.ProcessConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+	})
+}
