@@ -43,7 +43,7 @@ type Command struct {
 
 // Table returns the commands, by name.
 func Table() []*Command {
-	return []*Command{ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(), routeCommand(), setfibCommand()}
+	return []*Command{ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(), netstatCommand(), routeCommand(), setfibCommand()}
 }
 
 // Lookup returns the command of that name, nil where there is none.

@@ -25,16 +25,14 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 			if d.Complete == nil {
 				return nil
 			}
+			c.place(e, o)
 			return beginning(word, d.Complete(e, word))
 		default:
 			o.given = append(o.given, given{d.Name, args[i+1]})
 			i++
 		}
 	}
-	e.Lab = o.Value("--lab")
-	if !c.owns("-j") {
-		e.Jail = within(e.Jail, o.Value("-j"))
-	}
+	c.place(e, o)
 	if strings.HasPrefix(word, "-") && operands == nil {
 		var names []string
 		for _, d := range c.options() {
@@ -46,6 +44,16 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 		return nil
 	}
 	return beginning(word, c.Complete(e, operands, word))
+}
+
+// place puts e into the lab and the jail that options in front name.
+func (c *Command) place(e *Env, o *Opts) {
+	if o.Has("--lab") {
+		e.Lab = o.Value("--lab")
+	}
+	if o.Has("-j") && !c.owns("-j") {
+		e.Jail = within(e.Jail, o.Value("-j"))
+	}
 }
 
 // expects returns the option whose argument follows an argument.
