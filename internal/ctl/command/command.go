@@ -52,8 +52,11 @@ func Table() []*Command {
 		jexecCommand(),
 		jlsCommand(),
 		ndpCommand(),
+		netstatCommand(),
 		pingCommand(),
+		routeCommand(),
 		setfibCommand(),
+		sockstatCommand(),
 		sysctlCommand(),
 		tracerouteCommand(),
 	}

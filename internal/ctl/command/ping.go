@@ -14,12 +14,8 @@ import (
 	"github.com/seed88948545/vimage/client"
 )
 
-// The exit statuses of ping, beside 0 and 1.
-const (
-	exitNoReply = 2
-	exitUsage   = 64
-	exitNoHost  = 68
-)
+// exitNoReply is ping's exit status where there was no reply.
+const exitNoReply = 2
 
 func pingCommand() *Command {
 	return &Command{
