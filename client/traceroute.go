@@ -55,25 +55,15 @@ type TracerouteAnswer struct {
 // happens, until the host is found, ctx ends or event returns false. fib is the routing
 // table, "" meaning 0.
 func (c *Client) Traceroute(ctx context.Context, jail, fib string, r TracerouteRequest, event func(*TracerouteEvent) bool) error {
-	s, err := c.Stream(ctx, "POST", jailPath(jail, "traceroute"), values("fib", fib), r)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for {
-		e := new(TracerouteEvent)
-		var data []byte
-		if e.Kind, data, err = s.Next(); err != nil {
-			return err
-		}
-		switch e.Kind {
+	return c.probe(ctx, jailPath(jail, "traceroute"), fib, r, func(kind string, data []byte) (bool, error) {
+		e := &TracerouteEvent{Kind: kind}
+		var err error
+		switch kind {
 		case "start":
 			err = json.Unmarshal(data, &e.Start)
 		case "probe":
 			err = json.Unmarshal(data, &e.Answer)
 		}
-		if err != nil || !event(e) || e.Kind == "end" {
-			return err
-		}
-	}
+		return err == nil && event(e), err
+	})
 }

@@ -32,19 +32,14 @@ func registerTraceroute(s *Server) {
 	stream(s, op{"POST", "/v1/jails/{jail}/traceroute", "traceroute", "Find the way to a host"}, map[string]any{
 		"start": client.TracerouteStart{}, "probe": client.TracerouteAnswer{}, "end": client.Done{},
 	}, func(in *request) (func(context.Context, sender) error, error) {
-		p, err := in.enter(s)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context, send sender) error {
-			defer p.Release()
+		return in.feed(s, func(ctx context.Context, st *vimage.Stack, send sender) error {
 			t := &tracer{req: in.Body, send: send, id: uint16(s.probes.Add(1))}
-			if err := t.open(ctx, s, p.Stack); err != nil {
+			if err := t.open(ctx, s, st); err != nil {
 				return err
 			}
 			defer t.close()
 			return t.run(ctx)
-		}, nil
+		})
 	})
 }
 
