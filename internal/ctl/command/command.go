@@ -52,7 +52,9 @@ func Table() []*Command {
 		jexecCommand(),
 		jlsCommand(),
 		ndpCommand(),
+		netstatCommand(),
 		pingCommand(),
+		routeCommand(),
 		setfibCommand(),
 		sysctlCommand(),
 	}
