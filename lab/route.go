@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 )
 
 // RouteAll gives every node a route, in table 0, to every subnet of the lab by
@@ -68,7 +69,7 @@ func (n *Lab) Ways(nodes []*Node) map[*Node][]vimage.Route {
 func (n *Lab) ways(nodes []*Node) map[*Node][]vimage.Route {
 	wanted := make(map[*Node][]vimage.Route)
 	for _, is6 := range [...]bool{false, true} {
-		f := family{is6: is6, members: make(map[*subnet][]*Node), router: make(map[*Node]bool), wanted: wanted}
+		f := family{is6: is6, members: make(map[*subnet][]*Node), addrs: make(map[*nodePort]netip.Addr), router: make(map[*Node]bool), wanted: wanted}
 		for _, h := range nodes {
 			f.router[h] = f.forwards(h)
 		}
@@ -118,19 +119,33 @@ func (h *Node) forget(wanted []vimage.Route) {
 type family struct {
 	is6     bool
 	members map[*subnet][]*Node
+	addrs   map[*nodePort]netip.Addr
 	router  map[*Node]bool
 	wanted  map[*Node][]vimage.Route
 }
 
-// addr returns a port's address, invalid where it takes no part.
-func (f *family) addr(p *nodePort) netip.Addr {
-	switch {
-	case p.fib != 0:
-		return netip.Addr{}
-	case f.is6:
-		return p.addr6.Addr()
+// addr returns the address by which a port is a gateway: the first it has in its subnet,
+// or else the first. It is invalid where the port takes no part.
+func (f *family) addr(h *Node, p *nodePort) (found netip.Addr) {
+	c := h.Internal().View().Conf(uint32(p.ifi.Index()))
+	if c == nil || c.FIB != 0 {
+		return found
 	}
-	return p.addr.Addr()
+	sub := p.subnet.prefix.Prefix
+	if f.is6 {
+		sub = p.subnet.prefix6.Prefix
+	}
+	for _, a := range c.Addrs {
+		ip := a.Addr()
+		switch {
+		case ip.Is6() != f.is6 || ip.IsLinkLocalUnicast() && f.is6 || a.Flags&(ifaddr.Auto|ifaddr.Anycast) != 0:
+		case sub.IsValid() && sub.Contains(ip):
+			return ip
+		case !found.IsValid():
+			found = ip
+		}
+	}
+	return found
 }
 
 // forwards tells whether a node is a router.
@@ -148,7 +163,7 @@ func (f *family) routes(nodes []*Node) {
 	var all []*subnet
 	for _, h := range nodes {
 		for _, p := range h.ports {
-			if !f.addr(p).IsValid() {
+			if f.addrs[p] = f.addr(h, p); !f.addrs[p].IsValid() {
 				continue
 			}
 			if f.members[p.subnet] == nil {
@@ -183,7 +198,7 @@ func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 				continue
 			}
 			for _, p := range r.ports {
-				if !f.addr(p).IsValid() {
+				if !f.addrs[p].IsValid() {
 					continue
 				}
 				for _, h := range f.members[p.subnet] {
@@ -192,7 +207,7 @@ func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 					}
 					reached[h] = true
 					next = append(next, h)
-					f.wanted[h] = append(f.wanted[h], vimage.Route{Dst: dst, Gateway: f.addr(p)})
+					f.wanted[h] = append(f.wanted[h], vimage.Route{Dst: dst, Gateway: f.addrs[p]})
 				}
 			}
 		}
@@ -200,14 +215,15 @@ func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 	}
 }
 
-// routeVia adds a route, unless FollowRoutes has made it before or there is one already.
+// routeVia adds a route, unless FollowRoutes has made it before, there is one already, or
+// the node cannot reach the gateway.
 func (h *Node) routeVia(r vimage.Route) error {
 	if h.auto.made[r.Dst] == r.Gateway {
 		return nil
 	}
 	err := h.AddRoute(r)
 	switch {
-	case errors.Is(err, syscall.EEXIST):
+	case errors.Is(err, syscall.EEXIST), errors.Is(err, syscall.ENETUNREACH): // somebody has changed the node's addresses
 		return nil
 	case err != nil:
 		return err

@@ -190,7 +190,7 @@ func (n *Network) trace(at *node, fib int, dst netip.Addr) []string {
 // on, nil if nobody.
 func (n *Network) neighbor(at *node, iface string, a netip.Addr) *end {
 	for _, p := range at.ports {
-		if n.nodes[at].Eth(p.eth).Name() != iface {
+		if n.eth(p).Name() != iface {
 			continue
 		}
 		for _, o := range p.seg.ends {
@@ -218,4 +218,4 @@ func (n *Network) has(e *end, a netip.Addr) bool {
 }
 
 // addrs returns the addresses that an interface has now.
-func (n *Network) addrs(e *end) []vimage.Address { return n.nodes[e.node].Eth(e.eth).Addresses() }
+func (n *Network) addrs(e *end) []vimage.Address { return n.eth(e).Addresses() }

@@ -3,6 +3,7 @@ package topo
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type File struct {
 	flows    []*flow
 	expects  []expectation
 
+	expectNodes             []*yaml.Node // what expects were read from
+	lastSubnet, lastSubnet6 int          // the next of their own that segments are given
+
 	node   map[string]*node
 	swtch  map[string]*swtch
 	cable  map[string]*cable
@@ -42,11 +46,19 @@ type node struct {
 	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
 	autoconfLine int
 	fibs, shards int
+	fibNames     []fibName
+	loopback     []addr // of lo0, beside those that every node has
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
 	proxy        *mproxy // nil: it is none
-	ports        []*end  // eth0, eth1, …
+	ports        []*end  // in the order of the links
+}
+
+// fibName is the name of a routing table.
+type fibName struct {
+	name text
+	fib  int
 }
 
 type sysctl struct {
@@ -69,6 +81,9 @@ type cable struct {
 	querier []text
 	mtu     int
 	fault   link.FaultConfig
+	toward  []*toward
+	dirs    [2]link.FaultConfig // what both say, by link.FaultDir
+	ifaces  []*iface
 	ends    [2]end
 }
 
@@ -81,7 +96,8 @@ type end struct {
 	addrs []netip.Prefix // of IPv4
 	six   []netip.Prefix // of IPv6
 	fib   int
-	eth   int
+	name  string          // of the interface
+	iface *iface          // what the file says of it, or nil
 	port  link.PortConfig // of a switch
 }
 
@@ -100,8 +116,8 @@ type subnet struct {
 // route is a static route.
 type route struct {
 	line              int
-	to, via           text
-	fib, mtu          int
+	to, via, link     text
+	fib, mtu, metric  int
 	ipv6              bool // what names mean
 	reject, blackhole bool
 
@@ -122,6 +138,7 @@ type join struct {
 	node  *node
 	port  *end
 	addrs []netip.Addr // of sources or exclude
+	began time.Time    // what start and stop count from, once it has begun
 }
 
 // flow is a sequence of datagrams.
@@ -221,7 +238,7 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "expect", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) {
 				if e := d.expectation(v); e != nil {
-					f.expects = append(f.expects, e)
+					f.expects, f.expectNodes = append(f.expects, e), append(f.expectNodes, v)
 				}
 			})
 		}},
@@ -274,6 +291,8 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		d.object(v, name.s,
 			d.integer("fibs", &n.fibs, 1, 65536),
 			d.integer("shards", &n.shards, 1, 64),
+			key{name: "fib_names", to: func(key string, v *yaml.Node) { d.fibNames(key, v, n) }},
+			key{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
 			key{name: "routes", to: func(key string, v *yaml.Node) {
@@ -310,6 +329,8 @@ func (d *decoder) route(v *yaml.Node) *route {
 		d.word("via", &r.via),
 		d.integer("fib", &r.fib, 0, 65535),
 		d.integer("mtu", &r.mtu, 68, 65535),
+		d.integer("metric", &r.metric, 0, math.MaxInt32),
+		d.word("link", &r.link),
 		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
 		d.boolean("blackhole", &r.blackhole),
@@ -319,30 +340,24 @@ func (d *decoder) route(v *yaml.Node) *route {
 
 func (d *decoder) cable(v *yaml.Node) *cable {
 	l := &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]int)}
-	c := &l.fault
-	d.object(v, "a link",
+	d.object(v, "a link", append([]key{
 		needed(d.words("between", &l.between)),
 		d.word("name", &l.name),
 		d.subnet("subnet", &l.subnet),
 		d.subnet6("subnet6", &l.subnet6),
-		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
-		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
+		{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
+		{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
 		d.words("querier", &l.querier),
-		key{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
-		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
+		{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
+		{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
 		d.integer("mtu", &l.mtu, 68, 65535),
-		d.duration("delay", &c.Delay, 24*time.Hour),
-		d.duration("jitter", &c.Jitter, 24*time.Hour),
-		d.chance("loss", &c.Loss),
-		d.bits("rate", &c.Rate),
-		d.bytes("queue", &c.Queue, 256<<20),
-		d.chance("duplicate", &c.Duplicate),
-		d.chance("corrupt", &c.Corrupt),
-		d.chance("reorder", &c.Reorder),
-		d.integer("reorder_gap", &c.ReorderGap, 1, 1<<20),
-		d.duration("reorder_wait", &c.ReorderWait, 24*time.Hour),
-		d.boolean("down", &c.Down),
-	)
+		{name: "toward", to: func(name string, v *yaml.Node) { d.towards(name, v, l) }},
+		{name: "interfaces", to: func(name string, v *yaml.Node) { d.interfaces(name, v, l) }},
+	}, d.faults(&l.fault)...)...)
+	for _, t := range l.toward { // now that all is known that is meant for both ways
+		t.cfg = l.fault
+		d.object(t.value, "what goes toward "+t.at.s, d.faults(&t.cfg)...)
+	}
 	return l
 }
 
