@@ -106,7 +106,7 @@ func hasAll(set []nowRoute, wanted []vimage.Route) bool {
 	there := make(map[vimage.Route]bool, len(set))
 	for _, r := range set {
 		if r.fib == 0 && r.MTU == 0 && r.Metric == 0 {
-			there[vimage.Route{Dst: r.Dst, Gateway: r.Gateway}] = true
+			there[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] = true
 		}
 	}
 	for _, w := range wanted {
@@ -125,7 +125,7 @@ func without(set []nowRoute, wanted []vimage.Route) []nowRoute {
 	}
 	var rest []nowRoute
 	for _, r := range set {
-		if r.fib != 0 || r.MTU != 0 || r.Metric != 0 || !own[vimage.Route{Dst: r.Dst, Gateway: r.Gateway}] {
+		if r.fib != 0 || r.MTU != 0 || r.Metric != 0 || !own[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] {
 			rest = append(rest, r)
 		}
 	}
