@@ -15,10 +15,12 @@ import (
 	"github.com/seed88948545/vimage/internal/sockbuf"
 )
 
-// Address is an address of an interface and what is known of it. All but Prefix is
+// Address is an address of an interface and what is known of it. All below Broadcast is
 // IPv6's.
 type Address struct {
 	Prefix     netip.Prefix // the address with its subnet
+	Peer       netip.Addr   // the other end of a point-to-point link; invalid for other addresses
+	Broadcast  netip.Addr   // of its subnet; invalid where there is none
 	Tentative  bool         // not used yet: the link is being asked whether anybody has it (RFC 4862 §5.4)
 	Duplicate  bool         // somebody else has it: it is not used at all
 	Optimistic bool         // used while the link is being asked (RFC 4429)
@@ -71,6 +73,8 @@ func (i *Interface) Addresses() (all []Address) {
 	for _, a := range i.addrs() {
 		o := Address{
 			Prefix:     a.Prefix,
+			Peer:       a.Peer(),
+			Broadcast:  a.Broadcast(),
 			Tentative:  a.Flags&ifaddr.Tentative != 0,
 			Duplicate:  a.Flags&ifaddr.Duplicate != 0,
 			Optimistic: a.Flags&ifaddr.Optimistic != 0,

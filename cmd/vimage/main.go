@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -52,25 +53,28 @@ func run(args []string) int {
 	}()
 	root := newRoot()
 	root.SetArgs(args)
-	return status(root.ExecuteContext(ctx))
+	return statusTo(os.Stderr, root.ExecuteContext(ctx))
 }
 
-// status prints an error that has not been printed and returns the exit status.
-func status(err error) int {
+// statusTo prints an error that has not been printed and returns the exit status.
+func statusTo(w io.Writer, err error) int {
 	var usage usageError
+	var said exitStatus
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &said):
+		return int(said)
 	case errors.Is(err, errFail):
 		return exitFail
 	case errors.Is(err, errInterrupt):
-		fmt.Fprintln(os.Stderr, "vimage: interrupted")
+		fmt.Fprintln(w, "vimage: interrupted")
 		return exitInterrupt
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "vimage: %v\n", err)
+		fmt.Fprintf(w, "vimage: %v\n", err)
 		return exitUsage
 	}
-	fmt.Fprintf(os.Stderr, "vimage: %v\n", err)
+	fmt.Fprintf(w, "vimage: %v\n", err)
 	return exitFail
 }
 
@@ -91,6 +95,10 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newUp())
 	root.AddCommand(newMcast())
 	root.AddCommand(newMtest())
+	root.AddCommand(newLs())
+	root.AddCommand(newDown())
+	root.AddCommand(newDaemon())
+	mount(root)
 	return root
 }
 

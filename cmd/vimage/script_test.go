@@ -3,16 +3,21 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seed88948545/vimage/client"
 )
 
 func TestMain(m *testing.M) {
@@ -40,10 +45,28 @@ func TestScripts(t *testing.T) {
 			e.Setenv("EXAMPLES", dir+"/../../examples")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second to end
 			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
-			return err
+			return errors.Join(err, ownLabs(e))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head},
 	})
+}
+
+// ownLabs gives a script a folder for its labs, of a short name: the paths of sockets
+// are. What a script leaves running is ended.
+func ownLabs(e *testscript.Env) error {
+	dir, err := os.MkdirTemp("", "v")
+	if err != nil {
+		return err
+	}
+	e.Setenv("XDG_RUNTIME_DIR", dir)
+	e.Defer(func() {
+		left, _ := filepath.Glob(filepath.Join(dir, "vimage", "*.sock"))
+		for _, s := range left {
+			client.Dial(s).Down(context.Background())
+		}
+		os.RemoveAll(dir)
+	})
+	return nil
 }
 
 // checkJSON is "json PATH VALUE": stdout is exactly one document in which the

@@ -20,6 +20,8 @@ type upFlags struct {
 	virtual bool
 	json    bool
 	capture []string
+	detach  bool
+	name    string
 }
 
 func newUp() *cobra.Command {
@@ -32,10 +34,14 @@ join, flows to send, and what is expected in the end. up builds the network, run
 it until the flows have ended and nothing has been under way for a second, prints
 what was counted and what has become of each expectation, and last the verdict.
 The exit status is 0 if all hold, 1 if one does not, and 2 if there is a mistake
-in the file: then all mistakes are listed and nothing is started.`,
+in the file: then all mistakes are listed and nothing is started.
+
+With -d the network is left running, and up returns as soon as it is: the commands
+that vimage --help lists for a running lab act on it, until vimage down.`,
 		Example: `  vimage up examples/two-hosts.yaml
   vimage up examples/lossy-link.yaml --virtual --seed 7 --capture radio=radio.pcapng
-  vimage up examples/ssm.yaml --virtual --json`,
+  vimage up examples/ssm.yaml --virtual --json
+  vimage up examples/two-hosts.yaml -d`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("%d arguments for %q: name one file (see %s --help)", len(args), c.CommandPath(), c.CommandPath())}
@@ -48,9 +54,19 @@ in the file: then all mistakes are listed and nothing is started.`,
 			}
 			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 		},
-		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case f.detach:
+				return f.leave(c, args[0])
+			case f.name != "":
+				return usageError{errors.New("--name is that of a lab that is left running: it goes with -d")}
+			}
+			return f.run(c, args[0])
+		},
 	}
 	fl := c.Flags()
+	fl.BoolVarP(&f.detach, "detach", "d", false, "leave the network running in the background")
+	fl.StringVar(&f.name, "name", "", "with -d, the lab's name; that of the file, without its ending, if none is given")
 	fl.DurationVar(&f.limit, "for", 0, "stop the flows after this time; 0: when they end")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of everything random")
 	fl.BoolVar(&f.virtual, "virtual", false, "simulated time: fast, and the same seed gives the same bytes")

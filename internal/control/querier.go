@@ -26,6 +26,29 @@ func SetPromiscuous(st *vnet.Stack, ifIndex uint32, on bool) syscall.Errno {
 	return setFlag(st, ifIndex, ifnet.Promisc, on)
 }
 
+// SetARP says whether an interface does ARP at all, and whether it asks and learns. It
+// returns ENXIO where there is no such interface and EINVAL for lo0 and for one whose
+// link has no hardware addresses.
+func SetARP(st *vnet.Stack, ifIndex uint32, off, static bool) syscall.Errno {
+	st.Lock()
+	defer st.Unlock()
+	i, ok := st.Interface(ifIndex)
+	switch {
+	case !ok:
+		return syscall.ENXIO
+	case i.Flags&(ifnet.Loopback|ifnet.PointToPoint) != 0:
+		return syscall.EINVAL
+	}
+	flagInterface(st, &i, ifnet.NoARP, off)
+	flagInterface(st, &i, ifnet.StaticARP, static)
+	return st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
+		if c.ARP != nil {
+			c.ARP.SetLink(c.Now, c.ARPLink())
+		}
+		return 0
+	})
+}
+
 func setFlag(st *vnet.Stack, ifIndex uint32, flag ifnet.Flags, on bool) syscall.Errno {
 	st.Lock()
 	defer st.Unlock()

@@ -156,6 +156,7 @@ const (
 	AllMulti   // multicast is routed that comes in here
 	PointToPoint
 	NoCarrier // its link has said so
+	StaticARP // ARP answers, but neither asks nor learns
 )
 
 // Info is the configuration of an interface.
@@ -243,7 +244,7 @@ func (c *Conf) Broadcasts(a netip.Addr) bool { return c.Flags&Broadcast != 0 && 
 
 // ARPLink is what ARP is told of the interface.
 func (c *Conf) ARPLink() arp.Link {
-	return arp.Link{MAC: c.MAC, Up: c.Up(), NoARP: c.Flags&NoARP != 0}
+	return arp.Link{MAC: c.MAC, Up: c.Up(), NoARP: c.Flags&NoARP != 0, StaticARP: c.Flags&StaticARP != 0}
 }
 
 // NDLink is what neighbour discovery is told of the interface of a router, or of

@@ -36,6 +36,17 @@ func (t *Tree) known(st *vnet.Stack, index uint32) *clone {
 	return nil
 }
 
+// Paired tells whether an interface is one end of a pair that NewEpair has made.
+func (t *Tree) Paired(st *vnet.Stack, index uint32) bool {
+	if !t.some.Load() {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.known(st, index)
+	return c != nil && c.peer != nil
+}
+
 // index returns the index of an interface in the stack in which it is.
 func (c *clone) index() (uint32, bool) {
 	i := c.st.View().Conf(c.iface.Index)

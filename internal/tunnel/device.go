@@ -21,6 +21,7 @@ type Device struct {
 	side
 	queue netisr.Queue // of what enters and what leaves
 	ethr  bool
+	kind  tunnel.Kind
 	end   atomic.Pointer[end] // nil: nothing goes through
 
 	mu sync.Mutex // taken like a stack's control lock, after that: one change at a time
@@ -54,11 +55,14 @@ const maxMTU = 65535 - 128
 
 // New returns a tunnel that leads nowhere yet.
 func New(k tunnel.Kind) *Device {
-	d := &Device{ethr: k.Ethernet()}
+	d := &Device{ethr: k.Ethernet(), kind: k}
 	d.props = link.Props{MTU: maxMTU, Bare: !d.ethr}
 	d.queue.Init(d)
 	return d
 }
+
+// Kind returns what the tunnel puts into what.
+func (d *Device) Kind() tunnel.Kind { return d.kind }
 
 // Put implements link.Port, and takes what has come for the end: both wait in one
 // queue, so that one Runner at a time is at work here.

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed88948545/vimage/client"
+	"github.com/seed88948545/vimage/internal/ctl/command"
+)
+
+// exitStatus is the end of a command that has said itself what there was to say.
+type exitStatus int
+
+// Error implements error.
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// mount adds the commands that act on a running lab. They read their arguments
+// themselves: BSD's are not cobra's.
+func mount(root *cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: "networks", Title: "Networks:"}, &cobra.Group{ID: "live", Title: "In a running lab:"})
+	for _, c := range root.Commands() {
+		c.GroupID = "networks"
+	}
+	for _, c := range command.Table() {
+		root.AddCommand(mounted(c))
+	}
+}
+
+func mounted(c *command.Command) *cobra.Command {
+	m := &cobra.Command{
+		Use: strings.TrimSpace(c.Name + " " + c.Synopsis[0]), Short: c.Short, GroupID: "live",
+		DisableFlagParsing: true,
+		RunE: func(m *cobra.Command, args []string) error {
+			if s := c.Main(environment(m), args); s != 0 {
+				return exitStatus(s)
+			}
+			return nil
+		},
+		ValidArgsFunction: func(m *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			return c.Completions(environment(m), args, word), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	m.SetHelpFunc(func(m *cobra.Command, _ []string) { c.Help(m.OutOrStdout()) })
+	return m
+}
+
+// environment is what commands find around them when a user calls them.
+func environment(m *cobra.Command) *command.Env {
+	return &command.Env{
+		Ctx: m.Context(), In: m.InOrStdin(), Out: bufio.NewWriter(m.OutOrStdout()), Err: m.ErrOrStderr(), Open: client.Open,
+	}
+}

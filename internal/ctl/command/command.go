@@ -1,0 +1,154 @@
+// Package command is the commands with which one lives in a running lab, as BSD has
+// them: their options, their output, their messages, their exit status. Each goes
+// through package client; none knows how it is called, or where its output goes.
+//
+// A command is an entry of Table: it says how it is used, in words from which help,
+// manual pages and completion are made, and has a function that runs it. To add one,
+// write its file and name it in Table; jls.go is an example.
+package command
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/seed88948545/vimage/client"
+)
+
+// Command is one command.
+type Command struct {
+	Name     string
+	Short    string   // what it does, in a few words without a capital or a full stop
+	Synopsis []string // how it is used, a line each, without its name
+	Long     string   // more of what it does
+	Example  []string // lines to try, as they are typed
+	Linux    string   // what somebody who knows Linux would type instead; "" if the same
+	Options  []Option // beside the common ones: see Parse
+
+	Own    string // common options that it does not have, or has with another meaning: "-j -fib"
+	Nested bool   // what follows its operands is another command's
+	Raw    bool   // it reads its arguments itself, all but the common options in front
+	Misuse int    // exit status after a mistake in the arguments; 0 means 1
+
+	// Run runs it with what Parse has left of the arguments, and returns the exit
+	// status.
+	Run func(e *Env, o *Opts, args []string) int
+	// Complete returns what may stand in the place of word, after these operands.
+	// What does not begin with word is left out. It may be nil.
+	Complete func(e *Env, args []string, word string) []string
+}
+
+// Table returns the commands, by name.
+func Table() []*Command {
+	return []*Command{ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(), setfibCommand()}
+}
+
+// Lookup returns the command of that name, nil where there is none.
+func Lookup(name string) *Command {
+	all := Table()
+	if i := slices.IndexFunc(all, func(c *Command) bool { return c.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// Env is what a command finds around it.
+type Env struct {
+	Ctx  context.Context
+	In   io.Reader
+	Out  *bufio.Writer // is flushed when the command has run; one that goes on flushes it itself
+	Err  io.Writer
+	Open func(lab string) (*client.Client, error) // client.Open
+
+	Lab  string // which lab; "": see client.Open
+	Jail string // in which jail; "": jail 0
+	FIB  string // routing table, by number or name; "": the process's own
+	JSON bool   // print one JSON document instead of text
+
+	name string
+	c    *client.Client
+}
+
+// Client returns a client of the lab. Its failure has been reported where it is nil.
+func (e *Env) Client() *client.Client {
+	if e.c == nil {
+		c, err := e.Open(e.Lab)
+		if err != nil {
+			e.Fail(err)
+			return nil
+		}
+		e.c = c
+	}
+	return e.c
+}
+
+// Fail prints what went wrong behind the command's name and returns 1.
+func (e *Env) Fail(err error) int { return e.Failf("%v", err) }
+
+// Failf is Fail for a message of its own.
+func (e *Env) Failf(format string, args ...any) int {
+	e.Out.Flush()
+	fmt.Fprintf(e.Err, "%s: %s\n", e.name, fmt.Sprintf(format, args...))
+	return 1
+}
+
+// Strerror returns what BSD says of the system error in err, or what err says itself
+// where there is none.
+func Strerror(err error) string {
+	if said, ok := err.(*client.Error); ok && said.Strerror() != "" {
+		return said.Strerror()
+	}
+	return err.Error()
+}
+
+// Main runs the command with its arguments and returns its exit status.
+func (c *Command) Main(e *Env, args []string) int {
+	e.name = c.Name
+	o, rest, err := c.Parse(e, args)
+	switch {
+	case err != nil:
+		e.Out.Flush()
+		fmt.Fprintf(e.Err, "%s: %v\n%s", c.Name, err, c.usage())
+		return c.misuse()
+	case o.Has("--help"):
+		c.Help(e.Out)
+		e.Out.Flush()
+		return 0
+	}
+	status := c.Run(e, o, rest)
+	if status == misused {
+		e.Out.Flush()
+		fmt.Fprint(e.Err, c.usage())
+		status = c.misuse()
+	}
+	if err := e.Out.Flush(); err != nil && status == 0 {
+		status = 1
+	}
+	return status
+}
+
+// misused is what Run returns to have the command's usage printed.
+const misused = -1
+
+func (c *Command) misuse() int {
+	if c.Misuse != 0 {
+		return c.Misuse
+	}
+	return 1
+}
+
+// usage returns the lines that follow a mistake.
+func (c *Command) usage() string {
+	var b strings.Builder
+	for i, s := range c.Synopsis {
+		head := "usage: "
+		if i > 0 {
+			head = "       "
+		}
+		b.WriteString(strings.TrimRight(head+c.Name+" "+s, " ") + "\n")
+	}
+	return b.String()
+}

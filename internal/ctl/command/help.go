@@ -1,0 +1,30 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Help writes how the command is used.
+func (c *Command) Help(w io.Writer) {
+	fmt.Fprintf(w, "%s - %s\n\n%s", c.Name, c.Short, c.usage())
+	if c.Long != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Long))
+	}
+	fmt.Fprint(w, "\nOptions:\n")
+	for _, o := range c.options() {
+		head := strings.TrimSpace(o.Name + " " + o.Arg)
+		if len(head) > 12 {
+			head += "\n" + strings.Repeat(" ", 14)
+		}
+		fmt.Fprintf(w, "  %-12s %s\n", head, o.Help)
+	}
+	fmt.Fprint(w, "\nExamples:\n")
+	for _, x := range c.Example {
+		fmt.Fprintf(w, "  vimage %s\n", x)
+	}
+	if c.Linux != "" {
+		fmt.Fprintf(w, "\nIf you come from Linux: %s\n", c.Linux)
+	}
+}

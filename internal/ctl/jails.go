@@ -1,0 +1,184 @@
+package ctl
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/client"
+)
+
+// InJail is the part of a request that says which jail it is about. It and its like are
+// exported for huma, which looks at nothing else.
+type InJail struct {
+	Jail string `path:"jail" doc:"Name or number of a jail; 0 is the one that all are in" example:"web"`
+}
+
+// jail returns the jail that a name or a number means. ENOENT: there is none.
+func (s *Server) jail(name, field string) (*vimage.Jail, error) {
+	if name == "0" {
+		return s.world.Root(), nil
+	}
+	if j := s.world.Root().Find(name); j != nil {
+		return j, nil
+	}
+	return nil, blame(fmt.Errorf("%w: there is no jail %s", syscall.ENOENT, name), field, name)
+}
+
+// of returns the jail that a request is about.
+func (in InJail) of(s *Server) (*vimage.Jail, error) { return s.jail(in.Jail, "path.jail") }
+
+// stack returns a handle on the stack of the jail that a request is about, with what
+// may be done in it.
+func (in InJail) stack(s *Server) (*vimage.Stack, error) {
+	j, err := in.of(s)
+	if err != nil {
+		return nil, err
+	}
+	if st := j.Stack(); st != nil {
+		return st, nil
+	}
+	return nil, blame(fmt.Errorf("%w: jail %s is being removed", syscall.ENXIO, in.Jail), "path.jail", in.Jail)
+}
+
+// InFIB is the part of a request that says which routing table it is about.
+type InFIB struct {
+	FIB string `query:"fib" doc:"Routing table, by number or name; none means 0" example:"1"`
+}
+
+// table returns a handle for that table.
+func (in InFIB) table(st *vimage.Stack) (*vimage.Stack, error) {
+	if in.FIB == "" {
+		return st, nil
+	}
+	f, err := st.FIBByName(in.FIB)
+	return f, blame(err, "query.fib", in.FIB)
+}
+
+// ParamNames is the part of a request that says which parameters of jails are wanted.
+type ParamNames struct {
+	Param []string `query:"param,explode" doc:"Parameters that are wanted, by their names in jail(8); all: every one" example:"vnet"`
+}
+
+type jailsQuery struct {
+	In string `query:"in" doc:"Jails below this one, by name or number; none means all" example:"web"`
+	ParamNames
+}
+
+type jailList struct {
+	Jails []client.Jail `json:"jails"`
+}
+
+func registerJails(s *Server) {
+	read(s, op{"GET", "/v1/jails", "jails", "The jails, by number"}, s.jails)
+	read(s, op{"GET", "/v1/jails/{jail}", "jail", "One jail"}, func(in *struct {
+		InJail
+		ParamNames
+	}) (client.Jail, error) {
+		j, err := in.of(s)
+		if err != nil {
+			return client.Jail{}, err
+		}
+		return in.describe(j)
+	})
+	modify(s, op{"POST", "/v1/jails", "create-jail", "Make a jail"}, s.createJail)
+	modify(s, op{"PATCH", "/v1/jails/{jail}", "change-jail", "Change parameters of a jail: all of them or none"}, func(_ *tx, in *struct {
+		InJail
+		Body struct {
+			Parameters map[string]string `json:"parameters" doc:"As jail(8) writes them; switches are 1, 0 or empty"`
+		}
+	}) (client.Done, error) {
+		j, err := in.of(s)
+		if err != nil {
+			return client.Done{}, err
+		}
+		return client.Done{}, blame(j.Set(params(in.Body.Parameters)...), "body.parameters", nil)
+	})
+	modify(s, op{"DELETE", "/v1/jails/{jail}", "remove-jail", "Remove a jail and those below it"}, func(_ *tx, in *InJail) (client.Done, error) {
+		j, err := in.of(s)
+		if err != nil {
+			return client.Done{}, err
+		}
+		return client.Done{}, j.Remove()
+	})
+}
+
+// params returns parameters in an order in which what is said of a family precedes its
+// addresses.
+func params(m map[string]string) (all []vimage.JailParam) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, vimage.JailParam{Name: name, Value: m[name]})
+	}
+	return all
+}
+
+func (s *Server) createJail(t *tx, in *struct{ Body client.NewJail }) (client.Jail, error) {
+	top, err := s.jail(cmp.Or(in.Body.In, "0"), "body.in")
+	if err != nil {
+		return client.Jail{}, err
+	}
+	c, err := vimage.ParseJail(params(in.Body.Parameters)...)
+	if err != nil {
+		return client.Jail{}, blame(err, "body.parameters", nil)
+	}
+	j, err := top.Create(c)
+	if err != nil {
+		return client.Jail{}, blame(err, "body.parameters", nil)
+	}
+	t.made(func() { j.Remove() })
+	return ParamNames{}.describe(j)
+}
+
+func (s *Server) jails(in *jailsQuery) (jailList, error) {
+	top, err := s.jail(cmp.Or(in.In, "0"), "query.in")
+	if err != nil {
+		return jailList{}, err
+	}
+	all := jailList{Jails: []client.Jail{}}
+	for _, j := range below(top, nil) {
+		d, err := in.describe(j)
+		if err != nil {
+			return jailList{}, err
+		}
+		all.Jails = append(all.Jails, d)
+	}
+	return all, nil
+}
+
+// below returns all jails below one, by number.
+func below(top *vimage.Jail, all []*vimage.Jail) []*vimage.Jail {
+	for todo := []*vimage.Jail{top}; len(todo) > 0; {
+		next := todo[0].Children()
+		all = append(all, next...)
+		todo = append(todo[1:], next...)
+	}
+	slices.SortFunc(all, func(a, b *vimage.Jail) int { return a.ID() - b.ID() })
+	return all
+}
+
+// describe returns what there is to know of a jail.
+func (p ParamNames) describe(j *vimage.Jail) (client.Jail, error) {
+	c := j.Config()
+	d := client.Jail{
+		JID: j.ID(), Name: j.Name(), Hostname: c.Hostname, Path: "/", VNET: c.VNET, Persist: c.Persist,
+		IP4: c.IP4.Addrs, IP6: c.IP6.Addrs,
+	}
+	if len(p.Param) == 0 {
+		return d, nil
+	}
+	d.Parameters = make(map[string]string)
+	for _, v := range j.Params() {
+		if slices.Contains(p.Param, v.Name) || slices.Contains(p.Param, "all") {
+			d.Parameters[v.Name] = v.Value
+		}
+	}
+	for _, name := range p.Param {
+		if _, ok := d.Parameters[name]; !ok && name != "all" {
+			return d, blame(fmt.Errorf("%w: there is no parameter %q", syscall.ENOENT, name), "query.param", name)
+		}
+	}
+	return d, nil
+}
