@@ -79,7 +79,7 @@ func New(n *topo.Network, c Config) *Server {
 	s := &Server{net: n, world: n.Lab.World, cfg: c, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams)}
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
-	for _, area := range []func(*Server){registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses} {
+	for _, area := range []func(*Server){registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses} {
 		area(s)
 	}
 	s.documentErrno()
@@ -143,6 +143,8 @@ func registerLab(s *Server) {
 		}
 		if f := s.failed.Load(); f != nil {
 			l.Failed = *f
+		} else if err := s.net.Failure(); err != nil {
+			l.Failed = err.Error()
 		}
 		return l, nil
 	})

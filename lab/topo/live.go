@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"go.yaml.in/yaml/v4"
 
@@ -470,6 +471,13 @@ func (n *Network) linkNamed(name string) (*cable, error) {
 	return nil, n.missing("link", name, n.file.Links())
 }
 
+func plural(kind string) string {
+	if kind == "switch" {
+		return "switches"
+	}
+	return kind + "s"
+}
+
 // MissingError is why something that is not there cannot be changed or removed.
 type MissingError struct {
 	Kind, Name string // "link", "a-b"
@@ -481,8 +489,11 @@ func (e *MissingError) Error() string {
 	return "there is no " + e.Kind + " " + strconv.Quote(e.Name) + ": " + e.Hint
 }
 
+// Unwrap returns ENOENT.
+func (e *MissingError) Unwrap() error { return syscall.ENOENT }
+
 func (n *Network) missing(kind, name string, names []string) error {
-	return &MissingError{kind, name, oneOf("the "+kind+"s", names, name)}
+	return &MissingError{kind, name, oneOf(plural(kind), names, name)}
 }
 
 // RemoveLink removes a link with the interfaces at its ends, and the joins and flows to

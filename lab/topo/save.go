@@ -88,6 +88,10 @@ func (n *Network) foreign(u *unsaid) {
 	}
 	for _, s := range n.file.nodes {
 		h := n.nodes[s]
+		if h.Internal().Closed() {
+			u.add("%s, which was removed as a jail", s.name.s)
+			continue
+		}
 		for _, j := range h.Jail().Children() {
 			u.add("%s: the jail %s", s.name.s, j.Name())
 		}

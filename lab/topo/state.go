@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -67,6 +68,7 @@ func (n *Network) refreshEnd(e *end, u *unsaid) {
 	if mac := net.HardwareAddr(c.MAC[:]); mac.String() != n.links[e.link].Ends()[endIndex(e)].MAC().String() {
 		i.mac = mac
 	}
+	e.link.carries(e, c.Props.MTU)
 	e.name, e.fib = c.Name, int(c.FIB)
 	if c.Flags&ifnet.Querier != 0 {
 		e.link.querier = append(e.link.querier, e.node.name)
@@ -76,6 +78,15 @@ func (n *Network) refreshEnd(e *end, u *unsaid) {
 	}
 	e.iface = i
 	i.exact = !e.plain()
+}
+
+// carries notes the MTU of a link, as an interface at it sees it: that of a switch where
+// a perfect cable leads to one, which then need not be said.
+func (l *cable) carries(e *end, mtu int) {
+	l.mtu = mtu
+	if s := e.other().sw; s != nil && l.perfect() && mtu == cmp.Or(s.cfg.MTU, 1500) || mtu == 1500 {
+		l.mtu = 0
+	}
 }
 
 func endIndex(e *end) int {

@@ -43,7 +43,10 @@ type Command struct {
 
 // Table returns the commands, by name.
 func Table() []*Command {
-	return []*Command{ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(), setfibCommand()}
+	return []*Command{
+		flowCommand(), groupCommand(), hostCommand(), ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(),
+		linkCommand(), saveCommand(), setfibCommand(), switchCommand(),
+	}
 }
 
 // Lookup returns the command of that name, nil where there is none.
