@@ -48,6 +48,13 @@ func TestFIBNames(t *testing.T) {
 	if err := s.NameFIB(1, ""); err != nil || s.FIBName(1) != "" {
 		t.Errorf("no name: %q, %v", s.FIBName(1), err)
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "a stack that was removed", s.NameFIB(1, "blue"), syscall.ENXIO)
+	if name := s.FIBName(2); name != "" {
+		t.Errorf("it has still the name %q", name)
+	}
 }
 
 // Routes as the front door shows and takes them.

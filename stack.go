@@ -54,8 +54,6 @@ func (s *Stack) Close() error {
 		return err
 	}
 	s.w.jails.CloseStack(s.st)
-	s.SetResolver(nil)
-	s.w.forgetFIBs(s.st)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
 			return errors.Join(err, ownLabs(e))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head, "kill9": kill9},
 	})
 }
 
@@ -67,6 +68,23 @@ func ownLabs(e *testscript.Env) error {
 		os.RemoveAll(dir)
 	})
 	return nil
+}
+
+// kill9 is "kill9 LAB": its daemon is killed, and has ended.
+func kill9(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: kill9 LAB")
+	}
+	dir := filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "vimage")
+	var l client.LabInfo
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(dir, args[0]+".lock"))), &l))
+	p, err := os.FindProcess(l.PID)
+	ts.Check(err)
+	c, err := net.Dial("unix", l.Socket)
+	ts.Check(err)
+	defer c.Close()
+	ts.Check(p.Kill())
+	c.Read(make([]byte, 1)) // returns when the process is gone
 }
 
 // checkJSON is "json PATH VALUE": stdout is exactly one document in which the

@@ -204,7 +204,7 @@ func (n *Network) leaveLater() {
 			if a.stop == 0 {
 				continue
 			}
-			ifi := n.eth(a.end)
+			ifi := n.iface(a.end)
 			a.leave = n.Lab.World.AfterFunc(a.stop, func() {
 				if err := ifi.Advertise(nil); err != nil {
 					n.fail(fmt.Errorf("%s:%d: %w", n.file.name, a.router.line, err))

@@ -23,6 +23,7 @@ type Network struct {
 	switches map[*swtch]*lab.Switch
 	links    map[*cable]*lab.Link
 	flows    map[*flow]*flowRun
+	tunnels  map[*end]*vimage.Interface
 	sinks    map[*sink]*sinkRun
 	began    time.Time
 	started  bool
@@ -60,7 +61,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
-		sinks: make(map[*sink]*sinkRun), flows: make(map[*flow]*flowRun),
+		sinks: make(map[*sink]*sinkRun), flows: make(map[*flow]*flowRun), tunnels: make(map[*end]*vimage.Interface),
 	}
 	for _, c := range captures {
 		n.Lab.CaptureLinks(c.W, append([]string{c.Link}, c.More...)...)
@@ -113,6 +114,11 @@ func (n *Network) build() error {
 			return f.wrong(l.line, err)
 		}
 	}
+	for _, t := range f.tunnels {
+		if err := n.addTunnel(t); err != nil {
+			return f.wrong(t.line, err)
+		}
+	}
 	for _, s := range f.nodes {
 		for _, r := range s.routes {
 			if err := n.addRoute(s, r); err != nil {
@@ -157,13 +163,13 @@ func (n *Network) addNode(s *node) error {
 		return err
 	}
 	n.nodes[s] = h
-	for _, t := range s.sysctls {
-		if err := h.SetSysctl(t.name.s, t.value); err != nil {
+	for i, name := range s.fibNames {
+		if err := h.NameFIB(i, name); err != nil {
 			return err
 		}
 	}
-	for _, f := range s.fibNames {
-		if err := h.NameFIB(f.fib, f.name.s); err != nil {
+	for _, t := range s.sysctls {
+		if err := h.SetSysctl(t.name.s, t.value); err != nil {
 			return err
 		}
 	}
@@ -183,15 +189,6 @@ func (n *Network) addSwitch(s *swtch, within *lab.Switch) error {
 	sw, err := n.Lab.AddSwitch(s.name.s, lab.SwitchConfig{BridgeConfig: s.cfg, Subnet: s.seg.subnet.Prefix, Subnet6: s.seg.subnet6.Prefix, Within: within})
 	n.switches[s] = sw
 	return err
-}
-
-// eth returns the interface at an end.
-func (n *Network) eth(e *end) *vimage.Interface {
-	ends := n.links[e.link].Ends()
-	if e == &e.link.ends[0] {
-		return ends[0].Interface()
-	}
-	return ends[1].Interface()
 }
 
 // endpoint returns what a link's end is plugged into, its first IPv4 address, and what
@@ -253,7 +250,7 @@ func (n *Network) finishEnd(e *end) error {
 	if e.node == nil {
 		return nil
 	}
-	ifi := n.eth(e)
+	ifi := n.iface(e)
 	if !e.exact() {
 		for _, more := range e.addrs[1:] {
 			if err := ifi.AddAddr(more); err != nil {
@@ -274,7 +271,7 @@ func (n *Network) addRoute(s *node, r *route) error {
 	}
 	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Metric: uint32(r.metric), Reject: r.reject, Blackhole: r.blackhole}
 	if r.out != nil {
-		vr.Interface = n.eth(r.out).Name()
+		vr.Interface = n.iface(r.out).Name()
 	}
 	return st.AddRoute(vr)
 }

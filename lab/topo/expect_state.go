@@ -80,7 +80,7 @@ func (e *counter) resolve(c *checker) {
 // interfaceOf finds an interface by its own name or its link's.
 func (e *counter) interfaceOf(c *checker) {
 	var names []string
-	for _, p := range e.n.ports {
+	for _, p := range e.n.interfaces() {
 		if e.iface.s == p.name || e.iface.s == p.link.name.s {
 			e.port = p
 		}
@@ -130,7 +130,7 @@ func (e *counter) check(n *Network) []Outcome {
 	switch {
 	case e.port != nil:
 		of = e.n.name.s + " " + e.iface.s
-		if s, ok := n.nodes[e.n].Internal().IfaceStats(uint32(n.eth(e.port).Index())); ok {
+		if s, ok := n.nodes[e.n].Internal().IfaceStats(uint32(n.iface(e.port).Index())); ok {
 			counterNames(s, all)
 		}
 	case e.n != nil:
@@ -202,7 +202,7 @@ func (e *joined) check(n *Network) []Outcome {
 		has = len(n.switches[e.s].Bridge().Members(e.group.ip, e.from)) > 0
 	} else {
 		for _, p := range e.n.ports {
-			groups, _ := control.QuerierGroups(n.nodes[e.n].Internal(), uint32(n.eth(p).Index()))
+			groups, _ := control.QuerierGroups(n.nodes[e.n].Internal(), uint32(n.iface(p).Index()))
 			for i := range groups {
 				has = has || groups[i].Group == e.group.ip && groups[i].Wants(e.from)
 			}

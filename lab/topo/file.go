@@ -22,6 +22,7 @@ type File struct {
 	nodes    []*node
 	switches []*swtch
 	links    []*cable
+	tunnels  []*tunnel
 	segments []*segment
 	joins    []*join
 	flows    []*flow
@@ -46,19 +47,14 @@ type node struct {
 	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
 	autoconfLine int
 	fibs, shards int
-	fibNames     []fibName
-	loopback     []addr // of lo0, beside those that every node has
+	fibNames     []string // of the tables, "" of those without; none, or as many as tables
+	loopback     []addr   // of lo0, beside those that every node has
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
 	proxy        *mproxy // nil: it is none
 	ports        []*end  // in the order of the links
-}
-
-// fibName is the name of a routing table.
-type fibName struct {
-	name text
-	fib  int
+	tunnels      []*end
 }
 
 type sysctl struct {
@@ -66,7 +62,7 @@ type sysctl struct {
 	value int64
 }
 
-// cable is a link.
+// cable is a link, or what goes through a tunnel.
 type cable struct {
 	name    text
 	line    int
@@ -74,7 +70,7 @@ type cable struct {
 	subnet  subnet
 	subnet6 subnet
 	addrs   map[string][]addr
-	fibs    map[string]int
+	fibs    map[string]text
 	adverts []*advert
 	named   []text // the keys of addrs, fibs and adverts
 	ports   []*swport
@@ -84,6 +80,8 @@ type cable struct {
 	toward  []*toward
 	dirs    [2]link.FaultConfig // what both say, by link.FaultDir
 	ifaces  []*iface
+	tunnel  bool
+	lost    bool // it is no tunnel any more as the file has it
 	ends    [2]end
 }
 
@@ -117,6 +115,7 @@ type subnet struct {
 type route struct {
 	line              int
 	to, via, link     text
+	table             text
 	fib, mtu, metric  int
 	ipv6              bool // what names mean
 	reject, blackhole bool
@@ -144,6 +143,7 @@ type join struct {
 // flow is a sequence of datagrams.
 type flow struct {
 	name, from, to, link text
+	table                text
 	line, index          int
 	port, size, count    int
 	rate                 float64
@@ -225,6 +225,9 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "links", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) { f.links = append(f.links, d.cable(v)) })
 		}},
+		key{name: "tunnels", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) { f.tunnels = append(f.tunnels, d.tunnel(v)) })
+		}},
 		d.boolean("ipv6", &f.ipv6),
 		value(d, "routing", &f.auto, "write static (routes as given) or auto (to every subnet)", func(s string) (bool, bool) {
 			return s == "auto", s == "auto" || s == "static"
@@ -289,9 +292,8 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		n := &node{name: name, router: router, fibs: 1, shards: 1}
 		f.nodes = append(f.nodes, n)
 		d.object(v, name.s,
-			d.integer("fibs", &n.fibs, 1, 65536),
+			key{name: "fibs", to: func(key string, v *yaml.Node) { d.fibs(key, v, n) }},
 			d.integer("shards", &n.shards, 1, 64),
-			key{name: "fib_names", to: func(key string, v *yaml.Node) { d.fibNames(key, v, n) }},
 			key{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
@@ -327,7 +329,7 @@ func (d *decoder) route(v *yaml.Node) *route {
 	d.object(v, "a route",
 		needed(d.word("to", &r.to)),
 		d.word("via", &r.via),
-		d.integer("fib", &r.fib, 0, 65535),
+		d.table("fib", &r.table),
 		d.integer("mtu", &r.mtu, 68, 65535),
 		d.integer("metric", &r.metric, 0, math.MaxInt32),
 		d.word("link", &r.link),
@@ -338,15 +340,19 @@ func (d *decoder) route(v *yaml.Node) *route {
 	return r
 }
 
+func newCable(v *yaml.Node) *cable {
+	return &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]text)}
+}
+
 func (d *decoder) cable(v *yaml.Node) *cable {
-	l := &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]int)}
+	l := newCable(v)
 	d.object(v, "a link", append([]key{
 		needed(d.words("between", &l.between)),
 		d.word("name", &l.name),
 		d.subnet("subnet", &l.subnet),
 		d.subnet6("subnet6", &l.subnet6),
 		{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
-		{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
+		{name: "fibs", to: func(name string, v *yaml.Node) { d.tables(name, v, l, l.fibs) }},
 		d.words("querier", &l.querier),
 		{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
 		{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
@@ -362,18 +368,13 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 }
 
 func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
-	if v.Kind != yaml.MappingNode {
-		d.at(v.Line, "%s is %s: write {NODE: ADDRESS, …}", name, kind(v))
-		return
-	}
-	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
-		l.named = append(l.named, text{k.Value, k.Line})
+	d.byNode(name, v, "ADDRESS", l, func(node string, v *yaml.Node) {
 		one := func(v *yaml.Node) {
 			var a addr
 			before := len(d.List)
-			d.anyAddress("the address of "+k.Value, &a).to("the address of "+k.Value, v)
+			d.anyAddress("the address of "+node, &a).to("the address of "+node, v)
 			if len(d.List) == before {
-				l.addrs[k.Value] = append(l.addrs[k.Value], a)
+				l.addrs[node] = append(l.addrs[node], a)
 			}
 		}
 		if v.Kind == yaml.SequenceNode {
@@ -384,16 +385,24 @@ func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
 	})
 }
 
-func (d *decoder) linkFIBs(name string, v *yaml.Node, l *cable) {
+// byNode reads what a link says of its nodes, each by f.
+func (d *decoder) byNode(name string, v *yaml.Node, what string, l *cable, f func(node string, v *yaml.Node)) {
 	if v.Kind != yaml.MappingNode {
-		d.at(v.Line, "%s is %s: write {NODE: TABLE, …}", name, kind(v))
+		d.at(v.Line, "%s is %s: write {NODE: %s, …}", name, kind(v), what)
 		return
 	}
 	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
 		l.named = append(l.named, text{k.Value, k.Line})
-		var n int
-		d.integer("the table of "+k.Value, &n, 0, 65535).to("the table of "+k.Value, v)
-		l.fibs[k.Value] = n
+		f(k.Value, v)
+	})
+}
+
+// tables reads which routing tables a link's nodes use.
+func (d *decoder) tables(name string, v *yaml.Node, l *cable, to map[string]text) {
+	d.byNode(name, v, "TABLE", l, func(node string, v *yaml.Node) {
+		var t text
+		d.table("the table of "+node, &t).to("the table of "+node, v)
+		to[node] = t
 	})
 }
 
@@ -428,7 +437,7 @@ func (d *decoder) flow(v *yaml.Node) *flow {
 		}),
 		d.duration("for", &f.length, maxTime),
 		d.duration("start", &f.start, maxTime),
-		d.integer("fib", &f.fib, 0, 65535),
+		d.table("fib", &f.table),
 		d.integer("ttl", &f.ttl, 1, 255),
 		d.boolean("ipv6", &f.ipv6),
 		d.word("link", &f.link),

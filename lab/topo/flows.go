@@ -65,7 +65,7 @@ func (n *Network) openFlow(f *flow) (*flowRun, error) {
 		r.conn.SetMulticastTTL(f.ttl)
 	}
 	if f.out != nil {
-		if err := r.conn.SetMulticastInterface(n.eth(f.out)); err != nil {
+		if err := r.conn.SetMulticastInterface(n.iface(f.out)); err != nil {
 			r.conn.Close()
 			return nil, err
 		}
@@ -175,7 +175,7 @@ func (n *Network) openSink(s *sink) (*sinkRun, error) {
 	}
 	r := &sinkRun{sink: s, net: n, conn: pc.(*vimage.UDPConn), flows: make(map[uint32]*tally)}
 	if s.join != nil {
-		r.ifi = n.eth(s.join.port)
+		r.ifi = n.iface(s.join.port)
 	}
 	for _, f := range s.flows {
 		r.flows[uint32(f.index)] = new(tally)

@@ -97,35 +97,12 @@ func parseMAC(s string) (net.HardwareAddr, bool) {
 	return m, err == nil && len(m) == 6 && m[0]&1 == 0
 }
 
-func (d *decoder) fibNames(name string, v *yaml.Node, n *node) {
-	d.mapping(name, v, "{NAME: TABLE, …}", func(k, v *yaml.Node) {
-		f := fibName{name: text{k.Value, k.Line}}
-		d.integer("the table "+k.Value, &f.fib, 0, 65535).to("the table "+k.Value, v)
-		n.fibNames = append(n.fibNames, f)
-	})
-}
-
 func (d *decoder) loopback(name string, v *yaml.Node, n *node) {
 	if v.Kind == yaml.ScalarNode {
 		d.address1(name, v, &n.loopback)
 		return
 	}
 	d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+name, v, &n.loopback) })
-}
-
-// tables looks at the names of a node's routing tables.
-func (c *checker) tables(n *node) {
-	had := make(map[int]string)
-	for _, f := range n.fibNames {
-		switch {
-		case !goodName(f.name.s) || f.name.s[0] >= '0' && f.name.s[0] <= '9' || f.name.s[0] == '-':
-			c.at(f.name.line, "a table has the name %q: a name begins with a letter, and has letters, digits, dots, underlines and hyphens", f.name.s)
-		case had[f.fib] != "":
-			c.at(f.name.line, "the table %d of %s has the name %s: a table has one", f.fib, n.name.s, had[f.fib])
-		}
-		had[f.fib] = f.name.s
-		c.hasFIB(n, f.fib, f.name.line)
-	}
 }
 
 // loopbacks looks at the addresses of a node's lo0.
@@ -199,6 +176,10 @@ func (e *end) other() *end {
 // interfaceNames gives a node's interfaces their names, in the order of its links.
 func (c *checker) interfaceNames(n *node) {
 	taken := make(map[string]*end)
+	for _, e := range n.tunnels {
+		e.name = e.link.name.s
+		taken[e.name] = e
+	}
 	for _, e := range n.ports {
 		c.nameInterface(e, taken)
 	}

@@ -146,7 +146,6 @@ func (n *Network) AddNode(name string, router bool, spec []byte) error {
 		c.newName(s.name)
 		c.tunables(s)
 		c.autoconfig(s)
-		c.tables(s)
 		c.loopbacks(s)
 		c.staticRoutes(s)
 		c.multicast(s)
@@ -294,7 +293,7 @@ func (n *Network) place(c *checker, l *cable) {
 		}
 		for _, o := range e.node.ports {
 			if o != e {
-				taken[n.eth(o).Name()] = o
+				taken[n.iface(o).Name()] = o
 			}
 		}
 		c.nameInterface(e, taken)
@@ -556,9 +555,9 @@ func (n *Network) leaveProxies(at func(*end) bool) error {
 		if at(p.up) || len(p.down) == 0 {
 			s.proxy = nil
 		} else {
-			up = n.eth(p.up)
+			up = n.iface(p.up)
 			for _, e := range p.down {
-				down = append(down, n.eth(e))
+				down = append(down, n.iface(e))
 			}
 		}
 		if err := n.nodes[s].SetMulticastProxy(up, down...); err != nil {
@@ -630,6 +629,7 @@ func (n *Network) RemoveNode(name string) error {
 			n.dropSink(k)
 		}
 	}
+	n.removeTunnels(s)
 	if err := n.Lab.RemoveNode(n.nodes[s]); err != nil {
 		return err
 	}

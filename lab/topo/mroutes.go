@@ -130,9 +130,9 @@ func (n *node) asks() bool {
 func (n *Network) addMulticast(s *node) error {
 	h := n.nodes[s]
 	for _, r := range s.mroutes {
-		mr := vimage.MulticastRoute{Group: r.dst, Source: r.from, In: n.eth(r.in), Listeners: r.listeners}
+		mr := vimage.MulticastRoute{Group: r.dst, Source: r.from, In: n.iface(r.in), Listeners: r.listeners}
 		for _, e := range r.out {
-			mr.Out = append(mr.Out, n.eth(e))
+			mr.Out = append(mr.Out, n.iface(e))
 		}
 		if err := h.AddMulticastRoute(mr); err != nil {
 			return n.file.wrong(r.line, err)
@@ -143,9 +143,9 @@ func (n *Network) addMulticast(s *node) error {
 	}
 	var down []*vimage.Interface
 	for _, e := range s.proxy.down {
-		down = append(down, n.eth(e))
+		down = append(down, n.iface(e))
 	}
-	if err := h.SetMulticastProxy(n.eth(s.proxy.up), down...); err != nil {
+	if err := h.SetMulticastProxy(n.iface(s.proxy.up), down...); err != nil {
 		return n.file.wrong(s.proxy.line, err)
 	}
 	return nil

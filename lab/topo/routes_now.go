@@ -58,7 +58,7 @@ func (n *Network) routesOf(s *node, fib int, u *unsaid) (all []nowRoute) {
 	}
 	allFIBs, _ := st.Sysctl("net.add_addr_allfibs")
 	for _, e := range s.ports {
-		if e.iface.down || allFIBs == 0 && e.fib != fib {
+		if e.iface == nil || e.iface.down || allFIBs == 0 && e.fib != fib {
 			continue
 		}
 		for _, list := range [...][]netip.Prefix{e.addrs, e.six} {
@@ -94,8 +94,8 @@ func (n *Network) sayable(s *node, r *vimage.Route, fib int, u *unsaid) bool {
 
 // portNamed returns the interface of a name, nil if none of a link has it.
 func (s *node) portNamed(name string) *end {
-	for _, e := range s.ports {
-		if e.name == name {
+	for _, e := range s.interfaces() {
+		if e.name == name && !e.link.lost {
 			return e
 		}
 	}
@@ -138,8 +138,8 @@ func (s *node) plainRoute(r *nowRoute, several bool) bool {
 		return false
 	}
 	var out *end
-	for _, e := range s.ports { // as checker.gatewayAddr
-		if e.reaches(r.Gateway) && (out == nil || out.fib != r.fib && e.fib == r.fib) {
+	for _, e := range s.interfaces() { // as checker.gatewayAddr
+		if !e.link.lost && e.reaches(r.Gateway) && (out == nil || out.fib != r.fib && e.fib == r.fib) {
 			out = e
 		}
 	}

@@ -48,6 +48,7 @@ func (n *Network) save() ([]byte, []string, error) {
 	s := &saver{n: n, u: u}
 	s.routes, s.auto = n.setRoutes(u)
 	s.names = n.file.autoNames()
+	s.tunnels = slices.DeleteFunc(slices.Clone(n.file.tunnels), func(t *tunnel) bool { return t.lost })
 	expects := slices.Clone(n.file.expectNodes)
 	for {
 		s.b.Reset()
@@ -99,7 +100,7 @@ func (n *Network) foreign(u *unsaid) {
 			if n.conf(e) == nil {
 				continue
 			}
-			list, _ := n.eth(e).Neighbors()
+			list, _ := n.iface(e).Neighbors()
 			for _, o := range list {
 				if o.Permanent && !n.has(e, o.Addr) {
 					u.add("%s: the neighbour %v at %v on %s", s.name.s, o.Addr, o.MAC, e.name)
@@ -111,13 +112,14 @@ func (n *Network) foreign(u *unsaid) {
 
 // saver writes a file.
 type saver struct {
-	n      *Network
-	u      *unsaid
-	routes map[*node][]nowRoute
-	auto   bool
-	names  map[*end]string // that interfaces are given without saying so
-	b      bytes.Buffer
-	line   int
+	n       *Network
+	u       *unsaid
+	routes  map[*node][]nowRoute
+	auto    bool
+	tunnels []*tunnel
+	names   map[*end]string // that interfaces are given without saying so
+	b       bytes.Buffer
+	line    int
 }
 
 func (s *saver) put(format string, args ...any) {
@@ -148,6 +150,12 @@ func (s *saver) write(expects []*yaml.Node) int {
 		s.section("links")
 		for _, l := range f.links {
 			s.put("  - %s", s.link(l))
+		}
+	}
+	if len(s.tunnels) > 0 {
+		s.section("tunnels")
+		for _, t := range s.tunnels {
+			s.put("  - %s", tunnelOf(t))
 		}
 	}
 	if f.ipv6 || s.auto {
@@ -194,13 +202,13 @@ func (s *saver) nodes(f *File) {
 
 func (s *saver) node(o *node) {
 	var m mapping
-	m.number("fibs", int64(o.fibs), 1)
-	m.number("shards", int64(o.shards), 1)
-	names, ctl := new(mapping), new(mapping)
-	for _, f := range o.fibNames {
-		names.put(f.name.s, strconv.Itoa(f.fib))
+	if len(o.fibNames) > 0 {
+		m.put("fibs", inline(o.tableNames()))
+	} else {
+		m.number("fibs", int64(o.fibs), 1)
 	}
-	m.sub("fib_names", names)
+	m.number("shards", int64(o.shards), 1)
+	ctl := new(mapping)
 	m.words("loopback", prefixes(o.loopback))
 	if c := o.autoconf; c != nil {
 		m.put("autoconf", autoconfOf(c))

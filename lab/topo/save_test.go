@@ -248,7 +248,7 @@ func (m *monkey) step() {
 	n, r := m.n, m.r
 	switch r.IntN(12) {
 	case 0, 1:
-		spec := one(r, []string{"", "{}", "{fibs: 3, sysctl: {net.inet.ip.ttl: 40}}", `{"fibs": 2, "fib_names": {"red": 1}}`, "{loopback: 10.255.0.1/32}", "{routes: [{to: 198.51.100.0/24, blackhole: true}]}"})
+		spec := one(r, []string{"", "{}", "{fibs: 3, sysctl: {net.inet.ip.ttl: 40}}", `{"fibs": ["0", "red"]}`, "{loopback: 10.255.0.1/32}", "{routes: [{to: 198.51.100.0/24, blackhole: true}]}"})
 		m.need("add node", n.AddNode(m.name(one(r, []string{"h", "true", "z-"})), r.IntN(3) == 0, []byte(spec)))
 	case 2:
 		spec := one(r, []string{"", "{hub: true}", "{fast_leave: true, max_groups: 4}", "{querier: {interval: 60s}}", `{subnet6: "2001:db8:77::/64"}`})

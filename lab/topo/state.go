@@ -27,7 +27,7 @@ func (n *Network) stack(s *node) *vnet.Stack { return n.nodes[s].Internal() }
 
 // conf returns how an interface is configured, nil where it is not in its node's stack.
 func (n *Network) conf(e *end) *ifnet.Conf {
-	return n.stack(e.node).View().Conf(uint32(n.eth(e).Index()))
+	return n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
 }
 
 // refresh has the file say of nodes and links what is so now. u, if not nil, is told
@@ -47,6 +47,7 @@ func (n *Network) refresh(u *unsaid) {
 			}
 		}
 	}
+	n.refreshTunnels(u)
 	for _, s := range n.file.nodes {
 		n.refreshNode(s, u)
 	}
@@ -153,12 +154,15 @@ func (n *Network) refreshNode(s *node, u *unsaid) {
 	s.fibNames = nil
 	for k := range s.fibs {
 		if name := h.FIBName(k); name != "" {
-			s.fibNames = append(s.fibNames, fibName{text{name, 1}, k})
+			if s.fibNames == nil {
+				s.fibNames = make([]string, s.fibs)
+			}
+			s.fibNames[k] = name
 		}
 	}
 	ours := make(map[uint32]bool)
-	for _, e := range s.ports {
-		ours[uint32(n.eth(e).Index())] = true
+	for _, e := range s.interfaces() {
+		ours[uint32(n.iface(e).Index())] = true
 	}
 	s.loopback = nil
 	for i := range n.stack(s).Interfaces() {
