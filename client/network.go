@@ -158,13 +158,21 @@ func (c *Client) AddJoin(ctx context.Context, s Spec) (string, error) {
 
 func (c *Client) addPart(ctx context.Context, path string, s Spec) (string, error) {
 	var n Named
-	return n.Name, c.Do(ctx, "POST", path, nil, NewPart{s}, &n)
+	return n.Name, c.Do(ctx, "POST", path, nil, newPart(s), &n)
+}
+
+// newPart is a part as the lab wants it: a description must be there, however empty.
+func newPart(s Spec) NewPart {
+	if s == nil {
+		s = Spec{}
+	}
+	return NewPart{s}
 }
 
 // SetLink changes faults of a link: those that s has, both ways or in "toward". "none" is
 // the absence of one.
 func (c *Client) SetLink(ctx context.Context, name string, s Spec) error {
-	return c.Do(ctx, "PATCH", "/v1/links/"+url.PathEscape(name), nil, NewPart{s}, nil)
+	return c.Do(ctx, "PATCH", "/v1/links/"+url.PathEscape(name), nil, newPart(s), nil)
 }
 
 // RemoveNode removes a host or router with its links, flows and joins, and all in it.

@@ -53,9 +53,9 @@ func TestNetworkMistakes(t *testing.T) {
 	}
 }
 
-// TestTwoClients: two change the same network at once; what each did is there, and what
+// TestNetworkFromTwoSides: two change the same network at once; what each did is there, and what
 // is saved gives the same network.
-func TestTwoClients(t *testing.T) {
+func TestNetworkFromTwoSides(t *testing.T) {
 	l := ctltest.Start(t, "hosts: [a]\nswitches: [lan]\nlinks: [{between: [a, lan]}]\n")
 	var all sync.WaitGroup
 	for g := range 2 {

@@ -68,6 +68,7 @@ type Server struct {
 
 	change    sync.Mutex // held by whoever changes the network; taken before all of its locks
 	revision  atomic.Uint64
+	probes    atomic.Uint32 // pings and such that there have been: tells them apart
 	streams   chan struct{} // has an item for each stream
 	processes processes
 	ended     context.Context
@@ -80,7 +81,10 @@ func New(n *topo.Network, c Config) *Server {
 	s := &Server{net: n, world: n.Lab.World, cfg: c, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams)}
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
-	for _, area := range []func(*Server){registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses} {
+	for _, area := range []func(*Server){
+		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerNeighbors, registerSysctls, registerPing,
+	} {
 		area(s)
 	}
 	s.documentErrno()

@@ -10,6 +10,7 @@ type cond struct {
 	kind condKind
 	a, b *cond // of an and, or, not
 	test test
+	acts bool // it leaves something in the scratch cells: it must be run even if its outcome is known
 }
 
 type condKind uint8
@@ -70,12 +71,12 @@ func and(list ...*cond) *cond {
 	for i := len(list) - 2; i >= 0; i-- {
 		switch a := list[i]; {
 		case a.kind == condTrue:
-		case a.kind == condFalse || all.kind == condFalse:
+		case a.kind == condFalse || all.kind == condFalse && !a.acts:
 			all = always(false)
 		case all.kind == condTrue:
 			all = a
 		default:
-			all = &cond{kind: condAnd, a: a, b: all}
+			all = &cond{kind: condAnd, a: a, b: all, acts: a.acts || all.acts}
 		}
 	}
 	return all
@@ -87,12 +88,12 @@ func or(list ...*cond) *cond {
 	for i := len(list) - 2; i >= 0; i-- {
 		switch a := list[i]; {
 		case a.kind == condFalse:
-		case a.kind == condTrue || one.kind == condTrue:
+		case a.kind == condTrue || one.kind == condTrue && !a.acts:
 			one = always(true)
 		case one.kind == condFalse:
 			one = a
 		default:
-			one = &cond{kind: condOr, a: a, b: one}
+			one = &cond{kind: condOr, a: a, b: one, acts: a.acts || one.acts}
 		}
 	}
 	return one
@@ -107,7 +108,7 @@ func not(a *cond) *cond {
 	case condNot:
 		return a.a
 	}
-	return &cond{kind: condNot, a: a}
+	return &cond{kind: condNot, a: a, acts: a.acts}
 }
 
 // compare tests a field under a mask. What can be told of the constants alone is
@@ -139,5 +140,5 @@ func widest(f field) uint32 {
 
 // does is true, after having run the code.
 func does(code ...bpf.Instruction) *cond {
-	return &cond{kind: condTest, test: test{cmp: cmpAlways, code: code}}
+	return &cond{kind: condTest, test: test{cmp: cmpAlways, code: code}, acts: true}
 }

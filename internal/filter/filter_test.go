@@ -39,7 +39,8 @@ func TestErrors(t *testing.T) {
 		{"port nosuch", 5, "nosuch", "unknown service"},
 		{"udp port http", 9, "http", "not known on this transport"},
 		{"ip port 80", 8, "80", "tcp, udp, sctp"},
-		{"portrange 1-99999", 10, "1-99999", "0 to 65535"},
+		{"portrange 1-99999", 12, "99999", "0 to 65535"},
+		{"portrange 1-08", 12, "08", "octal"},
 		{"ip proto tcp", 9, "tcp", `write \tcp`},
 		{"ip proto nosuch", 9, "nosuch", "unknown protocol"},
 		{"tcp proto 6", 10, "6", "ether, ip, ip6"},
@@ -105,7 +106,11 @@ func TestErrorText(t *testing.T) {
 // and where they are nearly.
 func TestFarJumps(t *testing.T) {
 	m := newMaker(13)
-	for n := 20; n < 700; n += 1 + n/50 {
+	sparse := 50
+	if raceOn {
+		sparse = 5
+	}
+	for n := 20; n < 700; n += 1 + n/sparse {
 		for _, join := range []string{" or ", " and "} {
 			type pair struct{ a, b, v int }
 			var pairs []pair
@@ -308,9 +313,13 @@ func TestProgramSize(t *testing.T) {
 // The longest expressions compile, or are refused, with memory and work that
 // grow as they do.
 func TestLongExpressions(t *testing.T) {
+	most := maxExpression - 40
+	if raceOn {
+		most /= 8
+	}
 	for _, part := range []string{"port %d or ", "ip or ", "not ip and ", "vlan %d or ", "host 10.0.%d.1 and ", "(", "not ", "ip[", "-"} {
 		var expr strings.Builder
-		for i := 0; expr.Len() < maxExpression-40; i++ {
+		for i := 0; expr.Len() < most; i++ {
 			if strings.Contains(part, "%") {
 				fmt.Fprintf(&expr, part, i%200)
 			} else {

@@ -373,7 +373,7 @@ func (c *compiler) portName(t token, q qual) *cond {
 	case q.typ == kPortRange:
 		first, last, over = serviceRange(t)
 	default:
-		first, over = service(t, t.name)
+		first, over = service(t)
 		last = first
 	}
 	proto = narrow(t, proto, over)

@@ -281,15 +281,15 @@ func (c *compiler) transportOf(t token, q qual) uint32 {
 
 // service returns the port that a name or number stands for, and the
 // transports it is known on; a number is known on all.
-func service(t token, name string) (port uint32, over uint8) {
-	if isDigit(name[0]) && allNumbers([]string{name}) {
-		port = number(token{pos: t.pos, text: name})
+func service(t token) (port uint32, over uint8) {
+	if isDigit(t.name[0]) && allNumbers([]string{t.name}) {
+		port = number(token{pos: t.pos, text: t.name})
 		if port > 65535 {
 			refuse(t, "ports are 0 to 65535")
 		}
 		return port, overTCP | overUDP
 	}
-	port, over, ok := serviceOf(name)
+	port, over, ok := serviceOf(t.name)
 	if !ok {
 		refuse(t, "unknown service: give its port as a number")
 	}
@@ -316,11 +316,12 @@ func narrow(t token, proto uint32, over uint8) uint32 {
 func serviceRange(t token) (first, last uint32, over uint8) {
 	a, b, ok := strings.Cut(t.name, "-")
 	if !ok || a == "" || b == "" {
-		first, over = service(t, t.name)
+		first, over = service(t)
 		return first, first, over
 	}
-	first, over = service(t, a)
-	last, over2 := service(t, b)
+	end := t.pos + len(t.text)
+	first, over = service(token{pos: end - len(t.name), text: a, name: a})
+	last, over2 := service(token{pos: end - len(b), text: b, name: b})
 	if over != over2 {
 		over = overTCP | overUDP
 	}
@@ -368,7 +369,7 @@ func (c *compiler) llc(t token, typ *token) *cond {
 	if l.link != Ethernet {
 		refuse(t, "only Ethernet has LLC headers")
 	}
-	is := and(l.isOwnHeader(), l.hasLength(), not(equal(l.pay.in(0, 2), 0xffff)))
+	is := and(l.hasLength(), not(equal(l.pay.in(0, 2), 0xffff)))
 	if typ == nil {
 		return is
 	}

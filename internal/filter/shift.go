@@ -120,8 +120,7 @@ func (c *compiler) geneve(t token, vni *uint32) *cond {
 		bpf.StoreScratch{Src: bpf.RegA, N: x(pay)},
 	)
 	*l = layers{link: Ethernet, hdr: place{reg: hdr}, typ: place{reg: typ}, pay: place{reg: pay}, geneve: true}
-	entered := &cond{kind: condOr, a: and(ether, inner), b: does()} // true, but not without having been run
-	return and(found, entered)
+	return and(found, or(and(ether, inner), always(true)))
 }
 
 // register takes a scratch cell for the rest of the program.
