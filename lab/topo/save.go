@@ -13,7 +13,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed88948545/vimage"
-	"github.com/seed88948545/vimage/link"
 )
 
 // Save writes the network as it is now as a file, of which Load and Build make the same
@@ -142,22 +141,12 @@ func (s *saver) write(expects []*yaml.Node) int {
 	s.nodes(f)
 	if len(f.switches) > 0 {
 		s.section("switches")
-		for _, o := range f.switches {
-			s.put("  %s: %s", word(o.name.s), s.swtch(o))
-		}
 	}
-	if len(f.links) > 0 {
-		s.section("links")
-		for _, l := range f.links {
-			s.put("  - %s", s.link(l))
-		}
+	for _, o := range f.switches {
+		s.put("  %s: %s", word(o.name.s), s.swtch(o))
 	}
-	if len(s.tunnels) > 0 {
-		s.section("tunnels")
-		for _, t := range s.tunnels {
-			s.put("  - %s", tunnelOf(t))
-		}
-	}
+	items(s, "links", f.links, s.link)
+	items(s, "tunnels", s.tunnels, tunnelOf)
 	if f.ipv6 || s.auto {
 		s.put("")
 	}
@@ -167,27 +156,20 @@ func (s *saver) write(expects []*yaml.Node) int {
 	if s.auto {
 		s.put("routing: auto")
 	}
-	if len(f.joins) > 0 {
-		s.section("joins")
-		for _, j := range f.joins {
-			s.put("  - %s", s.join(j))
-		}
+	items(s, "joins", f.joins, s.join)
+	items(s, "flows", f.flows, s.flow)
+	items(s, "expect", expects, inlineNode)
+	return s.line + 1 - len(expects)
+}
+
+// items writes a section that is a list, an item a line.
+func items[T any](s *saver, name string, all []T, text func(T) string) {
+	if len(all) > 0 {
+		s.section(name)
 	}
-	if len(f.flows) > 0 {
-		s.section("flows")
-		for _, o := range f.flows {
-			s.put("  - %s", s.flow(o))
-		}
+	for _, x := range all {
+		s.put("  - %s", text(x))
 	}
-	if len(expects) == 0 {
-		return s.line + 1
-	}
-	s.section("expect")
-	first := s.line + 1
-	for _, v := range expects {
-		s.put("  - %s", inlineNode(v))
-	}
-	return first
 }
 
 // nodes writes hosts and routers in the order in which they stand.
@@ -381,140 +363,6 @@ func (m *mapping) time(name string, d time.Duration) {
 	if d != 0 {
 		m.word(name, d.String())
 	}
-}
-
-func (s *saver) link(l *cable) string {
-	var m mapping
-	a, b := l.between[0].s, l.between[1].s
-	m.put("between", inline([]string{a, b}))
-	if l.name.s != a+"-"+b {
-		m.word("name", l.name.s)
-	}
-	if g := l.ends[0].seg; g != nil && l.ends[1].seg == g && l.ends[0].sw == nil && l.ends[1].sw == nil {
-		m.word("subnet", g.subnet.String())
-		if g.subnet6.IsValid() {
-			m.word("subnet6", g.subnet6.String())
-		}
-	}
-	addrs, fibs, ports, ifaces := new(mapping), new(mapping), new(mapping), new(mapping)
-	for i := range l.ends {
-		e := &l.ends[i]
-		if e.sw != nil {
-			ports.sub(e.sw.name.s, portOf(&e.port))
-			continue
-		}
-		if !e.iface.exact {
-			addrs.words(e.node.name.s, e.texts())
-		}
-		fibs.number(e.node.name.s, int64(e.fib), 0)
-		ifaces.sub(e.node.name.s, s.iface(e))
-	}
-	m.sub("addrs", addrs)
-	m.sub("fibs", fibs)
-	m.sub("interfaces", ifaces)
-	var asks []string
-	for _, q := range l.querier {
-		asks = append(asks, q.s)
-	}
-	m.words("querier", asks)
-	m.sub("advertise", advertsOf(l))
-	m.sub("ports", ports)
-	m.number("mtu", int64(l.mtu), 0)
-	both, there := l.dirs[link.AtoB], l.dirs[link.AtoB]
-	back := l.dirs[link.BtoA]
-	if there != back {
-		both = link.FaultConfig{}
-		way := new(mapping)
-		way.put(b, faultsOf(&there, &both).String())
-		way.put(a, faultsOf(&back, &both).String())
-		m.put("toward", way.String())
-	}
-	m.pairs = append(m.pairs, faultsOf(&both, new(link.FaultConfig)).pairs...)
-	return m.String()
-}
-
-// texts writes the addresses of an interface as a link has them.
-func (e *end) texts() (all []string) {
-	for _, a := range slices.Concat(e.addrs, e.six) {
-		g := e.seg.subnet.Prefix
-		if a.Addr().Is6() {
-			g = e.seg.subnet6.Prefix
-		}
-		if inSubnet(a, g) {
-			all = append(all, a.Addr().String())
-		} else {
-			all = append(all, a.String())
-		}
-	}
-	return all
-}
-
-// iface writes what of an interface does not go without saying.
-func (s *saver) iface(e *end) *mapping {
-	m := new(mapping)
-	if e.name != s.names[e] {
-		m.word("name", e.name)
-	}
-	if e.iface.mac != nil {
-		m.word("mac", e.iface.mac.String())
-	}
-	m.number("mtu", int64(e.iface.mtu), 0)
-	m.flag("down", e.iface.down, false)
-	if e.iface.exact {
-		var all []string
-		for _, a := range slices.Concat(e.addrs, e.six) {
-			all = append(all, a.String())
-		}
-		m.put("addrs", inline(all))
-	}
-	return m
-}
-
-func portOf(c *link.PortConfig) *mapping {
-	m := new(mapping)
-	if c.Router != link.RouterLearn {
-		m.word("router", map[link.RouterPort]string{link.RouterAlways: "always", link.RouterNever: "never"}[c.Router])
-	}
-	m.flag("fast_leave", c.FastLeave, false)
-	m.flag("flood_unregistered", c.FloodUnknown, false)
-	m.flag("flood_reports", c.FloodReports, false)
-	m.number("max_groups", int64(c.MaxGroups), 0)
-	m.number("max_sources", int64(c.MaxSources), 0)
-	return m
-}
-
-// faultsOf writes what happens on a link.
-func faultsOf(c, without *link.FaultConfig) *mapping {
-	m := new(mapping)
-	m.time("delay", c.Delay)
-	m.time("jitter", c.Jitter)
-	m.flag("jitter_reorders", c.JitterReorders, without.JitterReorders)
-	m.part("loss", c.Loss)
-	m.word("rate", rateText(c.Rate))
-	m.number("queue", int64(c.Queue), 0)
-	m.number("limit", int64(c.Limit), 0)
-	m.part("duplicate", c.Duplicate)
-	m.part("corrupt", c.Corrupt)
-	m.number("corrupt_bits", int64(c.CorruptBits), 0)
-	m.part("reorder", c.Reorder)
-	m.number("reorder_gap", int64(c.ReorderGap), 0)
-	m.time("reorder_wait", c.ReorderWait)
-	m.flag("down", c.Down, false)
-	return m
-}
-
-func rateText(r int64) string {
-	switch {
-	case r == 0:
-		return ""
-	case r%1e9 == 0:
-		return strconv.FormatInt(r/1e9, 10) + "Gbit/s"
-	case r%1e6 == 0:
-		return strconv.FormatInt(r/1e6, 10) + "Mbit/s"
-	case r%1e3 == 0:
-		return strconv.FormatInt(r/1e3, 10) + "kbit/s"
-	}
-	return strconv.FormatInt(r, 10)
 }
 
 func (s *saver) join(j *join) string {

@@ -104,7 +104,7 @@ func snapshotInterface(h *lab.Node, i ifnet.Info) string {
 	}
 	for _, m := range ifi.Memberships() {
 		for _, g := range m.Groups {
-			if g.Group.Is4() {
+			if g.Group.Is4() && g.Group.String() != "224.0.0.1" { // which comes with an address and stays
 				s += fmt.Sprintf(" (%v %v %v)", g.Group, g.Mode, g.Sources)
 			}
 		}
