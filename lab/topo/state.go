@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/link"
 )
@@ -30,8 +31,8 @@ func (n *Network) conf(e *end) *ifnet.Conf {
 	return n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
 }
 
-// refresh has the file say of nodes and links what is so now. u, if not nil, is told
-// what it cannot say.
+// refresh has the file say of links, and of addresses, what is so now; for u, which is told
+// what it cannot say, also of nodes.
 func (n *Network) refresh(u *unsaid) {
 	for _, g := range n.file.segments {
 		clear(g.taken)
@@ -49,7 +50,9 @@ func (n *Network) refresh(u *unsaid) {
 	}
 	n.refreshTunnels(u)
 	for _, s := range n.file.nodes {
-		n.refreshNode(s, u)
+		if s.fibs = n.nodes[s].FIBs(); u != nil {
+			n.refreshNode(s, u)
+		}
 	}
 }
 
@@ -150,7 +153,6 @@ func inSubnet(a, subnet netip.Prefix) bool {
 // refreshNode looks at what a node has beside its links.
 func (n *Network) refreshNode(s *node, u *unsaid) {
 	h := n.nodes[s]
-	s.fibs = h.FIBs()
 	s.fibNames = nil
 	for k := range s.fibs {
 		if name := h.FIBName(k); name != "" {
@@ -191,6 +193,9 @@ func (n *Network) refreshLoopback(s *node, list ifaddr.List, u *unsaid) {
 // refreshSysctls notes what a node has otherwise than new ones of its kind.
 func (n *Network) refreshSysctls(s *node, u *unsaid) {
 	s.sysctls = nil
+	if !s.router && *n.stack(s).View().V() == vars.Defaults() {
+		return // which costs less to find out than to ask for each
+	}
 	c := new(checker)
 	for _, t := range n.nodes[s].Sysctls() {
 		without := t.Default
