@@ -270,15 +270,30 @@ func (c *checker) overlaps(n *node) {
 	all := n.interfaces()
 	for i, e := range all {
 		for _, o := range all[:i] {
-			if o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix) {
+			if e.mayOverlap() || o.mayOverlap() {
+				continue
+			}
+			if e.overlaps(o) {
 				c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet.Prefix, e.link.name.s, o.seg.subnet.Prefix, o.link.name.s)
 			}
-			if o.seg != e.seg && o.fib == e.fib && len(o.six) > 0 && len(e.six) > 0 && o.seg.subnet6.Overlaps(e.seg.subnet6.Prefix) {
+			if e.overlaps6(o) {
 				c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet6.Prefix, e.link.name.s, o.seg.subnet6.Prefix, o.link.name.s)
 			}
 		}
 	}
 }
+
+// overlaps tells whether two interfaces are in overlapping subnets of one table.
+func (e *end) overlaps(o *end) bool {
+	return o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix)
+}
+
+func (e *end) overlaps6(o *end) bool {
+	return o.seg != e.seg && o.fib == e.fib && len(o.six) > 0 && len(e.six) > 0 && o.seg.subnet6.Overlaps(e.seg.subnet6.Prefix)
+}
+
+// mayOverlap tells whether the file says that another link may have the interface's subnet.
+func (e *end) mayOverlap() bool { return e.iface != nil && e.iface.overlaps }
 
 // addr returns a node's first address of a family, invalid if it has none.
 func (n *node) addr(is6 bool) netip.Addr {

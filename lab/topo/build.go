@@ -130,6 +130,11 @@ func (n *Network) build() error {
 		if err := n.addMulticast(s); err != nil {
 			return err
 		}
+		if len(s.jail.params)+len(s.jails) > 0 { // to ask for its jail makes it
+			if err := n.addJails(s); err != nil {
+				return err
+			}
+		}
 	}
 	if err := n.followRoutes(); err != nil {
 		return err

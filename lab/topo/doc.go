@@ -83,6 +83,9 @@
 //
 //	fibs      routing tables, 1 to 65536, or a list of their names: 0, 1, … may be
 //	          named so wherever a table is; one whose name is its number has none; 1
+//	jail      {PARAMETER: VALUE, …} of its own jail, as jail(8) names them
+//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it that share its stack; they
+//	          persist, and one in another is called OTHER.NAME
 //	loopback  addresses of lo0, a list or one, beside 127.0.0.1
 //	shards    parts of the stack that work in parallel, 1 to 64; 1
 //	sysctl    {NAME: VALUE, …}, of this node only
@@ -132,7 +135,8 @@
 //	          flood_unregistered, flood_reports (hosts' reports go there too),
 //	          max_groups, max_sources
 //	interfaces {NODE: {…}, …}: what the interface is otherwise than others are, with
-//	          name, mac, mtu, down, and addrs: all it has, in any subnets, [] for none
+//	          name, mac, mtu, down, addrs: all it has, in any subnets, [] for none, and
+//	          overlaps: true where another link of the node may have its subnet too
 //	mtu       1500
 //
 // and faults, the same both ways, which are those of link.FaultConfig, or in toward:

@@ -49,6 +49,8 @@ type node struct {
 	fibs, shards int
 	fibNames     []string // of the tables, "" of those without; none, or as many as tables
 	loopback     []addr   // of lo0, beside those that every node has
+	jail         jail     // its own
+	jails        []*jail
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
@@ -297,6 +299,8 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 			key{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
+			key{name: "jail", to: func(key string, v *yaml.Node) { d.jailParams(key, v, &n.jail) }},
+			key{name: "jails", to: func(key string, v *yaml.Node) { d.jails(key, v, n) }},
 			key{name: "routes", to: func(key string, v *yaml.Node) {
 				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
 			}},

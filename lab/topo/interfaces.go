@@ -18,6 +18,7 @@ type iface struct {
 	mac      net.HardwareAddr
 	mtu      int
 	down     bool
+	overlaps bool // another link of the node may have its subnet
 	addrs    []addr
 	exact    bool // addrs are all it has
 }
@@ -74,6 +75,7 @@ func (d *decoder) interfaces(name string, v *yaml.Node, l *cable) {
 			value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
 			d.integer("mtu", &i.mtu, 68, 65535),
 			d.boolean("down", &i.down),
+			d.boolean("overlaps", &i.overlaps),
 			key{name: "addrs", to: func(name string, v *yaml.Node) {
 				i.exact = true
 				d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+k.Value, v, &i.addrs) })

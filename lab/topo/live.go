@@ -57,6 +57,7 @@ func (n *Network) AddNode(name string, router bool, spec []byte) error {
 		c.tunables(s)
 		c.autoconfig(s)
 		c.loopbacks(s)
+		c.jailed(s)
 		c.staticRoutes(s)
 		c.multicast(s)
 	}
@@ -84,6 +85,9 @@ func (n *Network) buildNode(s *node) error {
 		if err := n.addRoute(s, r); err != nil {
 			return err
 		}
+	}
+	if len(s.jail.params)+len(s.jails) > 0 {
+		return n.addJails(s)
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ func (c *checker) resolve() {
 		c.tunables(n)
 		c.autoconfig(n)
 		c.loopbacks(n)
+		c.jailed(n)
 	}
 	for _, l := range c.links {
 		c.advertised(l)

@@ -92,9 +92,7 @@ func (n *Network) foreign(u *unsaid) {
 			u.add("%s, which was removed as a jail", s.name.s)
 			continue
 		}
-		for _, j := range h.Jail().Children() {
-			u.add("%s: the jail %s", s.name.s, j.Name())
-		}
+		n.refreshJails(s, u)
 		for _, e := range s.ports {
 			if n.conf(e) == nil {
 				continue
@@ -199,6 +197,12 @@ func (s *saver) node(o *node) {
 		ctl.put(t.name.s, strconv.FormatInt(t.value, 10))
 	}
 	m.sub("sysctl", ctl)
+	m.sub("jail", jailOf(&o.jail))
+	inside := new(mapping)
+	for _, j := range o.jails {
+		inside.put(j.name.s, jailOf(j).String())
+	}
+	m.sub("jails", inside)
 	if p := o.proxy; p != nil {
 		var down []string
 		for _, e := range p.down {

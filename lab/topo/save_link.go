@@ -84,6 +84,7 @@ func (s *saver) iface(e *end) *mapping {
 	}
 	m.number("mtu", int64(e.iface.mtu), 0)
 	m.flag("down", e.iface.down, false)
+	m.flag("overlaps", slices.ContainsFunc(e.node.interfaces(), func(o *end) bool { return e.overlaps(o) || e.overlaps6(o) }), false)
 	if e.iface.exact {
 		var all []string
 		for _, a := range slices.Concat(e.addrs, e.six) {

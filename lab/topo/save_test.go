@@ -40,6 +40,13 @@ func snapshot(t testing.TB, n *Network) string {
 		for k := range h.FIBs() {
 			snapshotTable(t, &b, h, k)
 		}
+		for _, j := range append(h.Jail().Children(), h.Jail()) {
+			for _, p := range j.Params() {
+				if p.Name != "jid" && p.Name != "parent" && p.Value != "0" && p.Value != "" {
+					fmt.Fprintf(&b, "  jail %s %s=%s\n", j.Name(), p.Name, p.Value)
+				}
+			}
+		}
 		for _, r := range h.MulticastRoutes() {
 			fmt.Fprintf(&b, "  mroute %v %v in %s listeners %v", r.Group, r.Source, r.In.Name(), r.Listeners)
 			for _, o := range r.Out {
@@ -328,7 +335,16 @@ func (m *monkey) configure(h *lab.Node) {
 			}
 		}
 	}
-	switch k := r.IntN(12); {
+	switch k := r.IntN(13); {
+	case k == 12:
+		h.Jail().Set(vimage.JailParam{Name: "children.max", Value: fmt.Sprint(r.IntN(4))})
+		c := vimage.JailConfig{Name: m.name("j"), Persist: true, ChildrenMax: r.IntN(2), Allow: vimage.JailFlags{RawSockets: r.IntN(2) == 0}}
+		if a := h.Addr(); a.IsValid() && r.IntN(2) == 0 {
+			c.IP4 = vimage.JailAddrs{Mode: vimage.JailNew, Addrs: []netip.Addr{a}}
+		}
+		if j, err := h.Jail().Create(c); err == nil {
+			j.Create(vimage.JailConfig{Name: "in", Persist: true, Hostname: "x: y"})
+		}
 	case k == 0:
 		h.SetSysctl(one(r, []string{"net.inet.ip.ttl", "net.inet.udp.checksum", "net.inet.ip.forwarding", "net.inet.icmp.bmcastecho"}), int64(r.IntN(2)))
 	case k == 1:
@@ -483,5 +499,6 @@ func TestSaveAfterChanges(t *testing.T) {
 // FuzzSave is TestSaveAfterChanges for as long as one likes.
 func FuzzSave(f *testing.F) {
 	f.Add(uint64(1), uint8(40))
+	f.Add(uint64(268), uint8(75)) // a node at both parts of what was one switch
 	f.Fuzz(func(t *testing.T, seed uint64, steps uint8) { play(t, seed, int(steps%100)+1) })
 }
