@@ -82,7 +82,7 @@ func New(n *topo.Network, c Config) *Server {
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
-		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
 	} {
@@ -149,6 +149,8 @@ func registerLab(s *Server) {
 		}
 		if f := s.failed.Load(); f != nil {
 			l.Failed = *f
+		} else if err := s.net.Failure(); err != nil {
+			l.Failed = err.Error()
 		}
 		return l, nil
 	})

@@ -157,6 +157,9 @@ func printArp(w io.Writer, n *client.Neighbor) {
 	fmt.Fprintln(w, " [ethernet]")
 }
 
+// seconds returns how many seconds are begun.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
 func arpDocument(n *client.Neighbor) map[string]any {
 	d := map[string]any{"hostname": "?", "ip-address": n.Address, "interface": n.Interface, "type": "ethernet"}
 	if n.Ether == "" {

@@ -46,17 +46,23 @@ type Command struct {
 func Table() []*Command {
 	return []*Command{
 		arpCommand(),
+		flowCommand(),
+		groupCommand(),
+		hostCommand(),
 		ifconfigCommand(),
 		ifmcstatCommand(),
 		jailCommand(),
 		jexecCommand(),
 		jlsCommand(),
+		linkCommand(),
 		ndpCommand(),
 		netstatCommand(),
 		pingCommand(),
 		routeCommand(),
+		saveCommand(),
 		setfibCommand(),
 		sockstatCommand(),
+		switchCommand(),
 		sysctlCommand(),
 		tracerouteCommand(),
 	}

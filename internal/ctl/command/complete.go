@@ -13,6 +13,7 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 	e.name = c.Name
 	o := new(Opts)
 	var operands []string
+	var wanted *Option // whose argument it is
 	for i := 0; i < len(args); i++ {
 		if operands != nil || !strings.HasPrefix(args[i], "-") || c.Raw {
 			operands = append(operands, args[i])
@@ -22,17 +23,19 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 		switch {
 		case !ok || d.Arg == "":
 		case i == len(args)-1: // its argument is what is wanted
-			if d.Complete == nil {
-				return nil
-			}
-			c.place(e, o)
-			return beginning(word, d.Complete(e, word))
+			wanted = &d
 		default:
 			o.given = append(o.given, given{d.Name, args[i+1]})
 			i++
 		}
 	}
 	c.place(e, o)
+	switch {
+	case wanted != nil && wanted.Complete == nil:
+		return nil
+	case wanted != nil:
+		return beginning(word, wanted.Complete(e, word))
+	}
 	if strings.HasPrefix(word, "-") && operands == nil {
 		var names []string
 		for _, d := range c.options() {

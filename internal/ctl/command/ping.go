@@ -14,8 +14,14 @@ import (
 	"github.com/seed88948545/vimage/client"
 )
 
-// exitNoReply is ping's exit status where there was no reply.
+// exitNoReply is ping's exit status where nobody has answered.
 const exitNoReply = 2
+
+// The exit statuses of sysexits(3) that commands have.
+const (
+	exitUsage  = 64
+	exitNoHost = 68
+)
 
 func pingCommand() *Command {
 	return &Command{
