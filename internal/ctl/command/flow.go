@@ -17,6 +17,7 @@ arrive. Its fields are those of flows in a topology file, such as rate=100, for=
 name=call; it begins at once, or after start.`,
 		Own:      "-j -fib",
 		Example:  []string{"flow add pc server rate=100 for=10s", "flow list", "flow remove pc-server"},
+		Linux:    "iperf3 -u",
 		Complete: completeVerbs([]string{"list", "add", "remove"}, flowNames),
 		Run: runVerb(
 			verb{"list", 0, 0, false, listFlows},
