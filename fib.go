@@ -48,7 +48,8 @@ type fibNames map[*vnet.Stack]map[string]int
 // NameFIB gives a routing table a name, which is good wherever text names a table:
 // see ParseFIB. An empty name takes the table's name away. The error is around EINVAL
 // for a table that does not exist, and for a name that begins with a digit or a sign or
-// has a blank or one of / : , in it; EEXIST where another table has the name.
+// has a blank or one of / : , in it; EEXIST where another table has the name; ENXIO where
+// the stack has been removed.
 func (s *Stack) NameFIB(n int, name string) error {
 	if err := s.may(jail.NetConfig, "name fib", name); err != nil {
 		return err
@@ -61,6 +62,9 @@ func (s *Stack) NameFIB(n int, name string) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	if s.st.Closed() {
+		return wrapConfig("name fib", name, syscall.ENXIO)
+	}
 	if at, taken := s.w.fibNames[s.st][name]; taken && at != n {
 		return &ConfigError{"name fib", name, fmt.Errorf("%w: table %d is called that", syscall.EEXIST, at)}
 	}
@@ -129,13 +133,6 @@ func (s *Stack) FIBByName(text string) (*Stack, error) {
 		return nil, err
 	}
 	return s.FIB(n)
-}
-
-// forgetFIBs ends what the world remembers of the tables of a stack that goes.
-func (w *World) forgetFIBs(st *vnet.Stack) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.fibNames, st)
 }
 
 // SetFIB changes the routing table that the socket uses (SO_SETFIB), from its next packet

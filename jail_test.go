@@ -171,6 +171,42 @@ func TestJailPrivileges(t *testing.T) {
 	}
 }
 
+// EBUSY of behaviour 1.3: the source is shutting down, be it that an interface's
+// departure is just told, or that who is told of the move removes the stack.
+func TestMoveFromStackShuttingDown(t *testing.T) {
+	w := world(t, vimage.Config{})
+	j := must(w.Root().Create(vimage.JailConfig{Name: "j", VNET: true, Persist: true}))(t)
+	for _, closesOnMove := range []bool{false, true} {
+		s := must(w.NewStack("dying", vimage.StackConfig{}))(t)
+		i := must(s.AddInterface("e0", vimage.InterfaceConfig{Port: link.NewEpair(0).A()}))(t)
+		told := 0
+		var err error
+		s.HandleDeparture(func(vimage.Event) {
+			switch told++; {
+			case closesOnMove && told == 1:
+				err = s.Close()
+			case !closesOnMove:
+				_, err = i.MoveTo(j)
+			}
+		})
+		if closesOnMove {
+			_, moved := i.MoveTo(j)
+			if err != nil {
+				t.Error(err)
+			}
+			err = moved
+		} else if e := s.Close(); e != nil {
+			t.Error(e)
+		}
+		if !errors.Is(err, syscall.EBUSY) || told == 0 {
+			t.Errorf("closed by who is told of the move %v: %v, told %d times", closesOnMove, err, told)
+		}
+		if got := names(t, j.Stack()); got != "lo0" {
+			t.Errorf("the jail has %s", got)
+		}
+	}
+}
+
 // The errors of behaviour 1.3, row by row.
 func TestMoveErrors(t *testing.T) {
 	w, own, shared := newJails(t)

@@ -83,7 +83,7 @@ func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr,
 func (s *Stack) SetResolver(r *Resolver) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if r == nil {
+	if r == nil || s.st.Closed() {
 		delete(s.w.resolvers, s.asker())
 		return
 	}

@@ -57,8 +57,6 @@ func (s *Stack) Close() error {
 		return err
 	}
 	s.w.jails.CloseStack(s.st)
-	s.SetResolver(nil)
-	s.w.forgetFIBs(s.st)
 	return nil
 }
 
@@ -185,10 +183,12 @@ type Neighbor struct {
 	Addr      netip.Addr
 	MAC       net.HardwareAddr // nil while it is not resolved
 	State     string           // as arp or ndp -a name it: "incomplete", "reachable", "stale", …
-	Permanent bool             // set by hand, or the interface's own
+	Permanent bool             // set by hand for ever, or the interface's own
+	Own       bool             // an address of the interface itself
 	Published bool             // the stack answers for it
 	Router    bool             // it says that it is one (IPv6)
 	Expires   time.Time        // when its state ends unless it confirms itself; zero for never
+	Asked     int              // times that it was asked in its state and has not answered (IPv6)
 }
 
 // Neighbors returns the interface's ARP table and its IPv6 neighbours, sorted by
@@ -202,14 +202,14 @@ func (i *Interface) Neighbors() ([]Neighbor, error) {
 	for _, n := range entries {
 		all = append(all, Neighbor{
 			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
-			Permanent: n.State == arp.Permanent, Published: n.Flags&arp.Published != 0, Expires: i.s.wall(n.Expire),
+			Permanent: n.State == arp.Permanent, Own: n.Flags&arp.Own != 0, Published: n.Flags&arp.Published != 0, Expires: i.s.wall(n.Expire),
 		})
 	}
 	for _, n := range control.Neighbors6(i.s.st, i.index) {
 		all = append(all, Neighbor{
 			Addr: n.IP, MAC: hardware(n.MAC), State: n.State.String(),
-			Permanent: n.State == nd.Permanent, Published: n.Flags&nd.Published != 0, Router: n.Flags&nd.Router != 0,
-			Expires: i.s.wall(n.Expire),
+			Permanent: n.State == nd.Permanent, Own: n.Flags&nd.Own != 0, Published: n.Flags&nd.Published != 0, Router: n.Flags&nd.Router != 0,
+			Expires: i.s.wall(n.Expire), Asked: n.Asked,
 		})
 	}
 	return all, nil

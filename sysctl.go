@@ -67,6 +67,10 @@ func (s *Stack) SysctlValues(name string) ([]SysctlValue, error) {
 	return list, wrapConfig("sysctl", name, e)
 }
 
+// SysctlStructs returns the names, sorted, for which SysctlValues has an answer, but
+// for those of filters: of what an interface listens to see Interface.Memberships.
+func (s *Stack) SysctlStructs() []string { return control.Structs(s.st) }
+
 // SetSysctlValues makes statistics zero: that is all that may be written to them.
 // The error is around EINVAL for another number, EPERM for what is read-only,
 // ENOENT for an unknown name.

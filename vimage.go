@@ -73,7 +73,7 @@ func NewWorld(c Config) *World {
 	if e != 0 {
 		panic(&ConfigError{"new world", "vnet0", ErrSecondStack}) // a world without modules refuses no other
 	}
-	w.jails = jail.NewTree(w.w, st)
+	w.jails = jail.NewTree(w.w, st, w.forget)
 	return w
 }
 
@@ -128,6 +128,14 @@ func (w *World) Stacks() []*Stack {
 // Close removes every stack. What blocks on their sockets fails with
 // net.ErrClosed.
 func (w *World) Close() { w.jails.Close() }
+
+// forget ends what the world remembers of a stack that is gone.
+func (w *World) forget(st *vnet.Stack) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.fibNames, st)
+	delete(w.resolvers, asker{st: st})
+}
 
 // Now returns the world's time.
 func (w *World) Now() time.Time {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -146,9 +148,9 @@ func TestCasesAreChosenByName(t *testing.T) {
 // must arrive.
 func TestPeersDoWhatTheySay(t *testing.T) {
 	for _, f := range []family{ip4, ip6} {
-		small := []Case{udpCase(), forwardCase(f, "forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(f), createCase(f, "create", 10),
+		small := []Case{udpCase(), forwardCase(f, "forward10", 10), fanoutCase(1), fanoutCase(10), joinCase(f), createCase(f, "create", 10), createDestroyCase(), readersCase(f),
 			filterCase(), queryCase("query", 1000), receiversCase("receivers", 20)}
-		verbs(t, f, append(small, tcpCases()...))
+		verbs(t, f, slices.Concat(small, pathCases(f), tcpCases()))
 	}
 }
 
@@ -289,7 +291,7 @@ func TestQuotientIsOfPairs(t *testing.T) {
 
 func TestCasesOverIPv6AreTheSame(t *testing.T) {
 	all := cases()
-	half := len(all) / 2
+	half := len(casesOf(ip4))
 	for i, c := range all[:half] {
 		six := all[half+i]
 		if six.Name != prefix6+c.Name || !six.Family.is6() || len(six.Rows) != len(c.Rows) || six.Rows[0].Name != prefix6+c.Rows[0].Name {
@@ -318,5 +320,33 @@ func TestReportsAreReallySent(t *testing.T) {
 				t.Errorf("%T%d: %d packets for ten groups joined and left", p, f, after-before)
 			}
 		}
+	}
+}
+
+// waitsForLock is a reader as there must not be any.
+//
+//go:noinline
+func waitsForLock(mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+}
+
+// TestWaitersAreFound: readers that wait for a lock would be seen.
+func TestWaitersAreFound(t *testing.T) {
+	runtime.SetBlockProfileRate(1)
+	defer runtime.SetBlockProfileRate(0)
+	var mu sync.Mutex
+	for try := 0; waitsIn(".waitsForLock") == 0; try++ {
+		if try == 100_000 {
+			t.Fatal("who waits for a lock is in no profile")
+		}
+		mu.Lock()
+		var wg sync.WaitGroup
+		wg.Go(func() { waitsForLock(&mu) })
+		for range 10 {
+			runtime.Gosched()
+		}
+		mu.Unlock()
+		wg.Wait()
 	}
 }

@@ -45,13 +45,13 @@ const (
 )
 
 // cases returns what is measured, in order: all over IPv4, then all again over
-// IPv6.
+// IPv6, and then what has no counterpart.
 func cases() []Case {
 	all := casesOf(ip4)
 	for _, c := range casesOf(ip6) {
 		all = append(all, c.over6())
 	}
-	return all
+	return append(all, crowdCase())
 }
 
 func casesOf(f family) []Case {
@@ -64,7 +64,12 @@ func casesOf(f family) []Case {
 		queryCase("query10k", 10_000), receiversCase("receivers10k", 10_000),
 		createCase(f, "create1k", 1000),
 		createCase(f, "create10k", 10_000),
+		createDestroyCase(),
 	}
+	if hasThreadTime {
+		all = append(all, readersCase(f))
+	}
+	all = append(all, pathCases(f)...)
 	all = append(all, fibCases(f)...)
 	all = append(all, tcpCases()...)
 	for i := range all {

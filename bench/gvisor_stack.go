@@ -87,6 +87,8 @@ func (p gvisorPeer) Includes(name string) string {
 		return hosts + " over a pipe with host GSO; tcpip.Endpoint's calls with waiter.Queue"
 	case "joins", "membership", "membership.heap":
 		return "socket option; reports go to a link endpoint that discards"
+	case "createdestroy":
+		return hosts + " over a pipe; Stack.Destroy"
 	case "create1k", "create10k":
 		return hosts + " over a pipe; without TCP " + p.gvCreateWithoutTCP()
 	}

@@ -31,6 +31,11 @@ type Peer interface {
 	// up, and its addresses, and keeps it.
 	Create() (add func(addresses []netip.Prefix) error, err error)
 
+	// CreateDestroy returns cycle, which makes n stacks as Create does, or bare ones
+	// with the loopback interface only, and destroys them. It returns when they are
+	// gone, as far as that can be seen.
+	CreateDestroy() (cycle func(n int, bare bool) error, err error)
+
 	// Filtered is Fanout where each member takes the datagrams of these sources
 	// only, of which one is the sender.
 	Filtered(members int, sources []netip.Addr) (send, drain func(n int) error, err error)

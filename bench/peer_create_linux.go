@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,16 +38,32 @@ func (p *linuxPeer) Create() (func([]netip.Prefix) error, error) {
 	return p.add, nil
 }
 
-func (p *linuxPeer) add(addrs []netip.Prefix) error {
+// enter makes a namespace, which the thread is in from now on.
+func (p *linuxPeer) enter() (*netlink.Handle, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return denied("unshare", err)
+		return nil, denied("unshare", err)
 	}
 	fd, err := currentNamespace()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.made = append(p.made, fd)
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	return netlink.NewHandle(unix.NETLINK_ROUTE)
+}
+
+// addBare makes a namespace whose loopback interface is up, which gives it its
+// addresses.
+func (p *linuxPeer) addBare() error {
+	h, err := p.enter()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return h.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: 1}})
+}
+
+func (p *linuxPeer) add(addrs []netip.Prefix) error {
+	h, err := p.enter()
 	if err != nil {
 		return err
 	}
@@ -66,21 +83,65 @@ func (p *linuxPeer) add(addrs []netip.Prefix) error {
 	return nil
 }
 
+func (p *linuxPeer) CreateDestroy() (func(int, bool) error, error) {
+	if _, err := p.Create(); err != nil {
+		return nil, err
+	}
+	return func(n int, bare bool) error {
+		for i := range n {
+			enter := func() error { return p.add(p.idleHost(i)) }
+			if bare {
+				enter = p.addBare
+			}
+			if err := enter(); err != nil {
+				return err
+			}
+		}
+		if err := p.release(); err != nil || bare {
+			return err
+		}
+		return p.awaitGone()
+	}, nil
+}
+
+// release lets go of all namespaces but the hub.
+func (p *linuxPeer) release() error {
+	if err := unix.Setns(p.hub.fd, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	for _, fd := range p.made {
+		unix.Close(fd)
+	}
+	p.made = p.made[:0]
+	return nil
+}
+
+// awaitGone waits until the interfaces in the hub are gone whose other ends were in
+// namespaces: the kernel takes these down late in a namespace's end, and of what
+// comes after nobody hears.
+func (p *linuxPeer) awaitGone() error {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		links, err := p.hub.handle.LinkList()
+		switch {
+		case errors.Is(err, netlink.ErrDumpInterrupted): // one went meanwhile
+		case err != nil:
+			return err
+		case len(links) <= 1: // lo
+			return nil
+		}
+	}
+	return errors.New("namespaces did not go within a minute")
+}
+
 // Clean implements cleaner: the kernel takes namespaces down in the
 // background, which must not slow the next measurement.
 func (p *linuxPeer) Clean() {
 	if len(p.made) == 0 {
 		return
 	}
-	if err := unix.Setns(p.hub.fd, unix.CLONE_NEWNET); err != nil {
-		return
-	}
 	full, err := kernelMemory()
-	if err != nil || full < p.before {
+	if err != nil || full < p.before || p.release() != nil {
 		return
-	}
-	for _, fd := range p.made {
-		unix.Close(fd)
 	}
 	rest := p.before + (full-p.before)/20 // the kernel keeps some for the next ones
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {

@@ -11,6 +11,7 @@ import (
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
+	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -237,6 +238,32 @@ func (p gvisorPeer) Create() (func([]netip.Prefix) error, error) {
 		return err
 	}
 	return add, nil
+}
+
+func (p gvisorPeer) CreateDestroy() (func(int, bool) error, error) {
+	var all []*stack.Stack
+	return func(n int, bare bool) error {
+		for i := range n {
+			var s *stack.Stack
+			var err error
+			if bare {
+				s = stack.New(p.gvProtocols())
+				err = gvAddNIC(s, 1, loopback.New(), netip.MustParsePrefix("127.0.0.1/8"))
+			} else {
+				port, _ := pipe.New(tcpip.LinkAddress(routerInMAC()), tcpip.LinkAddress(sourceMAC()), wireMTU+ethLen)
+				s, err = gvHost(p.gvProtocols(), port, p.idleHost(i)...)
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, s)
+		}
+		for _, s := range all {
+			s.Destroy()
+		}
+		all = all[:0]
+		return nil
+	}, nil
 }
 
 func (p gvisorPeer) Filtered(int, []netip.Addr) (func(int) error, func(int) error, error) {

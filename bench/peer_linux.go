@@ -43,6 +43,8 @@ func (p *linuxPeer) Includes(name string) string {
 			s += fmt.Sprintf("; %d namespaces only in a quick run", p.MostStacks())
 		}
 		return s
+	case "createdestroy":
+		return "the same namespaces; gone when their ends in the common namespace are, after which the kernel has still something to free; .bare: the end is asked for and not waited for, since nobody can see it"
 	}
 	return ""
 }

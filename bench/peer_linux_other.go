@@ -34,6 +34,8 @@ func (p linuxPeer) Fanout(int) (func(int) error, func(int) error, error) {
 
 func (p linuxPeer) Create() (func([]netip.Prefix) error, error) { return nil, p.absent() }
 
+func (p linuxPeer) CreateDestroy() (func(int, bool) error, error) { return nil, p.absent() }
+
 func (p linuxPeer) Filtered(int, []netip.Addr) (func(int) error, func(int) error, error) {
 	return nil, nil, p.absent()
 }

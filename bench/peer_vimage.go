@@ -30,7 +30,7 @@ func (vimagePeer) Includes(name string) string {
 		return hosts + " on a TAP with vnet_hdr"
 	case "joins", "membership", "membership.heap":
 		return "reports go to a port that discards"
-	case "create1k", "create10k":
+	case "create1k", "create10k", "createdestroy":
 		return hosts + ", each on an Epair of its own"
 	}
 	return ""
@@ -130,37 +130,20 @@ func (f family) forwards(s *vimage.Stack) error {
 }
 
 func (p vimagePeer) Forward(t Traffic) (func(int) error, func() (uint64, error), error) {
-	w := vimage.NewWorld(vimage.Config{})
-	s, err := w.NewStack("router", vimage.StackConfig{})
+	r, err := p.newRouter()
 	if err != nil {
 		return nil, nil, err
 	}
-	in, out := &vmPort{family: p.family}, &vmPort{family: p.family}
-	if _, err := vmInterface(s, "in", in, routerInMAC(), p.routerIn()); err != nil {
+	out := &vmPort{family: p.family}
+	if _, err := vmInterface(r.stack, "out", out, routerOutMAC(), p.routerOut()); err != nil {
 		return nil, nil, err
 	}
-	if _, err := vmInterface(s, "out", out, routerOutMAC(), p.routerOut()); err != nil {
-		return nil, nil, err
-	}
-	if err := p.forwards(s); err != nil {
-		return nil, nil, err
-	}
-	for _, r := range t.Routes {
-		if err := s.AddRoute(vimage.Route{Dst: r, Gateway: p.gateway()}); err != nil {
+	for _, dst := range t.Routes {
+		if err := r.stack.AddRoute(vimage.Route{Dst: dst, Gateway: p.gateway()}); err != nil {
 			return nil, nil, err
 		}
 	}
-	next := 0
-	sched := w.Internal().Sched()
-	feed := func(n int) error {
-		r := sched.Get()
-		for range n {
-			in.receive(r, t.Frames[next%len(t.Frames)])
-			next++
-		}
-		r.Done()
-		return nil
-	}
+	feed := r.feed(t.Frames)
 	// Only so many packets wait for ARP to learn the gateway.
 	if err := feed(1); err != nil {
 		return nil, nil, err
@@ -192,4 +175,49 @@ func (p vimagePeer) Create() (func([]netip.Prefix) error, error) {
 		return err
 	}
 	return add, nil
+}
+
+// vmBare returns a stack whose loopback interface has the addresses that Linux gives it.
+func vmBare(w *vimage.World, name string) (*vimage.Stack, error) {
+	s, err := w.NewStack(name, vimage.StackConfig{})
+	if err != nil {
+		return nil, err
+	}
+	lo, err := s.Interface("lo0")
+	for _, a := range []string{"127.0.0.1/8", "::1/128"} {
+		if err == nil {
+			err = lo.AddAddr(netip.MustParsePrefix(a))
+		}
+	}
+	return s, err
+}
+
+func (p vimagePeer) CreateDestroy() (func(int, bool) error, error) {
+	w := vimage.NewWorld(vimage.Config{})
+	var all []*vimage.Stack
+	return func(n int, bare bool) error {
+		for i := range n {
+			var s *vimage.Stack
+			var err error
+			if bare {
+				s, err = vmBare(w, strconv.Itoa(i))
+			} else {
+				s, _, err = vmHost(w, strconv.Itoa(i), link.NewEpair(wireMTU).A(), p.idleHost(i)...)
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, s)
+		}
+		for _, s := range all {
+			if err := s.Close(); err != nil {
+				return err
+			}
+		}
+		all = all[:0]
+		if n := len(w.Stacks()); n != 1 {
+			return fmt.Errorf("%d stacks are left, not the first alone", n)
+		}
+		return nil
+	}, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"time"
 )
 
 // Jail is a jail: every host and router of a lab is one too.
@@ -80,7 +82,9 @@ type Process struct {
 	Jail string `json:"jail" doc:"Name of the jail"`
 	JID  int    `json:"jid"`
 	FIB  int    `json:"fib" doc:"Routing table that it uses"`
+	PID  int    `json:"pid" doc:"Number of the process, which no other has had"`
 
+	c      *Client
 	stream *Stream
 	ended  chan struct{}
 }
@@ -101,7 +105,12 @@ func (c *Client) Attach(ctx context.Context, jail string, pc ProcessConfig) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{stream: s, ended: make(chan struct{})}
+	return c.process(s)
+}
+
+// process waits for the word that a process has been started.
+func (c *Client) process(s *Stream) (*Process, error) {
+	p := &Process{c: c, stream: s, ended: make(chan struct{})}
 	if err := s.Read("process", p); err != nil {
 		s.Close()
 		return nil, err
@@ -120,12 +129,29 @@ func (p *Process) wait() {
 	}
 }
 
+// CreateAttached makes a jail with a process in it, as one that starts it. Without
+// persist the jail goes with its last process.
+func (c *Client) CreateAttached(ctx context.Context, n NewJail) (*Process, error) {
+	s, err := c.Stream(ctx, "POST", "/v1/jail-processes", nil, n)
+	if err != nil {
+		return nil, err
+	}
+	return c.process(s)
+}
+
 // Done is closed when the process has ended, be it with the lab.
 func (p *Process) Done() <-chan struct{} { return p.ended }
 
-// Release ends the process. Releasing twice is harmless.
+// Release ends the process, and returns when it has ended: a jail that does not persist
+// and has no other is gone then. Releasing twice is harmless.
 func (p *Process) Release() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseWait)
+	defer cancel()
+	_ = p.c.Do(ctx, "DELETE", jailPath(p.Jail, "processes", strconv.Itoa(p.PID)), nil, nil, nil) // the end of the stream does it, too
 	p.stream.stop()
 	<-p.ended
 	p.stream.Close()
 }
+
+// releaseWait is how long Release waits for a lab that does not answer.
+const releaseWait = 2 * time.Second

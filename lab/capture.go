@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -45,7 +47,11 @@ func (n *Lab) record(w io.Writer) *recording {
 // a link an interface, with direction as the link's first end sees it, and
 // packets that a stack dropped, with the reason as their comment. EndCapture
 // completes it.
-func (n *Lab) CaptureAll(w io.Writer) { n.captures.all = n.record(w) }
+func (n *Lab) CaptureAll(w io.Writer) {
+	n.building.Lock()
+	defer n.building.Unlock()
+	n.captures.all = n.record(w)
+}
 
 // CaptureLink records the link of that name, "a-b", in a stream of its own. It
 // must be called before the link is made.
@@ -54,6 +60,8 @@ func (n *Lab) CaptureLink(name string, w io.Writer) { n.CaptureLinks(w, name) }
 // CaptureLinks records several links in one stream, in which all frames stand in
 // order. It must be called before the links are made.
 func (n *Lab) CaptureLinks(w io.Writer, names ...string) {
+	n.building.Lock()
+	defer n.building.Unlock()
 	if n.captures.links == nil {
 		n.captures.links = make(map[string]*recording)
 	}
@@ -66,8 +74,11 @@ func (n *Lab) CaptureLinks(w io.Writer, names ...string) {
 // FlushCapture hands all that was recorded so far to the streams' writers, for
 // somebody who reads along.
 func (n *Lab) FlushCapture() error {
+	n.building.Lock()
+	open := slices.Clone(n.captures.open)
+	n.building.Unlock()
 	var errs []error
-	for _, r := range n.captures.open {
+	for _, r := range open {
 		errs = append(errs, r.rec.Flush())
 	}
 	return errors.Join(errs...)
@@ -75,6 +86,8 @@ func (n *Lab) FlushCapture() error {
 
 // EndCapture completes all streams, and returns what went wrong with any.
 func (n *Lab) EndCapture() error {
+	n.building.Lock()
+	defer n.building.Unlock()
 	n.inner().SetTracer(nil)
 	var errs []error
 	for _, r := range n.captures.open {
@@ -102,11 +115,9 @@ func (n *Lab) tap(l *Link, p link.Port) link.Port {
 	return p
 }
 
-// traced says that what a node drops of its last interface's packets belongs to
-// a link's capture.
-func (n *Lab) traced(l *Link, e endpoint) {
-	h, ok := e.(*Node)
-	if !ok || l.capture == nil {
+// traced says that what a link's nodes drop of its packets belongs to its capture.
+func (n *Lab) traced(l *Link) {
+	if l.capture == nil {
 		return
 	}
 	n.captures.mu.Lock()
@@ -114,7 +125,18 @@ func (n *Lab) traced(l *Link, e endpoint) {
 	if n.captures.ports == nil {
 		n.captures.ports = make(map[portKey]*link.Capture)
 	}
-	n.captures.ports[portKey{h.Internal(), uint32(h.ports[len(h.ports)-1].ifi.Index())}] = l.capture
+	for _, e := range l.ends {
+		if e.port != nil {
+			n.captures.ports[portKey{e.Node.Internal(), uint32(e.port.ifi.Index())}] = l.capture
+		}
+	}
+}
+
+// untraced ends that.
+func (n *Lab) untraced(l *Link) {
+	n.captures.mu.Lock()
+	defer n.captures.mu.Unlock()
+	maps.DeleteFunc(n.captures.ports, func(_ portKey, c *link.Capture) bool { return c == l.capture })
 }
 
 // Trace implements vnet.Tracer.

@@ -7,8 +7,8 @@
 //	conn, err := a.Dial("udp", b.Addr().String()+":7")
 //
 // New is for tests and ends the test where something cannot be built; Open is
-// for programs and returns errors. Every call that builds works at any time:
-// there is no start.
+// for programs and returns errors. Every call that builds, and every one that
+// removes, works at any time and from any goroutine: there is no start.
 //
 // Addresses that are not given are assigned: each link, and each switch with
 // all that hangs on it, is a subnet 10.x.y.0/24, counted from 10.0.0.0 in the
@@ -21,7 +21,9 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/seed88948545/vimage"
@@ -48,22 +50,33 @@ type Config struct {
 	IPv6 bool
 }
 
-// Lab is a network under construction, or running: there is no difference.
-// Building is not safe for concurrent use; everything built is.
+// Lab is a network under construction, or running: there is no difference. Several
+// goroutines may build, change and use it at once; changes are made one after the
+// other. What a change calls (a capture's writer, a handler of departures) must
+// not change the lab itself.
 type Lab struct {
 	World *vimage.World
 
-	t        TB // nil for programs
-	nodes    []*Node
-	switches int // made so far
-	byName   map[string]endpoint
-	subnets  int
-	seed     uint64
-	ipv6     bool
-	faults   int
-	closers  []func()
+	t    TB // nil for programs
+	seed uint64
+	ipv6 bool
 
+	// building is held while the lab changes, and guards what follows. Stacks are
+	// configured under it, which calls users: what these may ask for is under mu.
+	building sync.Mutex
+	closed   bool
+	switches int // made so far
+	subnets  numbers
+	faults   int // made so far
 	captures captures
+
+	// mu is a leaf; it guards what follows, Node.ports, and what Link says it does.
+	mu       sync.RWMutex
+	nodes    []*Node
+	switched []*Switch
+	links    []*Link
+	byName   map[string]endpoint
+	closers  []func()
 }
 
 // New returns an empty lab that is closed when the test ends. Built with -tags
@@ -96,15 +109,43 @@ func Open(c Config) *Lab {
 
 // Close removes everything. Closing twice is harmless.
 func (n *Lab) Close() {
+	n.building.Lock()
+	n.closed = true
+	n.building.Unlock()
 	n.World.Close()
-	for _, f := range n.closers {
+	n.mu.Lock()
+	links, switches, closers := n.links, n.switched, n.closers
+	n.links, n.switched, n.closers = nil, nil, nil
+	n.mu.Unlock()
+	for _, l := range links {
+		if f := l.Fault(); f != nil {
+			f.Close()
+		}
+	}
+	for _, s := range switches {
+		s.br.Close()
+	}
+	for _, f := range closers {
 		f()
 	}
-	n.closers = nil
 }
 
 // OnClose has f called when the lab is closed, after its stacks are gone.
-func (n *Lab) OnClose(f func()) { n.closers = append(n.closers, f) }
+func (n *Lab) OnClose(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closers = append(n.closers, f)
+}
+
+// change begins a change of the lab, which ends with n.building.Unlock.
+func (n *Lab) change() error {
+	n.building.Lock()
+	if n.closed {
+		n.building.Unlock()
+		return fmt.Errorf("the lab is %w", net.ErrClosed)
+	}
+	return nil
+}
 
 func (n *Lab) must(err error) {
 	if err == nil {
@@ -131,7 +172,7 @@ type endpoint interface {
 	name() string
 	// plug puts the node's end of a link into it; a host gets the addresses it
 	// wants, or the next of the subnet.
-	plug(p link.Port, want *plugConfig, subnet *subnet) error
+	plug(p link.Port, e *End, want *plugConfig, subnet *subnet) error
 	// segment returns the subnet the endpoint is part of, nil for a host.
 	segment() *subnet
 }
@@ -143,61 +184,5 @@ type plugConfig struct {
 	fib    int
 	advert *vimage.RouterConfig
 	port   link.PortConfig // of a switch
-}
-
-// subnet is where addresses are given out: a prefix of IPv4, and one of IPv6 or
-// none.
-type subnet struct{ prefix, prefix6 pool }
-
-// pool is a prefix and how many of its addresses are given out.
-type pool struct {
-	netip.Prefix
-	last int
-}
-
-// newSubnet returns the next subnet; given prefixes take the place of its own.
-func (n *Lab) newSubnet(given, given6 netip.Prefix, mtu int) (*subnet, error) {
-	k := n.subnets
-	n.subnets++
-	s := new(subnet)
-	if s.prefix.Prefix = given; !given.IsValid() {
-		s.prefix.Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(k >> 8), byte(k), 0}), 24)
-	}
-	narrow := mtu != 0 && mtu < minMTU6
-	switch {
-	case given6.IsValid() && (!given6.Addr().Is6() || given6.Addr().Is4In6() || given6.Addr().IsLinkLocalUnicast() || given6.Addr().IsMulticast()):
-		return nil, fmt.Errorf("Subnet6 %v: must be a prefix of IPv6, and not link-local", given6)
-	case given6.IsValid() && narrow:
-		return nil, fmt.Errorf("MTU %d: IPv6 needs %d (RFC 8200 §5)", mtu, minMTU6)
-	case given6.IsValid():
-		s.prefix6.Prefix = given6.Masked()
-	case n.ipv6 && !narrow:
-		s.prefix6.Prefix = netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 6: byte(k >> 8), 7: byte(k)}), 64)
-	}
-	return s, nil
-}
-
-// minMTU6 is the least that a link of IPv6 may carry.
-const minMTU6 = 1280
-
-// next returns the next free address, with the subnet's length.
-func (s *pool) next() (netip.Prefix, error) {
-	s.last++
-	a := plus(s.Masked().Addr(), s.last)
-	if !s.Contains(a) || a.Is4() && !s.Contains(a.Next()) {
-		return netip.Prefix{}, fmt.Errorf("no address is left in %v: give the link a larger Subnet", s.Prefix)
-	}
-	return netip.PrefixFrom(a, s.Bits()), nil
-}
-
-// plus returns the n-th address after a.
-func plus(a netip.Addr, n int) netip.Addr {
-	b := a.AsSlice()
-	for i := len(b) - 1; i >= 0 && n > 0; i-- {
-		n += int(b[i])
-		b[i] = byte(n)
-		n >>= 8
-	}
-	a, _ = netip.AddrFromSlice(b)
-	return a
+	end    EndConfig
 }

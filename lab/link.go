@@ -27,7 +27,19 @@ type LinkConfig struct {
 	// PortA is how A, a switch, treats the port at its end. Without a Name the port
 	// has the link's.
 	PortA, PortB link.PortConfig
+	EndA, EndB   EndConfig // of the interfaces at the ends that are nodes
 	link.FaultConfig
+}
+
+// EndConfig is what else may be said of the interface at an end of a link.
+type EndConfig struct {
+	Name string           // "" means the first of eth0, eth1, … that the node does not have
+	MAC  net.HardwareAddr // nil: a new one
+	MTU  int              // 0: the link's
+	Down bool
+	// Addrs, unless it is nil, are all addresses that the interface is given, in any
+	// subnets; the lab gives it none.
+	Addrs []netip.Prefix
 }
 
 // Link connects two nodes, or a node and a switch, or two switches, and returns
@@ -47,56 +59,107 @@ func (n *Lab) Link(a, b endpoint, c ...LinkConfig) *Link {
 
 // Link is a connection between two nodes.
 type Link struct {
+	lab     *Lab
 	name    string
-	fault   *link.Fault   // nil for a perfect cable
+	mtu     int
+	ends    [2]End
+	subnet  *subnet       // its own, nil where it ends at a switch
+	place   link.Port     // where a fault can be put into a perfect cable
 	capture *link.Capture // nil unless it is recorded
+	fault   *link.Fault   // nil for a perfect cable; under lab.mu
+}
+
+// End is an end of a link: the interface of a Node, or a port of a Switch.
+type End struct {
+	Node   *Node   // nil at a switch
+	Switch *Switch // nil at a node
+	port   *nodePort
+	joined link.Port // the switch's, unless the other end is plugged into it directly
+}
+
+// Interface returns the interface at a node's end, nil at a switch's. One that has
+// been moved to another stack is not found by it.
+func (e End) Interface() *vimage.Interface {
+	if e.port == nil {
+		return nil
+	}
+	return e.port.ifi
 }
 
 // Name returns the link's name: that of its configuration, or the names of both
 // ends, as in "a-b".
 func (l *Link) Name() string { return l.name }
 
-// Fault returns the link's faults, which may be changed while it runs; nil for
-// a link that was made without any.
-func (l *Link) Fault() *link.Fault { return l.fault }
+// Ends returns both ends, in the order in which the link was made.
+func (l *Link) Ends() [2]End { return l.ends }
 
 // AddLink is Link with an error.
 func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
-	l := &Link{name: c.Name}
+	l := &Link{lab: n, name: c.Name, mtu: c.MTU, ends: [2]End{endOf(a), endOf(b)}}
 	if l.name == "" {
 		l.name = a.name() + "-" + b.name()
 	}
-	s, err := n.shared(a, b, c)
-	if err != nil {
+	if err := n.change(); err != nil {
+		return nil, err
+	}
+	defer n.building.Unlock()
+	if err := n.addLink(l, a, b, &c); err != nil {
+		n.unlink(l)
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
 	}
-	for _, p := range []*link.PortConfig{&c.PortA, &c.PortB} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.links = append(n.links, l)
+	return l, nil
+}
+
+func endOf(e endpoint) End {
+	if s, ok := e.(*Switch); ok {
+		return End{Switch: s}
+	}
+	return End{Node: e.(*Node)}
+}
+
+// addLink makes a link. What it has made when it returns an error is in l.
+func (n *Lab) addLink(l *Link, a, b endpoint, c *LinkConfig) error {
+	for _, e := range [...]endpoint{a, b} {
+		if n.named(e.name()) != e {
+			return fmt.Errorf("%s has been removed", e.name())
+		}
+	}
+	s, err := n.shared(a, b, c)
+	if err != nil {
+		return err
+	}
+	if a.segment() == nil && b.segment() == nil {
+		l.subnet = s
+	}
+	for _, p := range [...]*link.PortConfig{&c.PortA, &c.PortB} {
 		if p.Name == "" {
 			p.Name = l.name
 		}
 	}
 	pa, pb, err := n.cable(l, a, b, c)
 	if err != nil {
-		return nil, fmt.Errorf("link %s: %w", l.name, err)
+		return err
 	}
 	if pa != nil {
 		pa = n.tap(l, pa)
 	} else {
 		pb = n.tap(l, pb)
 	}
-	if err := a.plug(pa, &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA, c.PortA}, s); err != nil {
-		return nil, fmt.Errorf("link %s: %w", l.name, err)
+	if err := a.plug(pa, &l.ends[0], &plugConfig{c.A, c.A6, c.FIBA, c.AdvertiseA, c.PortA, c.EndA}, s); err != nil {
+		return err
 	}
-	if err := b.plug(pb, &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB, c.PortB}, s); err != nil {
-		return nil, fmt.Errorf("link %s: %w", l.name, err)
+	if err := b.plug(pb, &l.ends[1], &plugConfig{c.B, c.B6, c.FIBB, c.AdvertiseB, c.PortB, c.EndB}, s); err != nil {
+		return err
 	}
-	n.traced(l, a)
-	n.traced(l, b)
-	return l, nil
+	n.traced(l)
+	return nil
 }
 
 // shared returns the subnet a link is in.
-func (n *Lab) shared(a, b endpoint, c LinkConfig) (*subnet, error) {
+func (n *Lab) shared(a, b endpoint, c *LinkConfig) (*subnet, error) {
 	sa, sb := a.segment(), b.segment()
 	switch {
 	case sa != nil && sb != nil && sa != sb:
@@ -112,7 +175,7 @@ func (n *Lab) shared(a, b endpoint, c LinkConfig) (*subnet, error) {
 // cable makes what the two endpoints are plugged into. A perfect cable to a
 // switch is the switch's port itself: frames are then shown to the node
 // uncopied.
-func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err error) {
+func (n *Lab) cable(l *Link, a, b endpoint, c *LinkConfig) (pa, pb link.Port, err error) {
 	sa, aSwitch := a.(*Switch)
 	sb, bSwitch := b.(*Switch)
 	switch {
@@ -120,102 +183,29 @@ func (n *Lab) cable(l *Link, a, b endpoint, c LinkConfig) (pa, pb link.Port, err
 		if err := c.FaultConfig.Check(); err != nil {
 			return nil, nil, err
 		}
-		if c.Seed == 0 {
-			c.Seed = n.seed + uint64(n.faults) // every link differs
-			n.faults++
-		}
+		c.Seed = n.faultSeed(c.Seed)
 		l.fault = link.NewFault(n.inner().Sched(), c.MTU, c.FaultConfig, c.FaultConfig)
-		n.closers = append(n.closers, l.fault.Close)
 		return l.fault.A(), l.fault.B(), nil
 	case aSwitch && !bSwitch:
-		return nil, sa.br.AddPort(c.PortA), nil
+		l.place = sa.br.AddPort(c.PortA)
+		l.ends[0].joined = l.place
+		return nil, l.place, nil
 	case bSwitch:
-		return sb.br.AddPort(c.PortB), nil, nil
+		l.place = sb.br.AddPort(c.PortB)
+		l.ends[1].joined = l.place
+		return l.place, nil, nil
 	}
 	e := link.NewEpair(c.MTU)
+	l.place = e.A()
 	return e.A(), e.B(), nil
 }
 
-// SwitchConfig says what a switch is like.
-type SwitchConfig struct {
-	link.BridgeConfig
-	Subnet  netip.Prefix // of what hangs on it; invalid: the next 10.x.y.0/24
-	Subnet6 netip.Prefix // its subnet of IPv6: see LinkConfig
-	Within  *Switch      // part of this one's subnets instead
-}
-
-// Switch is an Ethernet switch, or a hub.
-type Switch struct {
-	br     *link.Bridge
-	named  string
-	subnet *subnet
-}
-
-// Switch adds a switch that snoops IGMP and MLD. At most one configuration may be
-// given.
-func (n *Lab) Switch(name string, c ...SwitchConfig) *Switch {
-	if n.t != nil {
-		n.t.Helper()
+// faultSeed returns a seed for a link's faults, where none was given: every link
+// differs.
+func (n *Lab) faultSeed(given uint64) uint64 {
+	if given != 0 {
+		return given
 	}
-	var cfg SwitchConfig
-	if len(c) > 0 {
-		cfg = c[0]
-	}
-	s, err := n.AddSwitch(name, cfg)
-	n.must(err)
-	return s
-}
-
-// AddSwitch is Switch with an error.
-func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
-	if name == "" || n.byName[name] != nil {
-		return nil, fmt.Errorf("switch %q: the name is empty or taken", name)
-	}
-	s := &Switch{named: name}
-	if c.Within != nil {
-		s.subnet = c.Within.subnet
-	} else {
-		var err error
-		if s.subnet, err = n.newSubnet(c.Subnet, c.Subnet6, c.MTU); err != nil {
-			return nil, fmt.Errorf("switch %q: %w", name, err)
-		}
-	}
-	if q := c.Querier; q != nil && q.MAC == nil {
-		own := *q
-		own.MAC = net.HardwareAddr{2, 's', 'w', byte(n.switches >> 16), byte(n.switches >> 8), byte(n.switches)}
-		c.Querier = &own
-	}
-	n.switches++
-	s.br = link.NewBridge(n.inner().Sched(), n.inner().Seed(), c.BridgeConfig)
-	n.closers = append(n.closers, s.br.Close)
-	n.byName[name] = s
-	return s, nil
-}
-
-// Bridge returns the switch itself: its counters and switches, and what it knows
-// of groups.
-func (s *Switch) Bridge() *link.Bridge { return s.br }
-
-// Port returns the port at a link's end, by the link's name or by that of the
-// port; false if there is none.
-func (s *Switch) Port(name string) (link.PortState, bool) {
-	for _, p := range s.br.Ports() {
-		if p.Name == name {
-			return p, true
-		}
-	}
-	return link.PortState{}, false
-}
-
-func (s *Switch) name() string { return s.named }
-
-func (s *Switch) segment() *subnet { return s.subnet }
-
-// plug implements endpoint. Without a port the other end is plugged into the
-// switch directly.
-func (s *Switch) plug(p link.Port, want *plugConfig, _ *subnet) error {
-	if p != nil {
-		link.Join(s.br.AddPort(want.port), p)
-	}
-	return nil
+	n.faults++
+	return n.seed + uint64(n.faults-1)
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
@@ -23,18 +24,22 @@ type NodeConfig struct {
 type Node struct {
 	*vimage.Stack
 	lab      *Lab
-	ports    []nodePort
 	autoconf *vimage.AutoconfConfig
-	ipv6     bool // lo0 has ::1
+	ports    []*nodePort // under lab.mu
+	ipv6     bool        // lo0 has ::1; under lab.building, as are the next two
+	eth      int         // no number of an ethN below is free
+	auto     autoRoutes
 }
 
 // nodePort is one of a node's interfaces and the subnet it is in.
 type nodePort struct {
-	ifi    *vimage.Interface
-	addr   netip.Prefix
-	addr6  netip.Prefix // the first that was given; invalid: none
-	fib    int
-	subnet *subnet
+	ifi     *vimage.Interface
+	plug    link.Port // what the interface was plugged into
+	addr    netip.Prefix
+	addr6   netip.Prefix // the first that was given; invalid: none
+	numbers [2]int       // of addresses that the subnet gave, in IPv4 and IPv6
+	fib     int
+	subnet  *subnet // under lab.mu
 }
 
 // Host adds a host.
@@ -55,7 +60,11 @@ func (n *Lab) node(name string, c NodeConfig) *Node {
 // AddNode adds a host or router. Its name must be new and not empty; lo0 has
 // the address 127.0.0.1 and, once the node has IPv6, ::1.
 func (n *Lab) AddNode(name string, c NodeConfig) (*Node, error) {
-	if n.byName[name] != nil {
+	if err := n.change(); err != nil {
+		return nil, err
+	}
+	defer n.building.Unlock()
+	if n.named(name) != nil {
 		return nil, fmt.Errorf("node %q: the name is taken", name)
 	}
 	if c.Router && c.Autoconf != nil {
@@ -70,6 +79,8 @@ func (n *Lab) AddNode(name string, c NodeConfig) (*Node, error) {
 		st.Close()
 		return nil, err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.nodes = append(n.nodes, h)
 	n.byName[name] = h
 	return h, nil
@@ -107,28 +118,38 @@ func (h *Node) needIPv6() error {
 	return lo.AddAddr(netip.MustParsePrefix("::1/128"))
 }
 
-// Nodes returns the hosts and routers in order of creation.
-func (n *Lab) Nodes() []*Node { return n.nodes }
-
-// Node returns the host or router of that name, or nil.
-func (n *Lab) Node(name string) *Node {
-	h, _ := n.byName[name].(*Node)
-	return h
+// links returns the node's ports, in the order of its links.
+func (h *Node) links() []*nodePort {
+	h.lab.mu.RLock()
+	defer h.lab.mu.RUnlock()
+	return slices.Clone(h.ports)
 }
 
-// Addr returns the node's first address on a link, invalid if it has none.
+// port returns the i-th of them.
+func (h *Node) port(i int) *nodePort {
+	h.lab.mu.RLock()
+	defer h.lab.mu.RUnlock()
+	return h.ports[i]
+}
+
+// Addr returns the node's first address on a link, as the lab gave it, invalid if it
+// has none.
 func (h *Node) Addr() netip.Addr {
-	if len(h.ports) == 0 {
-		return netip.Addr{}
+	h.lab.mu.RLock()
+	defer h.lab.mu.RUnlock()
+	for _, p := range h.ports {
+		if p.addr.IsValid() {
+			return p.addr.Addr()
+		}
 	}
-	return h.ports[0].addr.Addr()
+	return netip.Addr{}
 }
 
 // Addr6 returns the node's first IPv6 address on a link that is not link-local
 // and may be used, invalid if it has none: one that the lab has given it, or one
 // that it has configured by itself so far.
 func (h *Node) Addr6() netip.Addr {
-	for _, p := range h.ports {
+	for _, p := range h.links() {
 		if a := p.usable6(); a.IsValid() {
 			return a
 		}
@@ -164,49 +185,48 @@ func (h *Node) AddrOn6(other *Node) netip.Addr {
 
 // portOn returns the port in the first subnet that two nodes share, or nil.
 func (h *Node) portOn(other *Node) *nodePort {
-	for i := range h.ports {
+	h.lab.mu.RLock()
+	defer h.lab.mu.RUnlock()
+	for _, p := range h.ports {
 		for _, o := range other.ports {
-			if h.ports[i].subnet == o.subnet {
-				return &h.ports[i]
+			if p.subnet == o.subnet {
+				return p
 			}
 		}
 	}
 	return nil
 }
 
-// Eth returns the node's interface on its i-th link, counted from 0.
-func (h *Node) Eth(i int) *vimage.Interface { return h.ports[i].ifi }
+// Eth returns the node's interface on the i-th of the links it has, counted from 0. It
+// panics where the node has fewer.
+func (h *Node) Eth(i int) *vimage.Interface { return h.port(i).ifi }
 
 func (h *Node) name() string { return h.Name() }
 
 func (h *Node) segment() *subnet { return nil }
 
 // plug implements endpoint: the node gets an interface eth0, eth1, ….
-func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
-	port := nodePort{addr: want.addr, fib: want.fib, subnet: s}
-	var err error
-	if !port.addr.IsValid() {
-		if port.addr, err = s.prefix.next(); err != nil {
-			return err
-		}
-	}
-	six := want.addrs6
-	if len(six) == 0 && s.prefix6.IsValid() && h.autoconf == nil {
-		next, err := s.prefix6.next()
-		if err != nil {
-			return err
-		}
-		six = []netip.Prefix{next}
-	}
-	if len(six) > 0 {
-		port.addr6 = six[0]
-	}
-	c := vimage.InterfaceConfig{Port: p, FIB: want.fib, Addrs: append([]netip.Prefix{port.addr}, six...)}
-	if port.ifi, err = h.AddInterface(fmt.Sprintf("eth%d", len(h.ports)), c); err != nil {
+func (h *Node) plug(p link.Port, e *End, want *plugConfig, s *subnet) error {
+	port := &nodePort{plug: p, fib: want.fib, subnet: s}
+	all, err := h.addrs(port, want, s)
+	if err != nil {
+		s.takeBack(port)
 		return err
 	}
+	c := vimage.InterfaceConfig{Port: p, FIB: want.fib, MTU: want.end.MTU, MAC: want.end.MAC, Down: want.end.Down, Addrs: all}
+	name := want.end.Name
+	if name == "" {
+		name = h.freeName()
+	}
+	if port.ifi, err = h.AddInterface(name, c); err != nil {
+		s.takeBack(port)
+		return err
+	}
+	e.port = port
+	h.lab.mu.Lock()
 	h.ports = append(h.ports, port)
-	if len(six) > 0 || h.autoconf != nil {
+	h.lab.mu.Unlock()
+	if port.addr6.IsValid() || h.autoconf != nil {
 		if err := h.needIPv6(); err != nil {
 			return err
 		}
@@ -217,16 +237,63 @@ func (h *Node) plug(p link.Port, want *plugConfig, s *subnet) error {
 		}
 	}
 	if want.advert != nil {
-		return h.Advertise(len(h.ports)-1, want.advert)
+		return port.advertise(h, want.advert)
 	}
 	return nil
+}
+
+// addrs chooses the addresses of a new port.
+func (h *Node) addrs(port *nodePort, want *plugConfig, s *subnet) ([]netip.Prefix, error) {
+	if want.end.Addrs != nil {
+		for _, a := range want.end.Addrs {
+			switch first := port.addr.IsValid(); {
+			case a.Addr().Is4() && !first:
+				port.addr = a
+			case a.Addr().Is6() && !port.addr6.IsValid() && !a.Addr().IsLinkLocalUnicast():
+				port.addr6 = a
+			}
+		}
+		return want.end.Addrs, nil
+	}
+	var err error
+	if port.addr = want.addr; !port.addr.IsValid() {
+		if port.addr, err = s.prefix.next(&port.numbers[0]); err != nil {
+			return nil, err
+		}
+	}
+	six := want.addrs6
+	if len(six) == 0 && s.prefix6.IsValid() && h.autoconf == nil {
+		next, err := s.prefix6.next(&port.numbers[1])
+		if err != nil {
+			return nil, err
+		}
+		six = []netip.Prefix{next}
+	}
+	if len(six) > 0 {
+		port.addr6 = six[0]
+	}
+	return append([]netip.Prefix{port.addr}, six...), nil
+}
+
+// freeName returns the first of eth0, eth1, … that no interface has.
+func (h *Node) freeName() string {
+	for ; ; h.eth++ {
+		name := fmt.Sprintf("eth%d", h.eth)
+		if h.Internal().View().Named(name) == nil {
+			h.eth++
+			return name
+		}
+	}
 }
 
 // Advertise has a router advertise itself on its i-th link, counted from 0, or
 // with nil no longer. Where no Prefixes are given, not even none, it advertises
 // the link's subnet of IPv6.
 func (h *Node) Advertise(i int, c *vimage.RouterConfig) error {
-	p := &h.ports[i]
+	return h.port(i).advertise(h, c)
+}
+
+func (p *nodePort) advertise(h *Node, c *vimage.RouterConfig) error {
 	if c == nil {
 		return p.ifi.Advertise(nil)
 	}
@@ -234,8 +301,11 @@ func (h *Node) Advertise(i int, c *vimage.RouterConfig) error {
 		return fmt.Errorf("%s is no router: it does not advertise", h.Name())
 	}
 	own := *c
-	if own.Prefixes == nil && p.subnet.prefix6.IsValid() {
-		own.Prefixes = []vimage.RouterPrefix{{Prefix: p.subnet.prefix6.Prefix}}
+	h.lab.mu.RLock()
+	sub := p.subnet.prefix6.Prefix
+	h.lab.mu.RUnlock()
+	if own.Prefixes == nil && sub.IsValid() {
+		own.Prefixes = []vimage.RouterPrefix{{Prefix: sub}}
 	}
 	return p.ifi.Advertise(&own)
 }

@@ -3,6 +3,7 @@ package link
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed88948545/vimage/internal/clock"
@@ -108,6 +109,8 @@ type bridgePort struct {
 	rx  rx
 	in  netisr.Lender // what rx leads to, unless it was attached more than once
 	up  bool          // attached; under br.mu, as is in
+
+	fault atomic.Pointer[faultEnd] // that was inserted, the interface's end of it, or nil
 }
 
 // owns tells whether p is still a port: only then may it change anything. mu is
@@ -143,6 +146,14 @@ func (b *Bridge) number(p *bridgePort) {
 
 // Put implements Port: a frame from the interface enters the switch.
 func (p *bridgePort) Put(r *netisr.Runner, b *pkt.Buf) {
+	if f := p.fault.Load(); f != nil {
+		f.Put(r, b)
+		return
+	}
+	p.enter(r, b)
+}
+
+func (p *bridgePort) enter(r *netisr.Runner, b *pkt.Buf) {
 	b.Meta.IfIndex, b.Meta.IfGen = uint32(p.n), p.gen
 	if !p.br.Queue.Put(r, b) {
 		r.Cache.Free(b)
@@ -157,10 +168,13 @@ func (p *bridgePort) Attach(to netisr.Lender) {
 	if !b.owns(p) { // its interface has moved to another stack
 		b.number(p)
 	}
-	if p.in == nil {
+	switch f := p.fault.Load(); {
+	case f != nil:
+		f.Attach(to)
+	case p.in == nil:
 		p.in = to
 		p.rx.to.Store(&p.in)
-	} else {
+	default:
 		p.rx.set(to)
 	}
 	p.up = true
@@ -180,7 +194,11 @@ func (p *bridgePort) Detach() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.owns(p) {
-		p.rx.clear()
+		if f := p.fault.Load(); f != nil {
+			f.Detach()
+		} else {
+			p.rx.clear()
+		}
 		p.up = false
 		b.engine.DropPort(p.n)
 		b.cards.ForgetPort(p.n)

@@ -3,6 +3,7 @@ package link
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
@@ -17,9 +18,18 @@ type CaptureOptions struct {
 	Description string
 	MAC         net.HardwareAddr
 	Addrs       []netip.Prefix
-	SnapLen     int  // bytes kept of each frame; 0 keeps all
-	Whole       bool // super-segments are recorded as they are, instead of as the packets they stand for
-	Buffer      int  // for NewCapture: bytes its Recorder buffers; see NewRecorder
+	SnapLen     int    // bytes kept of each frame; 0 keeps all
+	Filter      Filter // chooses the frames; nil records all
+	FilterText  string // what Filter does, in tcpdump's language, for the file
+	Whole       bool   // super-segments are recorded as they are, instead of as the packets they stand for
+	Buffer      int    // for NewCapture: bytes its Recorder buffers; see NewRecorder
+}
+
+// Filter chooses frames. Match returns how many bytes of a frame to keep, 0 to
+// pass it over; wireLen is how long it is where it crosses. It is called by many
+// goroutines at once, under locks of the network.
+type Filter interface {
+	Match(frame []byte, wireLen int) int
 }
 
 // Capture is a Port that records what crosses another one, both ways, and
@@ -37,6 +47,9 @@ type Capture struct {
 	snap  int
 	whole bool
 
+	filter   Filter
+	rejected atomic.Uint64 // by it, since the Writer was told
+
 	// Guarded by rec.mu.
 	lost   uint64 // frames not recorded since the last that was
 	closed bool
@@ -50,9 +63,9 @@ func NewCapture(s *netisr.Sched, inner Port, w *pcapng.Writer, opt CaptureOption
 
 // Capture records what crosses inner, beside what rec records already.
 func (rec *Recorder) Capture(inner Port, opt CaptureOptions) *Capture {
-	c := &Capture{inner: inner, rec: rec, snap: opt.SnapLen, whole: opt.Whole}
+	c := &Capture{inner: inner, rec: rec, snap: opt.SnapLen, whole: opt.Whole, filter: opt.Filter}
 	c.id = rec.w.AddInterface(pcapng.Interface{
-		Name: opt.Name, Description: opt.Description, MAC: opt.MAC, Addrs: opt.Addrs, SnapLen: opt.SnapLen,
+		Name: opt.Name, Description: opt.Description, MAC: opt.MAC, Addrs: opt.Addrs, SnapLen: opt.SnapLen, Filter: opt.FilterText,
 	})
 	rec.add(c)
 	return c

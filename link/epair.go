@@ -1,6 +1,8 @@
 package link
 
 import (
+	"sync"
+
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 )
@@ -14,6 +16,9 @@ type epairEnd struct {
 	rx   rx // what arrives at this end
 	peer *epairEnd
 	mtu  int
+
+	mu    sync.Mutex // a leaf; guards fault, and rx from being written by two
+	fault *faultEnd  // this end of one that was inserted, or nil
 }
 
 // NewEpair returns a cable for IP packets of up to mtu bytes; 1500 if it is 0.
@@ -40,10 +45,26 @@ func (e *Epair) Drops() uint64 { return e.a.rx.drops.Load() + e.b.rx.drops.Load(
 func (e *epairEnd) Put(r *netisr.Runner, b *pkt.Buf) { e.peer.rx.put(r, b) }
 
 // Attach implements Port.
-func (e *epairEnd) Attach(to netisr.Lender) { e.rx.set(to) }
+func (e *epairEnd) Attach(to netisr.Lender) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fault != nil {
+		e.fault.Attach(to)
+		return
+	}
+	e.rx.set(to)
+}
 
 // Detach implements Port.
-func (e *epairEnd) Detach() { e.rx.clear() }
+func (e *epairEnd) Detach() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fault != nil {
+		e.fault.Detach()
+		return
+	}
+	e.rx.clear()
+}
 
 // Props implements Port.
 func (e *epairEnd) Props() Props { return Props{MTU: e.mtu} }

@@ -188,6 +188,23 @@ func (f *Fault) Set(dir FaultDir, c FaultConfig) error {
 	return f.lane(dir).set(c)
 }
 
+// Config returns what happens in one direction, as Set was told; what is 0 there, to
+// mean a default, is 0 here.
+func (f *Fault) Config(dir FaultDir) FaultConfig {
+	c := f.lane(dir).config()
+	var zero FaultConfig
+	d := zero.filled()
+	for _, n := range [...]struct{ v, d *int }{{&c.Queue, &d.Queue}, {&c.Limit, &d.Limit}, {&c.CorruptBits, &d.CorruptBits}, {&c.ReorderGap, &d.ReorderGap}} {
+		if *n.v == *n.d {
+			*n.v = 0
+		}
+	}
+	if c.ReorderWait == d.ReorderWait {
+		c.ReorderWait = 0
+	}
+	return c
+}
+
 // Stats returns the counters of one direction.
 func (f *Fault) Stats(dir FaultDir) FaultStats { return f.lane(dir).stats() }
 

@@ -70,12 +70,26 @@ func (rec *Recorder) remove(c *Capture) {
 	if lost > 0 {
 		rec.w.Lost(c.id, lost)
 	}
+	c.tellRejected()
+}
+
+// tellRejected tells the Writer what the filter passed over.
+func (c *Capture) tellRejected() {
+	if n := c.rejected.Swap(0); n > 0 {
+		c.rec.w.Rejected(c.id, n)
+	}
 }
 
 // Flush writes all that was recorded, and has the Writer hand it on. It returns
 // the Writer's first error, and must not be called under a lock of the network.
 func (rec *Recorder) Flush() error {
 	rec.write()
+	rec.mu.Lock()
+	all := slices.Clone(rec.all)
+	rec.mu.Unlock()
+	for _, c := range all {
+		c.tellRejected()
+	}
 	return rec.w.Flush()
 }
 
@@ -154,34 +168,62 @@ func (rec *Recorder) record(r *netisr.Runner, c *Capture, b *pkt.Buf, dir pcapng
 // append puts a frame, perhaps with a header before it, on the tape. It tells
 // whether Drain must be woken: never if wake is false.
 func (rec *Recorder) append(c *Capture, header []byte, b *pkt.Buf, dir pcapng.Direction, why pkt.Reason, wake bool) bool {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	if c.closed {
+	e := entry{id: uint32(c.id), whole: uint32(len(header) + b.Len()), dir: dir, why: why}
+	e.kept = e.whole
+	if c.snap > 0 {
+		e.kept = min(e.whole, uint32(c.snap))
+	}
+	if header == nil && !c.accepts(b.Bytes(), &e) {
 		return false
 	}
-	n := len(header) + b.Len()
-	kept := n
-	if c.snap > 0 {
-		kept = min(n, c.snap)
-	}
-	if len(rec.tape)+entryLen+kept > rec.limit {
-		c.lost++
-	} else {
-		// The time is read under the lock: no entry is older than the one before.
-		e := entry{rec.sched.Clock().Now(), c.lost, uint32(c.id), uint32(kept), uint32(n), dir, why}
-		c.lost = 0
-		at := len(rec.tape)
-		rec.tape = append(rec.tape, make([]byte, entryLen)...)
-		e.put(rec.tape[at:])
-		rec.tape = append(append(rec.tape, header...), b.Bytes()...)
-		if b.Sum == pkt.SumPartial {
-			wire.CompleteEther(rec.tape[at+entryLen:])
-		}
-		rec.tape = rec.tape[:at+entryLen+kept]
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if c.closed || !rec.lay(c, header, b, e) {
+		return false
 	}
 	wake = wake && !rec.woken
 	rec.woken = rec.woken || wake
 	return wake
+}
+
+// accepts asks the filter, which may shorten what is kept of a frame.
+func (c *Capture) accepts(frame []byte, e *entry) bool {
+	if c.filter == nil {
+		return true
+	}
+	n := c.filter.Match(frame, int(e.whole))
+	if n <= 0 {
+		c.rejected.Add(1)
+		return false
+	}
+	e.kept = min(e.kept, uint32(n))
+	return true
+}
+
+// lay puts an entry and its bytes on the tape, or counts them where there is no
+// room. It tells whether there is something to write, if only the count.
+func (rec *Recorder) lay(c *Capture, header []byte, b *pkt.Buf, e entry) bool {
+	at := len(rec.tape)
+	if at+entryLen+int(e.kept) > rec.limit {
+		c.lost++
+		return true
+	}
+	rec.tape = append(rec.tape, make([]byte, entryLen)...)
+	rec.tape = append(append(rec.tape, header...), b.Bytes()...)
+	frame := rec.tape[at+entryLen:]
+	if header != nil && !c.accepts(frame, &e) { // only here header and b are one
+		rec.tape = rec.tape[:at]
+		return false
+	}
+	if b.Sum == pkt.SumPartial {
+		wire.CompleteEther(frame)
+	}
+	// The time is read under the lock: no entry is older than the one before.
+	e.at, e.lost = rec.sched.Clock().Now(), c.lost
+	c.lost = 0
+	e.put(rec.tape[at:])
+	rec.tape = rec.tape[:at+entryLen+int(e.kept)]
+	return true
 }
 
 // Drain implements netisr.Node: something was recorded.

@@ -26,9 +26,9 @@ Go's. The exit status is 0 if every ping was answered in less than a millisecond
 else 1.
 
 A host is a member itself; with --sockets it is because of a UDP socket, which
-takes more. The garbage collector waits until the memory that is meant to be
-enough is nearly used up; GOGC and GOMEMLIMIT say otherwise. What was in force is
-printed.`,
+takes more. The garbage collector allows for half as much garbage as there is in
+use, within the memory that is meant to be enough; GOGC and GOMEMLIMIT say
+otherwise. What was in force is printed.`,
 		Example: `  vimage demo million
   vimage demo million --n 100000 --json
   vimage demo million --n 10000 --sockets --pings 100`,

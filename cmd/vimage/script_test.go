@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/seed88948545/vimage/client"
+	"github.com/seed88948545/vimage/internal/ctl/rundir"
 )
 
 func TestMain(m *testing.M) {
@@ -47,7 +49,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
 			return errors.Join(err, ownLabs(e))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head, "kill9": end(os.Kill), "sigterm": end(syscall.SIGTERM)},
 	})
 }
 
@@ -67,6 +69,22 @@ func ownLabs(e *testscript.Env) error {
 		os.RemoveAll(dir)
 	})
 	return nil
+}
+
+// end is "kill9 LAB" or "sigterm LAB": its daemon gets a signal, and has ended.
+func end(with os.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: %v LAB", with)
+		}
+		dir := filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "vimage")
+		var l client.LabInfo
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(dir, args[0]+".lock"))), &l))
+		p, err := os.FindProcess(l.PID)
+		ts.Check(err)
+		ts.Check(p.Signal(with))
+		ts.Check(rundir.At(dir).Wait(args[0]))
+	}
 }
 
 // checkJSON is "json PATH VALUE": stdout is exactly one document in which the

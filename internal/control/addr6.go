@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -40,7 +41,11 @@ const minMTU6 = 1280
 // from the start, and the link-local one that IPv6's bring with them. The lock is
 // held.
 func bootAddrs(st *vnet.Stack, c *ifnet.Info, addrs []netip.Prefix) {
-	c.Addrs = make(ifaddr.List, 0, len(addrs)+1)
+	n := len(addrs)
+	if slices.ContainsFunc(addrs, func(a netip.Prefix) bool { return a.Addr().Is6() }) {
+		n++ // link-local
+	}
+	c.Addrs = make(ifaddr.List, 0, n)
 	for _, four := range [...]bool{true, false} {
 		for _, a := range addrs {
 			if a.Addr().Is4() != four {

@@ -126,6 +126,33 @@ func TestModuleOrder(t *testing.T) {
 	empty(t, w)
 }
 
+// TestModuleSubsystems: behaviour 1.1.6's order is that of subsystems, then within one
+// that of Order, then of loading, whatever was loaded first; and the reverse when a
+// stack goes.
+func TestModuleSubsystems(t *testing.T) {
+	w := vnet.NewWorld(vnet.Config{})
+	var r recorder
+	for _, m := range []struct {
+		name             string
+		subsystem, order int
+	}{{"d", 2, 1}, {"b", 1, 7}, {"e", 2, 1}, {"a", 1, -3}, {"f", 3, -9}, {"c", 2, 0}} {
+		made := r.module(m.name, "")
+		made.Subsystem, made.Order = m.subsystem, m.order
+		must(t, control.LoadModule(w, made))
+	}
+	st := newStack(t, w, "1")
+	r.want(t, "+a1", "+b1", "+c1", "+d1", "+e1", "+f1")
+	for _, m := range w.Modules().All() {
+		if m.Name == "c" {
+			must(t, control.UnloadModule(w, m))
+		}
+	}
+	r.want(t, "-c1")
+	control.Close(st)
+	r.want(t, "-f1", "-e1", "-d1", "-b1", "-a1")
+	empty(t, w)
+}
+
 // TestModuleVisibility: a stack is found only after its last constructor and
 // before its first destructor.
 func TestModuleVisibility(t *testing.T) {

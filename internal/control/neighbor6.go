@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/vnet"
@@ -100,4 +101,26 @@ func scrub6(v6 *vnet.V6Call, p netip.Prefix) {
 	for _, ip := range published {
 		answers(v6, ip, true)
 	}
+}
+
+// NDInfo is how an interface deals with its neighbours and routers.
+type NDInfo struct {
+	BaseReachable, Reachable, Retrans time.Duration
+	Disabled                          bool
+	Routers, NoDefault                bool // it listens to routers, and takes no default route
+}
+
+// ReadND returns that of an interface; ok is false where it does not speak IPv6.
+func ReadND(st *vnet.Stack, ifIndex uint32) (n NDInfo, ok bool) {
+	st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
+		if c.V6 == nil {
+			return 0
+		}
+		ok = true
+		n.BaseReachable, n.Reachable, n.Retrans = c.V6.ND.Timers()
+		n.Disabled = c.V6.Disabled
+		n.Routers, n.NoDefault = c.V6.Auto.Listens()
+		return 0
+	})
+	return n, ok
 }

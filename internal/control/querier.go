@@ -105,8 +105,9 @@ func Queriers(st *vnet.Stack, ifIndex uint32) (four, six netip.Addr) {
 // IPv4 and in IPv6: nil where it does not speak the family.
 func Memberships(st *vnet.Stack, ifIndex uint32) (four, six *gmp.HostState) {
 	st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
-		four, six = c.HostStates(c.Now, c.View.V())
-		for _, g := range c.Members() {
+		all := c.Members()
+		four, six = c.HostStates(c.Now, c.View.V(), all)
+		for _, g := range all {
 			if g.Group.Is4() {
 				addSilent(four, g)
 			} else {

@@ -89,6 +89,27 @@ func Values(st *vnet.Stack, name string) ([]Value, syscall.Errno) {
 	return nil, syscall.ENOENT
 }
 
+// Structs returns the names of the sysctls of several numbers that are complete as
+// they are: statistics, and what interfaces know of their queriers.
+func Structs(st *vnet.Stack) []string {
+	var all []string
+	for _, b := range blocks {
+		all = append(all, b.name)
+	}
+	for i := range st.Interfaces() {
+		four, six := Memberships(st, i.Index)
+		index := strconv.Itoa(int(i.Index))
+		if four != nil {
+			all = append(all, "net.inet.igmp.ifinfo."+index)
+		}
+		if six != nil {
+			all = append(all, "net.inet6.mld.ifinfo."+index)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // SetValues makes a block of statistics zero, if that is what it is given: EINVAL
 // otherwise, EPERM for what is read-only, ENOENT for an unknown name.
 func SetValues(st *vnet.Stack, name string, to []Value) syscall.Errno {

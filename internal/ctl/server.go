@@ -66,12 +66,14 @@ type Server struct {
 	api   huma.API
 	http  *http.Server
 
-	change   sync.Mutex // held by whoever changes the network; taken before all of its locks
-	revision atomic.Uint64
-	streams  chan struct{} // has an item for each stream
-	ended    context.Context
-	end      context.CancelFunc
-	failed   atomic.Pointer[string]
+	change    sync.Mutex // held by whoever changes the network; taken before all of its locks
+	revision  atomic.Uint64
+	probes    atomic.Uint32 // pings and such that there have been: tells them apart
+	streams   chan struct{} // has an item for each stream
+	processes processes
+	ended     context.Context
+	end       context.CancelFunc
+	failed    atomic.Pointer[string]
 }
 
 // New returns the API of a network, which stays the caller's to close, after Close.
@@ -82,6 +84,7 @@ func New(n *topo.Network, c Config) *Server {
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
+		registerNeighbors, registerSysctls, registerPing,
 	} {
 		area(s)
 	}

@@ -25,16 +25,32 @@ type GroupEnv struct {
 	Six  *vars.Six
 }
 
-func (e *GroupEnv) igmp() igmp.Env        { return igmp.Env{T: &e.T.IGMP, S: &e.Four.IGMP} }
+func (e *GroupEnv) igmp() igmp.Env        { return igmp.Env{T: &e.T.IGMP, S: e.Four.IGMP, Sent: &e.Four.Sent} }
 func (e *GroupEnv) query() igmp.RouterEnv { return igmp.RouterEnv{T: &e.T.Query, S: e.Four.Query} }
 func (e *GroupEnv) mld() mld.Env          { return mld.Env{T: &e.T.MLD, S: &e.Six.MLD} }
 func (e *GroupEnv) query6() mld.RouterEnv { return mld.RouterEnv{T: &e.T.Query6, S: e.Six.Query} }
 
-// MakeIGMP makes the engine that reports groups of IPv4, unless it is there.
-func (c *Conf) MakeIGMP(t *igmp.Tunables, seed func() uint64) {
-	if c.IGMP == nil {
-		h := igmp.NewHost(t, seed(), c.silent())
-		c.Iface.IGMP = &h
+// MakeIGMP makes the engine that reports groups of IPv4, and tells it what one that
+// went to Rest had reported: what the interface listens to.
+func (c *Conf) MakeIGMP(t *igmp.Tunables, seed uint64, listens []gmp.HostGroup) {
+	c.Iface.IGMP = c.newIGMP(t, seed, listens)
+}
+
+func (c *Conf) newIGMP(t *igmp.Tunables, seed uint64, listens []gmp.HostGroup) *igmp.Host {
+	h := new(igmp.Host)
+	*h = igmp.NewHost(t, seed, c.silent())
+	for _, g := range listens {
+		if g.Group.Is4() && !c.Mute {
+			h.Restore(t, g.Group, g.Filter)
+		}
+	}
+	return h
+}
+
+// Rest forgets the engine of IPv4 while it has nothing to say and nobody to heed.
+func (c *Conf) Rest() {
+	if c.IGMP != nil && c.IGMP.Idle() {
+		c.Iface.IGMP = nil
 	}
 }
 
@@ -89,13 +105,12 @@ func (c *Conf) AnnounceGroups(now clock.Time, e *GroupEnv, is6 bool) {
 }
 
 // HostStates returns what the engines of the families that the interface speaks
-// report; nil where it does not.
-func (c *Conf) HostStates(now clock.Time, t *vars.Tunables) (four, six *gmp.HostState) {
+// report; nil where it does not. The engines listen to what the interface does.
+func (c *Conf) HostStates(now clock.Time, t *vars.Tunables, listens []gmp.HostGroup) (four, six *gmp.HostState) {
 	if c.Addrs.Has(false) || c.IGMP != nil {
 		h := c.IGMP
-		if h == nil { // made at its first group: what it would say
-			first := igmp.NewHost(&t.IGMP, 0, c.silent())
-			h = &first
+		if h == nil { // at rest: what it would say
+			h = c.newIGMP(&t.IGMP, 0, listens)
 		}
 		s := h.State(now, &t.IGMP)
 		four = &s

@@ -21,7 +21,7 @@ func newTree(t *testing.T) *Tree {
 	if e != 0 {
 		t.Fatal(e)
 	}
-	tr := NewTree(w, st)
+	tr := NewTree(w, st, func(*vnet.Stack) {})
 	t.Cleanup(tr.Close)
 	return tr
 }

@@ -81,6 +81,7 @@ func (t *Tree) end(st *vnet.Stack) {
 		j.Remove()
 	}
 	control.Destroy(st)
+	t.ended(st)
 }
 
 // giveBack returns what was lent to a stack that is being removed, removes pairs one

@@ -25,12 +25,14 @@ type Tree struct {
 	byStack map[*vnet.Stack]*Jail // those with a stack of their own
 	away    map[*ifnet.Iface]*clone
 	some    atomic.Bool // there has been an entry of away
+	ended   func(*vnet.Stack)
 }
 
 // NewTree returns the tree of a world whose first stack is st: jail 0, which owns it
-// and may do everything.
-func NewTree(w *vnet.World, st *vnet.Stack) *Tree {
-	t := &Tree{w: w, byName: make(map[string]*Jail), byStack: make(map[*vnet.Stack]*Jail), away: make(map[*ifnet.Iface]*clone)}
+// and may do everything. Whenever a stack has been removed, in whatever way, ended is
+// called, without a lock.
+func NewTree(w *vnet.World, st *vnet.Stack, ended func(*vnet.Stack)) *Tree {
+	t := &Tree{w: w, ended: ended, byName: make(map[string]*Jail), byStack: make(map[*vnet.Stack]*Jail), away: make(map[*ifnet.Iface]*clone)}
 	t.root = &Jail{t: t, name: "0", st: st, owns: true}
 	t.root.cfg = Config{Name: "0", VNET: true, Persist: true, ChildrenMax: math.MaxInt32, Allow: Flags{true, true}}
 	t.byStack[st] = t.root

@@ -48,6 +48,8 @@ var rules = []rule{
 		why: "a leaf: what has happened to a stack, and the queues of those who want to know"},
 	{pkg: "internal/dns", mods: "golang.org/x/net", ban: pure,
 		why: "a leaf: what a stub resolver says to servers; knows no socket"},
+	{pkg: "internal/filter", mods: "golang.org/x/net", ban: pure,
+		why: "a leaf: the language of capture filters, a function from a text and a frame to a verdict"},
 	{pkg: "internal/ifaddr", may: "internal/wire",
 		why: "which of several addresses suits; knows no interface"},
 	{pkg: "internal/pkt", may: leaves,

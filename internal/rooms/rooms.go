@@ -64,6 +64,15 @@ func (s *Set) ARP() *arp.Stats {
 	return four.ARP
 }
 
+// IGMP returns what is counted of the messages of IGMP that come in.
+func (s *Set) IGMP() *igmp.Stats {
+	four := s.Four()
+	if four.IGMP == nil {
+		four.IGMP = new(igmp.Stats)
+	}
+	return four.IGMP
+}
+
 // Query returns what is counted of IGMP by those who ask.
 func (s *Set) Query() *igmp.RouterStats {
 	four := s.Four()

@@ -24,7 +24,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, mroute.Stats{}, Transit{}, Transit6{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{}, pmtu.Stats{},
+	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.Sent{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, mroute.Stats{}, Transit{}, Transit6{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{}, pmtu.Stats{},
 		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {

@@ -20,9 +20,10 @@ import (
 // Four is what is counted as soon as a group is listened to on a link; the rest
 // when it is needed.
 type Four struct {
-	IGMP  igmp.Stats
-	ARP   *arp.Stats
-	Query *igmp.RouterStats
+	Sent  igmp.Sent
+	IGMP  *igmp.Stats       // nil before a message came in
+	ARP   *arp.Stats        // nil before it is needed
+	Query *igmp.RouterStats // likewise
 }
 
 // Six is what is counted as soon as IPv6 is spoken.

@@ -118,7 +118,6 @@ func Defaults() Tunables {
 type Hot struct {
 	InReceives   uint64 `stat:"ip.received"`
 	InDelivers   uint64 `stat:"ip.delivered"`
-	Forwarded    uint64 `stat:"ip.forwarded"`
 	OutRequests  uint64 `stat:"ip.sent"`
 	UDPIn        uint64 `stat:"udp.received"`
 	UDPDelivered uint64 `stat:"udp.delivered"`
@@ -153,6 +152,7 @@ type Transit6 struct {
 
 // Cold is the counters of what happens now and then.
 type Cold struct {
+	Forwarded     uint64 `stat:"ip.forwarded"`
 	Fragmented    uint64 `stat:"ip.fragmented"` // packets cut into fragments
 	FragsSent     uint64 `stat:"ip.fragssent"`  // fragments made
 	Broadcasts    uint64 `stat:"udp.bcast"`     // datagrams that came by broadcast or multicast

@@ -27,7 +27,7 @@ import (
 func TestPagesArePlain(t *testing.T) {
 	for _, page := range []reflect.Type{
 		reflect.TypeFor[vars.Tunables](), reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vars.IP6](), reflect.TypeFor[ifnet.Stats](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[mroute.Stats](), reflect.TypeFor[vars.Transit](), reflect.TypeFor[vars.Transit6](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[igmp.Sent](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[mroute.Stats](), reflect.TypeFor[vars.Transit](), reflect.TypeFor[vars.Transit6](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for _, at := range shared(page, page.String()) {
@@ -65,7 +65,7 @@ func TestCounterNames(t *testing.T) {
 	seen := make(map[string]string)
 	for _, block := range []reflect.Type{
 		reflect.TypeFor[vars.Hot](), reflect.TypeFor[vars.Cold](), reflect.TypeFor[vars.IP6](),
-		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[mroute.Stats](), reflect.TypeFor[vars.Transit](), reflect.TypeFor[vars.Transit6](), reflect.TypeFor[reass.Stats](),
+		reflect.TypeFor[arp.Stats](), reflect.TypeFor[icmp.Stats](), reflect.TypeFor[icmp.Stats6](), reflect.TypeFor[nd.Stats](), reflect.TypeFor[auto.Stats](), reflect.TypeFor[radv.Stats](), reflect.TypeFor[igmp.Stats](), reflect.TypeFor[igmp.Sent](), reflect.TypeFor[mld.Stats](), reflect.TypeFor[mld.RouterStats](), reflect.TypeFor[mroute.Stats](), reflect.TypeFor[vars.Transit](), reflect.TypeFor[vars.Transit6](), reflect.TypeFor[reass.Stats](),
 		reflect.TypeFor[tcp.Stats](), reflect.TypeFor[loss.Stats](), reflect.TypeFor[syn.Stats](), reflect.TypeFor[wait.Stats](), reflect.TypeFor[vars.TCP](),
 	} {
 		for i := range block.NumField() {

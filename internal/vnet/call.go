@@ -41,11 +41,17 @@ func (st *Stack) On(index uint32, f func(c *Call) syscall.Errno) syscall.Errno {
 // control runs f as one change of what packets meet: under the lock of shard 0,
 // with a Runner whose work is done afterwards.
 func (st *Stack) control(f func(sh *shard, p *pass) syscall.Errno) syscall.Errno {
+	p, _ := st.world.passes.Get().(*pass) // f would have it made anew each time
+	if p == nil {
+		p = new(pass)
+	}
 	r := st.world.sched.Get()
-	p := pass{r: r}
-	st.sh.lock(&p)
-	e := f(&st.sh, &p)
-	st.sh.unlock(&p)
+	p.r = r
+	st.sh.lock(p)
+	e := f(&st.sh, p)
+	st.sh.unlock(p)
+	*p = pass{}
+	st.world.passes.Put(p)
 	r.Done()
 	return e
 }
@@ -60,15 +66,13 @@ func (c *Call) SendARP(m *arp.Message) { c.sh.sendARP(c.p, c.Conf, m) }
 // Announce reports all groups of a family again: from now on there is a link, or an
 // address to do so from.
 func (c *Call) Announce(is6 bool) {
+	if !is6 && c.sh.st.groups.Len() > 0 {
+		c.sh.wakeIGMP(c.p, c.Conf)
+	}
 	env := c.sh.groupEnv(c.p, c.Conf)
 	c.AnnounceGroups(c.Now, &env, is6)
 }
 
 // Members returns the groups that somebody here is a member of on the interface,
 // and the filters that come of it.
-func (c *Call) Members() (all []gmp.HostGroup) {
-	for _, s := range c.sh.st.groups.All(int32(c.Index)) {
-		all = append(all, gmp.HostGroup{Group: s.At.Group, Filter: s.Merged()})
-	}
-	return all
-}
+func (c *Call) Members() []gmp.HostGroup { return c.sh.st.listens(c.Index) }

@@ -12,10 +12,10 @@ import (
 
 // judge asks the filter.
 func (sh *shard) judge(p *pass, ip wire.Packet, out *ifnet.Conf) pfil.Verdict {
-	if sh.asked == nil {
-		sh.asked = new(pfil.Packet)
+	if sh.rare(); sh.cold.asked == nil {
+		sh.cold.asked = new(pfil.Packet)
 	}
-	f := sh.asked
+	f := sh.cold.asked
 	*f = pfil.Packet{IP: ip, FIB: p.m.FIB, Rule: p.m.Rule}
 	if p.in != nil {
 		f.In = p.in.Name

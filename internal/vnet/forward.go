@@ -46,7 +46,7 @@ func (sh *shard) forward(p *pass, b *pkt.Buf, ip wire.Packet) {
 	if ip.Is6() {
 		sh.rooms.Six().Forwarded++
 	} else {
-		sh.hot.Forwarded++
+		sh.rare().Forwarded++
 	}
 	h.Transit = true
 	sh.send(p, b, ip, &h)

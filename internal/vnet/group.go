@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/pkt"
+	"github.com/seed88948545/vimage/internal/proto/gmp"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/wire"
 )
@@ -18,11 +19,28 @@ func (sh *shard) groupEnv(p *pass, c *ifnet.Conf) ifnet.GroupEnv {
 	}
 	if c.Query != nil {
 		sh.rooms.Query()
+		sh.rooms.IGMP() // a host hears its own router
 	}
 	if c.V6 != nil {
 		e.Six = &sh.rooms.Six().Six
 	}
 	return e
+}
+
+// wakeIGMP makes the interface's engine for IPv4, unless it is there.
+func (sh *shard) wakeIGMP(p *pass, c *ifnet.Conf) {
+	if c.IGMP == nil {
+		c.MakeIGMP(&p.v.V().IGMP, sh.st.Rand(), sh.st.listens(c.Index))
+	}
+}
+
+// listens returns what somebody here is a member of on an interface, and the filters
+// that come of it.
+func (st *Stack) listens(index uint32) (all []gmp.HostGroup) {
+	for _, s := range st.groups.All(int32(index)) {
+		all = append(all, gmp.HostGroup{Group: s.At.Group, Filter: s.Merged()})
+	}
+	return all
 }
 
 // groupChanged tells IGMP or MLD that the interface wants something else of a group.
@@ -31,7 +49,7 @@ func (sh *shard) groupChanged(p *pass, c *ifnet.Conf, group netip.Addr, want mca
 	case c.Port == nil || c.Mute:
 		return
 	case group.Is4():
-		c.MakeIGMP(&p.v.V().IGMP, sh.st.Rand)
+		sh.wakeIGMP(p, c)
 	case c.V6 == nil || c.Addrs.Listens(group):
 		return
 	}
@@ -67,7 +85,8 @@ func (sh *shard) inGroup(p *pass, b *pkt.Buf, ip wire.Packet, to destKind) {
 		return
 	}
 	if !ip.Is6() {
-		p.in.MakeIGMP(&p.v.V().IGMP, sh.st.Rand)
+		sh.wakeIGMP(p, p.in)
+		sh.rooms.IGMP()
 	}
 	env := sh.groupEnv(p, p.in)
 	ok := p.in.InputGroup(p.r.Now(), &env, ip, p.v.IsOursOn(ip.Src(), p.in.Index), b.Sum != pkt.SumUnknown)
@@ -87,6 +106,7 @@ const maxGroupBurst = 16
 // pullGroups sends the reports and queries that are due on an interface.
 func (sh *shard) pullGroups(p *pass, c *ifnet.Conf) {
 	sh.stale = true
+	defer c.Rest()
 	if c.GroupDeadline() == never {
 		return
 	}

@@ -12,7 +12,7 @@ const batchWorth = 8
 
 // ahead returns what was looked up before for the batch at hand, nil where nothing was.
 func (sh *shard) ahead() *fib.Ahead[*ifnet.Neighbor] {
-	if m := sh.rooms.mroute; m != nil {
+	if m := sh.mrouting(); m != nil {
 		return m.ahead
 	}
 	return nil
@@ -38,7 +38,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 	}
 	if ahead == nil {
 		ahead = new(fib.Ahead[*ifnet.Neighbor])
-		sh.mroutes().ahead = ahead
+		sh.mrouting().ahead = ahead
 	}
 	ahead.Begin(c.FIB)
 	for b := first; b != nil && ahead.Add(wire.Destination(b.Bytes())); b = b.Next() {

@@ -28,13 +28,21 @@ type mrouteRoom struct {
 
 // mroutes returns the shard's room for multicast routing, made if need be.
 func (sh *shard) mroutes() *mrouteRoom {
-	if sh.rooms.mroute == nil {
-		sh.rooms.mroute = new(mrouteRoom)
+	if sh.rare(); sh.cold.mroute == nil {
+		sh.cold.mroute = new(mrouteRoom)
 		if sh.id == 0 {
-			sh.rooms.mroute.Table = mroute.New(sh.st.world.seed, sh.st.Shards())
+			sh.cold.mroute.Table = mroute.New(sh.st.world.seed, sh.st.Shards())
 		}
 	}
-	return sh.rooms.mroute
+	return sh.cold.mroute
+}
+
+// mrouting returns it, nil unless it was needed before.
+func (sh *shard) mrouting() *mrouteRoom {
+	if sh.cold == nil {
+		return nil
+	}
+	return sh.cold.mroute
 }
 
 // forwardMulticast sends a packet that came in by a link to whatever other links it
@@ -45,7 +53,7 @@ func (sh *shard) forwardMulticast(p *pass, b *pkt.Buf, ip wire.Packet) bool {
 	if p.in == nil || p.in.Port == nil || !ifnet.Routable(src) || src.IsUnspecified() || p.v.IsOurs(src) || !mroute.Routed(ip.Dst()) {
 		return false
 	}
-	room := sh.rooms.mroute
+	room := sh.mrouting()
 	w := room.routes.Find(&room.ways, p.in.Index, src, ip.Dst())
 	stats, n := room.transit(is6), w.Count(uint32(sh.id))
 	switch {
@@ -92,7 +100,7 @@ func (t *mrouteRoom) transit(is6 bool) *vars.Transit {
 // its last hop goes nowhere else, as every message of IGMP and MLD: older reports, and
 // queries about one group, are for the group that they name and for routers.
 func (sh *shard) inMulticast(p *pass, b *pkt.Buf, ip wire.Packet) {
-	m := sh.rooms.mroute
+	m := sh.mrouting()
 	if m != nil && m.routes != nil && ip.TTL() > 1 && sh.forwardMulticast(p, b, ip) && !sh.listens(p.v, ip.Dst(), p.in) {
 		p.r.Cache.Free(b)
 		return
@@ -123,10 +131,10 @@ func (st *Stack) RouteMulticast() {
 	for i := range st.Shards() {
 		sh := st.shardAt(i)
 		sh.mu.Lock()
-		if m := sh.rooms.mroute; i == 0 && m != nil && m.Active() {
+		if m := sh.mrouting(); i == 0 && m != nil && m.Active() {
 			routes = m.Table
 		}
-		if routes != nil || sh.rooms.mroute != nil {
+		if routes != nil || sh.mrouting() != nil {
 			sh.mroutes().routes = routes
 		}
 		sh.release()
@@ -137,7 +145,7 @@ func (st *Stack) RouteMulticast() {
 func (st *Stack) RoutesMulticast() bool {
 	st.sh.mu.Lock()
 	defer st.sh.release()
-	return st.sh.rooms.mroute != nil
+	return st.sh.mrouting() != nil
 }
 
 // MrouteCounts returns what routes and proxy have counted, summed over shards.
@@ -157,7 +165,7 @@ func (st *Stack) MrouteCounts(count []mroute.Count) (all mroute.Count) {
 // Unproxy ends what the proxy wants upstream. The control lock is held.
 func (st *Stack) Unproxy() {
 	st.control(func(sh *shard, p *pass) syscall.Errno {
-		if m := sh.rooms.mroute; m != nil {
+		if m := sh.mrouting(); m != nil {
 			for _, s := range m.members {
 				sh.leaveAll(p, s)
 			}

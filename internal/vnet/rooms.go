@@ -4,6 +4,7 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
+	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/rooms"
 	"github.com/seed88948545/vimage/internal/vars"
@@ -13,13 +14,15 @@ import (
 // those that do, each made at its first event.
 type roomSet struct {
 	rooms.Set
-	tcp    *tcpRoom
-	mroute *mrouteRoom
+	tcp *tcpRoom
 }
 
-// coldRoom is what a shard that hardly ever meets broadcasts and groups does without.
+// coldRoom is what a shard does without that forwards nothing and hardly ever meets
+// broadcasts and groups.
 type coldRoom struct {
 	vars.Cold
+	mroute  *mrouteRoom
+	asked   *pfil.Packet // what the filter is shown; made when first asked
 	choices mcast.Choices[*Sock]
 	loDrops uint64 // packets that came in by lo0 and were lost
 }
@@ -58,7 +61,7 @@ func (sh *shard) counted(f func(block any)) {
 		f(&sh.cold.Cold)
 	}
 	sh.rooms.Counted(f)
-	if m := sh.rooms.mroute; m != nil {
+	if m := sh.mrouting(); m != nil {
 		f(&m.stats)
 		f(&m.four)
 		f(&m.six)

@@ -9,7 +9,6 @@ import (
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/netisr"
-	"github.com/seed88948545/vimage/internal/pfil"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/wire"
@@ -31,8 +30,7 @@ type shard struct {
 	mu    sync.Mutex // guards what follows
 	wake  clock.Time // what timer is armed for
 	rooms roomSet
-	cold  *coldRoom    // made when first counted
-	asked *pfil.Packet // what the filter is shown; made when first asked
+	cold  *coldRoom // made when first needed
 	hot   vars.Hot
 }
 

@@ -35,6 +35,8 @@ type World struct {
 	lo0  ifnet.Iface
 	ifs0 [1]*ifnet.Conf // of a stack without others
 
+	passes sync.Pool // of *pass
+
 	mu    sync.Mutex // guards changes of ref
 	mods  Modules
 	names sysctl.Names[vars.Tunables]

@@ -15,7 +15,7 @@ type segment struct {
 	taken   map[netip.Addr]*end
 	last    netip.Addr // handed out
 	last6   netip.Addr
-	narrow  bool // of an MTU that is too small for IPv6
+	narrow  bool // without IPv6: its MTU is too small, or it is a tunnel
 }
 
 // first returns the switch that stands for all that are linked to s.
@@ -45,6 +45,9 @@ func (c *checker) segment() {
 	}
 	for _, l := range c.links {
 		c.linkSegment(l)
+	}
+	for _, t := range c.tunnels {
+		c.linkSegment(&t.cable)
 	}
 }
 
@@ -85,7 +88,7 @@ func (c *checker) linkSegment(l *cable) {
 		g = c.newSegment(l.name.s)
 		g.subnet, g.subnet6 = l.subnet, l.subnet6
 	}
-	g.narrow = g.narrow || narrow(l.mtu)
+	g.narrow = g.narrow || narrow(l.mtu) || l.tunnel
 	for i := range l.ends {
 		if e := &l.ends[i]; e.node != nil {
 			e.seg = g
@@ -251,8 +254,9 @@ func (c *checker) assign(g *segment, e *end) {
 // one table: it could not tell where an address is.
 func (c *checker) overlaps() {
 	for _, n := range c.nodes {
-		for i, e := range n.ports {
-			for _, o := range n.ports[:i] {
+		all := n.interfaces()
+		for i, e := range all {
+			for _, o := range all[:i] {
 				if o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix) {
 					c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet.Prefix, e.link.name.s, o.seg.subnet.Prefix, o.link.name.s)
 				}

@@ -21,6 +21,7 @@ type Network struct {
 	nodes    map[*node]*lab.Node
 	switches map[*swtch]*lab.Switch
 	links    map[*cable]*lab.Link
+	tunnels  map[*end]*vimage.Interface
 	flows    []*flowRun
 	sinks    map[*sink]*sinkRun
 	sinkList []*sinkRun // in order
@@ -54,7 +55,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
-		sinks: make(map[*sink]*sinkRun),
+		tunnels: make(map[*end]*vimage.Interface), sinks: make(map[*sink]*sinkRun),
 	}
 	for _, c := range captures {
 		n.Lab.CaptureLinks(c.W, append([]string{c.Link}, c.More...)...)
@@ -107,6 +108,11 @@ func (n *Network) build() error {
 			return f.wrong(l.line, err)
 		}
 	}
+	for _, t := range f.tunnels {
+		if err := n.addTunnel(t); err != nil {
+			return f.wrong(t.line, err)
+		}
+	}
 	for _, s := range f.nodes {
 		for _, r := range s.routes {
 			if err := n.addRoute(s, r); err != nil {
@@ -133,6 +139,11 @@ func (n *Network) addNode(s *node) error {
 		return err
 	}
 	n.nodes[s] = h
+	for i, name := range s.fibNames {
+		if err := h.NameFIB(i, name); err != nil {
+			return err
+		}
+	}
 	for _, t := range s.sysctls {
 		if err := h.SetSysctl(t.name.s, t.value); err != nil {
 			return err
@@ -205,7 +216,7 @@ func (n *Network) addRoute(s *node, r *route) error {
 	}
 	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Reject: r.reject, Blackhole: r.blackhole}
 	if r.out != nil {
-		vr.Interface = n.nodes[s].Eth(r.out.eth).Name()
+		vr.Interface = n.iface(r.out).Name()
 	}
 	return st.AddRoute(vr)
 }

@@ -20,11 +20,11 @@
 //	  idle: {}
 //	routers:
 //	  edge:
-//	    fibs: 2                          # routing tables, 0 and 1
+//	    fibs: [main, spare]              # routing tables, 0 and 1
 //	    sysctl: {net.inet.ip.ttl: 32}
 //	    routes:
 //	      - {to: 203.0.113.0/24, via: core}
-//	      - {to: default, via: 10.9.0.2, fib: 1}
+//	      - {to: default, via: 10.9.0.2, fib: spare}
 //	      - {to: 198.51.100.0/24, blackhole: true}
 //	  core: {}
 //
@@ -42,7 +42,10 @@
 //	    delay: 30ms
 //	    rate: 10Mbit/s
 //	    loss: 0.1%
-//	  - {between: [edge, core], name: backup, fibs: {edge: 1}, subnet: 10.10.0.0/30}
+//	  - {between: [edge, core], name: backup, fibs: {edge: spare}, subnet: 10.10.0.0/30}
+//
+//	tunnels:
+//	  - {between: [edge, core], kind: gre, key: 7, fibs: {edge: spare}}
 //
 //	routing: auto
 //
@@ -75,7 +78,8 @@
 //
 // hosts and routers, which forward, have
 //
-//	fibs      routing tables, 1 to 65536; 1
+//	fibs      routing tables, 1 to 65536, or a list of their names: 0, 1, … may be
+//	          named so wherever a table is; 1
 //	shards    parts of the stack that work in parallel, 1 to 64; 1
 //	sysctl    {NAME: VALUE, …}, of this node only
 //	routes    a list of: to (a prefix, an address, default, or the name of a
@@ -134,6 +138,22 @@
 //
 // Subnets that are not given are the next 10.x.y.0/24, switches first, that
 // overlap none that is.
+//
+// # Tunnels
+//
+// A tunnel is a link made of packets between two nodes, which carries IPv4. It is an
+// interface of both, to which routes lead by via, as over a link; routing: auto does not
+// use it. It has subnet, addrs, fibs and mtu like a link (fibs say which table routes
+// what comes out), and
+//
+//	kind        gif, gre, gretap or vxlan
+//	name        of the interfaces; tun0, tun1, … in the order of the file
+//	outer       {NODE: ADDRESS, …}: whoever has none uses its first one of IPv4, or
+//	            with ipv6: true of IPv6
+//	tunnelfibs  {NODE: TABLE, …}: the table that routes the outer packets; 0
+//	ttl         of outer packets; the stack's
+//	key checksum sequence      of gre and gretap; none
+//	vni port                   of vxlan; 0, and 4789
 //
 // # IPv6
 //

@@ -15,6 +15,7 @@ import (
 type routeExpectation struct {
 	line          int
 	node, to, via text
+	table         text
 	fib           int
 	ipv6          bool // what names mean
 	n             *node
@@ -30,7 +31,7 @@ func (d *decoder) routeExpectation(k, v *yaml.Node) expectation {
 		needed(d.word("node", &e.node)),
 		needed(d.word("to", &e.to)),
 		needed(d.word("via", &e.via)),
-		d.integer("fib", &e.fib, 0, 65535),
+		d.table("fib", &e.table),
 		d.boolean("ipv6", &e.ipv6),
 	)
 	return e
@@ -38,7 +39,7 @@ func (d *decoder) routeExpectation(k, v *yaml.Node) expectation {
 
 func (e *routeExpectation) resolve(c *checker) {
 	e.n = c.findNode(e.node)
-	c.hasFIB(e.n, e.fib, e.line)
+	e.fib = c.table(e.n, e.table)
 	if n := c.node[e.to.s]; n != nil {
 		var a netip.Addr
 		if a, e.dstNode, _ = c.destinationOf(e.to, e.ipv6); a.IsValid() {
@@ -105,6 +106,7 @@ func (n *Network) lookup(h *node, fib int, dst netip.Prefix) (best vimage.Route,
 type path struct {
 	line     int
 	from, to text
+	table    text
 	fib      int
 	is       []text
 	ipv6     bool // what names mean
@@ -119,7 +121,7 @@ func (d *decoder) path(k, v *yaml.Node) expectation {
 		needed(d.word("from", &e.from)),
 		needed(d.word("to", &e.to)),
 		needed(d.words("is", &e.is)),
-		d.integer("fib", &e.fib, 0, 65535),
+		d.table("fib", &e.table),
 		d.boolean("ipv6", &e.ipv6),
 	)
 	return e
@@ -127,7 +129,7 @@ func (d *decoder) path(k, v *yaml.Node) expectation {
 
 func (e *path) resolve(c *checker) {
 	e.src = c.findNode(e.from)
-	c.hasFIB(e.src, e.fib, e.line)
+	e.fib = c.table(e.src, e.table)
 	if e.to.line != 0 {
 		e.dst, e.dstNode, _ = c.destinationOf(e.to, e.ipv6)
 	}
@@ -189,8 +191,8 @@ func (n *Network) trace(at *node, fib int, dst netip.Addr) []string {
 // neighbor returns who has an address on the link that an interface of a node is
 // on, nil if nobody.
 func (n *Network) neighbor(at *node, iface string, a netip.Addr) *end {
-	for _, p := range at.ports {
-		if n.nodes[at].Eth(p.eth).Name() != iface {
+	for _, p := range at.interfaces() {
+		if n.iface(p).Name() != iface {
 			continue
 		}
 		for _, o := range p.seg.ends {
@@ -204,7 +206,7 @@ func (n *Network) neighbor(at *node, iface string, a netip.Addr) *end {
 
 // owns tells whether a node has an address, of its file or by itself.
 func (n *Network) owns(h *node, a netip.Addr) bool {
-	return slices.ContainsFunc(h.ports, func(e *end) bool { return n.has(e, a) })
+	return slices.ContainsFunc(h.interfaces(), func(e *end) bool { return n.has(e, a) })
 }
 
 // has tells whether an interface has an address.
@@ -218,4 +220,4 @@ func (n *Network) has(e *end, a netip.Addr) bool {
 }
 
 // addrs returns the addresses that an interface has now.
-func (n *Network) addrs(e *end) []vimage.Address { return n.nodes[e.node].Eth(e.eth).Addresses() }
+func (n *Network) addrs(e *end) []vimage.Address { return n.iface(e).Addresses() }

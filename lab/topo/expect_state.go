@@ -23,11 +23,11 @@ type counter struct {
 	s    *swtch
 	l    *cable
 	dirs []link.FaultDir
-	eth  int // -1: the whole node
+	port *end // nil: the whole node
 }
 
 func (d *decoder) counter(k, v *yaml.Node) expectation {
-	e := &counter{eth: -1}
+	e := new(counter)
 	d.object(v, k.Value, append(d.bounds(&e.bounds, k.Line, true, false),
 		needed(d.word("name", &e.name)),
 		d.word("node", &e.node), d.word("interface", &e.iface),
@@ -80,14 +80,17 @@ func (e *counter) resolve(c *checker) {
 // interfaceOf finds an interface by its own name or its link's.
 func (e *counter) interfaceOf(c *checker) {
 	var names []string
-	for i, p := range e.n.ports {
-		eth := fmt.Sprintf("eth%d", i)
-		if e.iface.s == eth || e.iface.s == p.link.name.s {
-			e.eth = i
+	for _, p := range e.n.interfaces() {
+		name := p.link.name.s
+		if !p.link.tunnel {
+			name = fmt.Sprintf("eth%d", p.eth)
 		}
-		names = append(names, eth)
+		if e.iface.s == name || e.iface.s == p.link.name.s {
+			e.port = p
+		}
+		names = append(names, name)
 	}
-	if e.eth < 0 {
+	if e.port == nil {
 		c.at(e.iface.line, "%s has no interface %q: %s", e.n.name.s, e.iface.s, oneOf("its interfaces", names, e.iface.s))
 	}
 }
@@ -129,10 +132,9 @@ func (e *counter) check(n *Network) []Outcome {
 	all := make(map[string]uint64)
 	of := ""
 	switch {
-	case e.n != nil && e.eth >= 0:
+	case e.n != nil && e.port != nil:
 		of = e.n.name.s + " " + e.iface.s
-		h := n.nodes[e.n]
-		if s, ok := h.Internal().IfaceStats(uint32(h.Eth(e.eth).Index())); ok {
+		if s, ok := n.nodes[e.n].Internal().IfaceStats(uint32(n.iface(e.port).Index())); ok {
 			counterNames(s, all)
 		}
 	case e.n != nil:

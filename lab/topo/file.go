@@ -21,6 +21,7 @@ type File struct {
 	nodes    []*node
 	switches []*swtch
 	links    []*cable
+	tunnels  []*tunnel
 	segments []*segment
 	joins    []*join
 	flows    []*flow
@@ -42,11 +43,13 @@ type node struct {
 	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
 	autoconfLine int
 	fibs, shards int
+	fibNames     []string // of the tables; none, or all
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
 	proxy        *mproxy // nil: it is none
 	ports        []*end  // eth0, eth1, …
+	tunnels      []*end
 }
 
 type sysctl struct {
@@ -54,7 +57,7 @@ type sysctl struct {
 	value int64
 }
 
-// cable is a link.
+// cable is a link, or what goes through a tunnel.
 type cable struct {
 	name    text
 	line    int
@@ -62,13 +65,14 @@ type cable struct {
 	subnet  subnet
 	subnet6 subnet
 	addrs   map[string][]addr
-	fibs    map[string]int
+	fibs    map[string]text
 	adverts []*advert
 	named   []text // the keys of addrs, fibs and adverts
 	ports   []*swport
 	querier []text
 	mtu     int
 	fault   link.FaultConfig
+	tunnel  bool
 	ends    [2]end
 }
 
@@ -100,7 +104,7 @@ type subnet struct {
 // route is a static route.
 type route struct {
 	line              int
-	to, via           text
+	to, via, table    text
 	fib, mtu          int
 	ipv6              bool // what names mean
 	reject, blackhole bool
@@ -127,6 +131,7 @@ type join struct {
 // flow is a sequence of datagrams.
 type flow struct {
 	name, from, to, link text
+	table                text
 	line, index          int
 	port, size, count    int
 	rate                 float64
@@ -208,6 +213,9 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "links", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) { f.links = append(f.links, d.cable(v)) })
 		}},
+		key{name: "tunnels", to: func(name string, v *yaml.Node) {
+			d.list(name, v, func(v *yaml.Node) { f.tunnels = append(f.tunnels, d.tunnel(v)) })
+		}},
 		d.boolean("ipv6", &f.ipv6),
 		value(d, "routing", &f.auto, "write static (routes as given) or auto (to every subnet)", func(s string) (bool, bool) {
 			return s == "auto", s == "auto" || s == "static"
@@ -272,7 +280,7 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		n := &node{name: name, router: router, fibs: 1, shards: 1}
 		f.nodes = append(f.nodes, n)
 		d.object(v, name.s,
-			d.integer("fibs", &n.fibs, 1, 65536),
+			key{name: "fibs", to: func(key string, v *yaml.Node) { d.fibs(key, v, n) }},
 			d.integer("shards", &n.shards, 1, 64),
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
@@ -308,7 +316,7 @@ func (d *decoder) route(v *yaml.Node) *route {
 	d.object(v, "a route",
 		needed(d.word("to", &r.to)),
 		d.word("via", &r.via),
-		d.integer("fib", &r.fib, 0, 65535),
+		d.table("fib", &r.table),
 		d.integer("mtu", &r.mtu, 68, 65535),
 		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
@@ -317,8 +325,12 @@ func (d *decoder) route(v *yaml.Node) *route {
 	return r
 }
 
+func newCable(v *yaml.Node) *cable {
+	return &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]text)}
+}
+
 func (d *decoder) cable(v *yaml.Node) *cable {
-	l := &cable{line: v.Line, addrs: make(map[string][]addr), fibs: make(map[string]int)}
+	l := newCable(v)
 	c := &l.fault
 	d.object(v, "a link",
 		needed(d.words("between", &l.between)),
@@ -326,7 +338,7 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 		d.subnet("subnet", &l.subnet),
 		d.subnet6("subnet6", &l.subnet6),
 		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
-		key{name: "fibs", to: func(name string, v *yaml.Node) { d.linkFIBs(name, v, l) }},
+		key{name: "fibs", to: func(name string, v *yaml.Node) { d.tables(name, v, l, l.fibs) }},
 		d.words("querier", &l.querier),
 		key{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
 		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
@@ -347,18 +359,13 @@ func (d *decoder) cable(v *yaml.Node) *cable {
 }
 
 func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
-	if v.Kind != yaml.MappingNode {
-		d.at(v.Line, "%s is %s: write {NODE: ADDRESS, …}", name, kind(v))
-		return
-	}
-	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
-		l.named = append(l.named, text{k.Value, k.Line})
+	d.byNode(name, v, "ADDRESS", l, func(node string, v *yaml.Node) {
 		one := func(v *yaml.Node) {
 			var a addr
 			before := len(d.List)
-			d.anyAddress("the address of "+k.Value, &a).to("the address of "+k.Value, v)
+			d.anyAddress("the address of "+node, &a).to("the address of "+node, v)
 			if len(d.List) == before {
-				l.addrs[k.Value] = append(l.addrs[k.Value], a)
+				l.addrs[node] = append(l.addrs[node], a)
 			}
 		}
 		if v.Kind == yaml.SequenceNode {
@@ -369,16 +376,24 @@ func (d *decoder) linkAddrs(name string, v *yaml.Node, l *cable) {
 	})
 }
 
-func (d *decoder) linkFIBs(name string, v *yaml.Node, l *cable) {
+// byNode reads what a link says of its nodes, each by f.
+func (d *decoder) byNode(name string, v *yaml.Node, what string, l *cable, f func(node string, v *yaml.Node)) {
 	if v.Kind != yaml.MappingNode {
-		d.at(v.Line, "%s is %s: write {NODE: TABLE, …}", name, kind(v))
+		d.at(v.Line, "%s is %s: write {NODE: %s, …}", name, kind(v), what)
 		return
 	}
 	d.pairs(v, name, make(map[string]int), func(k, v *yaml.Node) {
 		l.named = append(l.named, text{k.Value, k.Line})
-		var n int
-		d.integer("the table of "+k.Value, &n, 0, 65535).to("the table of "+k.Value, v)
-		l.fibs[k.Value] = n
+		f(k.Value, v)
+	})
+}
+
+// tables reads which routing tables a link's nodes use.
+func (d *decoder) tables(name string, v *yaml.Node, l *cable, to map[string]text) {
+	d.byNode(name, v, "TABLE", l, func(node string, v *yaml.Node) {
+		var t text
+		d.table("the table of "+node, &t).to("the table of "+node, v)
+		to[node] = t
 	})
 }
 
@@ -413,7 +428,7 @@ func (d *decoder) flow(v *yaml.Node) *flow {
 		}),
 		d.duration("for", &f.length, maxTime),
 		d.duration("start", &f.start, maxTime),
-		d.integer("fib", &f.fib, 0, 65535),
+		d.table("fib", &f.table),
 		d.integer("ttl", &f.ttl, 1, 255),
 		d.boolean("ipv6", &f.ipv6),
 		d.word("link", &f.link),

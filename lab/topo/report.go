@@ -118,7 +118,7 @@ func (n *Network) Report(seed uint64) *Report {
 
 func (n *Network) nodeReport(s *node) NodeReport {
 	r := NodeReport{Name: s.name.s, Router: s.router, Addresses: []string{}, Counters: n.nodes[s].Counters()}
-	for _, p := range s.ports {
+	for _, p := range s.interfaces() {
 		for _, a := range p.addrs {
 			r.Addresses = append(r.Addresses, a.String())
 		}
@@ -129,7 +129,7 @@ func (n *Network) nodeReport(s *node) NodeReport {
 			}
 			s := a.Prefix.String()
 			if ip.IsLinkLocalUnicast() {
-				s = fmt.Sprintf("%v/%d", ip.WithZone(n.nodes[p.node].Eth(p.eth).Name()), a.Prefix.Bits())
+				s = fmt.Sprintf("%v/%d", ip.WithZone(n.iface(p).Name()), a.Prefix.Bits())
 			}
 			if state := state(&a); state != "preferred" {
 				s += " " + state

@@ -1,7 +1,6 @@
 package topo
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -23,10 +22,16 @@ func (c *checker) resolve() {
 	for _, l := range c.links {
 		c.ends(l)
 	}
+	for i, t := range c.tunnels {
+		c.tunnelEnds(i, t)
+	}
 	c.segment()
 	c.address()
 	c.whole = len(c.List) == before
 	c.overlaps()
+	for i, t := range c.tunnels {
+		c.tunnel(i, t)
+	}
 	c.tunables()
 	c.autoconfig()
 	for _, l := range c.links {
@@ -43,6 +48,7 @@ func (c *checker) resolve() {
 		f.index = i
 		c.traffic(f)
 	}
+	c.tunnelPorts()
 	c.idleJoins()
 	for _, e := range c.expects {
 		e.resolve(c)
@@ -187,24 +193,8 @@ func (c *checker) linkFields(l *cable) {
 		if e.node == nil {
 			continue
 		}
-		e.fib = l.fibs[e.node.name.s]
-		c.hasFIB(e.node, e.fib, l.lineOf(e.node.name.s))
+		e.fib = c.table(e.node, l.fibs[e.node.name.s])
 	}
-}
-
-// hasFIB notes a routing table that a node, if it is one, does not have.
-func (c *checker) hasFIB(n *node, fib, line int) {
-	if n != nil && fib >= n.fibs {
-		c.at(line, "%s has no FIB %d: it has %s", n.name.s, fib, tables(n.fibs))
-	}
-}
-
-// tables names the routing tables of a node.
-func tables(n int) string {
-	if n == 1 {
-		return "only 0; fibs: 2 gives it another"
-	}
-	return fmt.Sprintf("0 to %d", n-1)
 }
 
 // end returns the end at a node or switch.
@@ -216,16 +206,6 @@ func (l *cable) end(name string) *end {
 		}
 	}
 	return nil
-}
-
-// lineOf returns where a link says something of a node.
-func (l *cable) lineOf(node string) int {
-	for i := len(l.named) - 1; i >= 0; i-- {
-		if l.named[i].s == node {
-			return l.named[i].line
-		}
-	}
-	return l.line
 }
 
 // portOf returns the interface of a node on a link, or its only one. what says

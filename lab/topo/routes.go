@@ -41,7 +41,7 @@ func (c *checker) staticRoutes(n *node) {
 			continue
 		}
 		had[at] = r.line
-		for _, e := range n.ports {
+		for _, e := range n.interfaces() {
 			for _, a := range e.all(r.dst.Addr().Is6()) {
 				if e.fib == r.fib && !a.IsSingleIP() && a.Masked() == r.dst {
 					c.at(r.line, "%s is in %v itself, by the link %s: remove the route", n.name.s, r.dst, e.link.name.s)
@@ -53,7 +53,7 @@ func (c *checker) staticRoutes(n *node) {
 
 func (c *checker) route(n *node, r *route) {
 	c.destination(r)
-	c.hasFIB(n, r.fib, r.line)
+	r.fib = c.table(n, r.table)
 	if r.reject || r.blackhole {
 		if r.via.line != 0 || r.reject && r.blackhole {
 			c.at(r.line, "a route has one of via, reject and blackhole: remove the others")
@@ -152,7 +152,7 @@ func (c *checker) gateway(n *node, r *route) {
 		return
 	}
 	var found []*end // at via
-	for _, e := range n.ports {
+	for _, e := range n.interfaces() {
 		for _, o := range e.seg.ends {
 			if o.node != via || !o.addr(is6).IsValid() || via == n {
 				continue
@@ -177,7 +177,7 @@ func (c *checker) gateway(n *node, r *route) {
 }
 
 func (c *checker) gatewayAddr(n *node, r *route, ip netip.Addr) {
-	for _, e := range n.ports {
+	for _, e := range n.interfaces() {
 		if !e.reaches(ip) || r.out != nil && (r.out.fib == r.fib || e.fib != r.fib) {
 			continue
 		}
@@ -206,11 +206,12 @@ func (e *end) reaches(ip netip.Addr) bool {
 }
 
 func (n *node) linkSubnets() string {
-	if len(n.ports) == 0 {
+	all := n.interfaces()
+	if len(all) == 0 {
 		return "none"
 	}
 	s := ""
-	for i, e := range n.ports {
+	for i, e := range all {
 		if i > 0 {
 			s += ", "
 		}

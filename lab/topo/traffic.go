@@ -111,7 +111,7 @@ func (c *checker) destinationOf(t text, is6 bool) (netip.Addr, *node, bool) {
 func (c *checker) traffic(f *flow) {
 	c.nameFlow(f)
 	f.node = c.findNode(f.from)
-	c.hasFIB(f.node, f.fib, f.line)
+	f.fib = c.table(f.node, f.table)
 	c.pace(f)
 	if f.to.line == 0 {
 		return

@@ -30,6 +30,7 @@ const (
 	ifIPv6Addr    uint16 = 5
 	ifMACAddr     uint16 = 6
 	ifTSResol     uint16 = 9
+	ifFilter      uint16 = 11
 
 	epbFlags     uint16 = 2
 	epbDropCount uint16 = 4
@@ -38,6 +39,7 @@ const (
 	isbEndTime   uint16 = 3
 	isbIfRecv    uint16 = 4
 	isbIfDrop    uint16 = 5
+	isbAccepted  uint16 = 6
 	isbUsrDeliv  uint16 = 8
 )
 
@@ -95,10 +97,18 @@ func (b *block) optString(code uint16, s string) {
 	if s == "" {
 		return
 	}
-	s = cut(s)
+	s = cut(s, maxOption)
 	b.optHeader(code, len(s))
 	*b = append(*b, s...)
 	b.pad()
+}
+
+// optFilter adds a filter in the language of tcpdump, kind 0 of those an
+// interface can have (§4.2).
+func (b *block) optFilter(s string) {
+	if s != "" {
+		b.optBytes(ifFilter, append([]byte{0}, cut(s, maxOption-1)...))
+	}
 }
 
 func (b *block) opt32(code uint16, v uint32) {
@@ -142,13 +152,12 @@ func (b *block) optPrefix(p netip.Prefix) {
 
 func (b *block) optEnd() { b.optHeader(optEnd, 0) }
 
-// cut returns as much of s as an option can hold, never half a character.
-func cut(s string) string {
-	if len(s) <= maxOption {
+// cut returns as much of s as n bytes can hold, never half a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := maxOption
-	for n > maxOption-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+	for least := n - utf8.UTFMax; n > least && !utf8.RuneStart(s[n]); {
 		n--
 	}
 	return s[:n]

@@ -6,6 +6,8 @@
 // statistics block for each interface. Nothing of the machine or the moment
 // gets into it unless given: the same calls make the same bytes.
 //
+// NewRing spreads a capture over several files, each complete in itself.
+//
 // Reader reads what anybody wrote, and classic pcap files, within limits.
 //
 // Not done: writing several sections, name resolution and decryption secrets

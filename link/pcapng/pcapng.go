@@ -25,6 +25,7 @@ type Interface struct {
 	Name        string
 	Description string
 	Comment     string
+	Filter      string // what chose its packets, in tcpdump's language
 	LinkType    uint16 // of the tcpdump.org registry; 0 is LinkTypeEthernet
 	SnapLen     int    // bytes kept of each packet; 0 keeps all
 	MAC         net.HardwareAddr
@@ -62,12 +63,15 @@ type Writer struct {
 	zeros  [3]byte // padding
 	err    error
 	closed bool
+	ring   *ring // nil: there is one file
 }
 
 // iface is what the statistics of an interface need.
 type iface struct {
 	snapLen     int
+	filtered    bool
 	packets     uint64
+	rejected    uint64 // by the filter
 	lost        uint64 // since the beginning
 	unreported  uint64 // of these, since the last packet
 	first, last uint64
@@ -78,6 +82,13 @@ const bufferSize = 64 << 10
 // NewWriter begins a capture on w. It buffers: see Flush and Close.
 func NewWriter(w io.Writer, s Section) *Writer {
 	c := &Writer{out: bufio.NewWriterSize(w, bufferSize)}
+	c.section(&s)
+	c.put(c.buf)
+	return c
+}
+
+// section leaves a section header block (§4.1) in c.buf.
+func (c *Writer) section(s *Section) {
 	b := &c.buf
 	b.open(blockSection)
 	b.u32(byteOrderMagic)
@@ -94,8 +105,6 @@ func NewWriter(w io.Writer, s Section) *Writer {
 	}
 	b.optEnd()
 	b.close()
-	c.put(*b)
-	return c
 }
 
 // AddInterface describes an interface and returns the number by which WritePacket
@@ -104,7 +113,7 @@ func (c *Writer) AddInterface(i Interface) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := len(c.ifs)
-	c.ifs = append(c.ifs, iface{snapLen: max(i.SnapLen, 0)})
+	c.ifs = append(c.ifs, iface{snapLen: max(i.SnapLen, 0), filtered: i.Filter != ""})
 	if i.LinkType == 0 {
 		i.LinkType = LinkTypeEthernet
 	}
@@ -121,8 +130,12 @@ func (c *Writer) AddInterface(i Interface) int {
 	}
 	b.optMAC(i.MAC)
 	b.optBytes(ifTSResol, []byte{nanoseconds})
+	b.optFilter(i.Filter)
 	b.optEnd()
 	b.close()
+	if c.ring != nil {
+		c.ring.head = append(c.ring.head, *b...)
+	}
 	c.put(*b)
 	return id
 }
@@ -138,6 +151,16 @@ func (c *Writer) Lost(id int, n uint64) {
 	}
 }
 
+// Rejected notes that an interface's filter refused n packets. The statistics
+// tell it.
+func (c *Writer) Rejected(id int, n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.iface(id); i != nil {
+		i.rejected += n
+	}
+}
+
 // WritePacket adds a packet of the interface id. It borrows data until it
 // returns and keeps no more of it than the interface's SnapLen.
 func (c *Writer) WritePacket(id int, p Packet, data []byte) {
@@ -148,6 +171,15 @@ func (c *Writer) WritePacket(id int, p Packet, data []byte) {
 		return
 	}
 	t := uint64(max(p.Time, 0))
+	if c.ring != nil {
+		kept := len(data)
+		if i.snapLen > 0 {
+			kept = min(kept, i.snapLen)
+		}
+		if c.turn(t, kept+len(p.Comment)); c.err != nil {
+			return
+		}
+	}
 	if i.packets == 0 {
 		i.first, i.last = t, t
 	}
@@ -200,19 +232,27 @@ func (c *Writer) Flush() error {
 }
 
 // Close adds the interfaces' statistics and flushes. It does not close the
-// io.Writer. What is called after it does nothing.
+// io.Writer, but does close a ring's last file. What is called after it does nothing.
 func (c *Writer) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return c.err
 	}
+	c.finish()
+	c.closed = true
+	return c.err
+}
+
+// finish completes a file.
+func (c *Writer) finish() {
 	for id := range c.ifs {
 		c.statistics(id, &c.ifs[id])
 	}
 	c.flush()
-	c.closed = true
-	return c.err
+	if c.ring != nil {
+		c.closeFile()
+	}
 }
 
 // statistics writes an interface statistics block (§4.6), whose time is that of
@@ -227,8 +267,11 @@ func (c *Writer) statistics(id int, i *iface) {
 		b.optTime(isbStartTime, i.first)
 		b.optTime(isbEndTime, i.last)
 	}
-	b.opt64(isbIfRecv, i.packets+i.lost)
+	b.opt64(isbIfRecv, i.packets+i.lost+i.rejected)
 	b.opt64(isbIfDrop, i.lost)
+	if i.filtered {
+		b.opt64(isbAccepted, i.packets+i.lost)
+	}
 	b.opt64(isbUsrDeliv, i.packets)
 	b.optEnd()
 	b.close()
@@ -261,6 +304,9 @@ func (c *Writer) put(b []byte) {
 	}
 	if _, err := c.out.Write(b); err != nil {
 		c.fail(fmt.Errorf("pcapng: %w", err))
+	}
+	if c.ring != nil {
+		c.ring.size += int64(len(b))
 	}
 }
 

@@ -10,6 +10,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -43,7 +44,18 @@ type Command struct {
 
 // Table returns the commands, by name.
 func Table() []*Command {
-	return []*Command{ifconfigCommand(), jailCommand(), jexecCommand(), jlsCommand(), netstatCommand(), routeCommand(), setfibCommand()}
+	return []*Command{
+		arpCommand(),
+		ifconfigCommand(),
+		jailCommand(),
+		jexecCommand(),
+		jlsCommand(),
+		netstatCommand(),
+		pingCommand(),
+		routeCommand(),
+		setfibCommand(),
+		sysctlCommand(),
+	}
 }
 
 // Lookup returns the command of that name, nil where there is none.
@@ -96,12 +108,28 @@ func (e *Env) Failf(format string, args ...any) int {
 }
 
 // Strerror returns what BSD says of the system error in err, or what err says itself
-// where there is none.
+// where there is none, or where it is the jail or the routing table that is wrong.
 func Strerror(err error) string {
-	if said, ok := err.(*client.Error); ok && said.Strerror() != "" {
-		return said.Strerror()
+	said, ok := err.(*client.Error)
+	if !ok {
+		return err.Error()
 	}
-	return err.Error()
+	switch at, value := blamed(said); {
+	case at == "path.jail":
+		return fmt.Sprintf("jail %q not found", value)
+	case at == "query.fib" || said.Strerror() == "":
+		return err.Error()
+	}
+	return said.Strerror()
+}
+
+// blamed returns which part of a request an error is due to, and what it was.
+func blamed(err error) (field, value string) {
+	var said *client.Error
+	if !errors.As(err, &said) || len(said.Fields) == 0 {
+		return "", ""
+	}
+	return said.Fields[0].Field, fmt.Sprint(said.Fields[0].Value)
 }
 
 // Main runs the command with its arguments and returns its exit status.

@@ -13,6 +13,7 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 	e.name = c.Name
 	o := new(Opts)
 	var operands []string
+	var wanted *Option // whose argument it is
 	for i := 0; i < len(args); i++ {
 		if operands != nil || !strings.HasPrefix(args[i], "-") || c.Raw {
 			operands = append(operands, args[i])
@@ -22,17 +23,22 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 		switch {
 		case !ok || d.Arg == "":
 		case i == len(args)-1: // its argument is what is wanted
-			if d.Complete == nil {
-				return nil
-			}
-			c.place(e, o)
-			return beginning(word, d.Complete(e, word))
+			wanted = &d
 		default:
 			o.given = append(o.given, given{d.Name, args[i+1]})
 			i++
 		}
 	}
-	c.place(e, o)
+	e.Lab = o.Value("--lab")
+	if o.Has("-j") && !c.owns("-j") {
+		e.Jail = within(e.Jail, o.Value("-j"))
+	}
+	switch {
+	case wanted != nil && wanted.Complete == nil:
+		return nil
+	case wanted != nil:
+		return beginning(word, wanted.Complete(e, word))
+	}
 	if strings.HasPrefix(word, "-") && operands == nil {
 		var names []string
 		for _, d := range c.options() {
@@ -44,16 +50,6 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 		return nil
 	}
 	return beginning(word, c.Complete(e, operands, word))
-}
-
-// place puts e into the lab and the jail that options in front name.
-func (c *Command) place(e *Env, o *Opts) {
-	if o.Has("--lab") {
-		e.Lab = o.Value("--lab")
-	}
-	if o.Has("-j") && !c.owns("-j") {
-		e.Jail = within(e.Jail, o.Value("-j"))
-	}
 }
 
 // expects returns the option whose argument follows an argument.

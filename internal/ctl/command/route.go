@@ -9,12 +9,6 @@ import (
 	"github.com/seed88948545/vimage/client"
 )
 
-// The exit statuses of sysexits(3) that commands have.
-const (
-	exitUsage  = 64
-	exitNoHost = 68
-)
-
 func routeCommand() *Command {
 	return &Command{
 		Name:  "route",

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/seed88948545/vimage/client"
 )
@@ -82,9 +81,6 @@ func netmask(p netip.Prefix) string {
 	a, _ := netip.AddrFromSlice(b) // it has the length of an address
 	return a.String()
 }
-
-// seconds returns a time that is left in seconds, those that have begun too.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 // routeFlags returns the names of a route's flags, in the order of their bits.
 func routeFlags(rt client.RouteEntry) (all []string) {

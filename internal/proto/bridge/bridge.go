@@ -9,7 +9,7 @@ import (
 
 // Bridge is a switch. Ports are small numbers that its owner chooses.
 type Bridge struct {
-	ports []port
+	ports table.Pieces[port]
 	all   []int32 // attached ports
 	macs  macTable
 	v4    side[[4]byte]
@@ -100,10 +100,7 @@ type Decision struct {
 
 // AddPort attaches a port, a number from 0 on; memory is kept up to the highest.
 func (b *Bridge) AddPort(n int32) {
-	for int(n) >= len(b.ports) {
-		b.ports = append(b.ports, port{})
-	}
-	p := &b.ports[n]
+	p := b.ports.Need(n)
 	if p.all == 0 {
 		p.gen++
 		b.all = append(b.all, n)
@@ -116,12 +113,12 @@ func (b *Bridge) DropPort(n int32) {
 	if !b.attached(n) {
 		return
 	}
-	p := &b.ports[n]
+	p := b.ports.At(n)
 	b.Configure(n, PortOptions{})
 	p.odd = nil
 	b.v4.dropPort(n)
 	b.v6.dropPort(n)
-	b.all = take(b.all, p.all-1, func(moved, to int32) { b.ports[moved].all = to + 1 })
+	b.all = take(b.all, p.all-1, func(moved, to int32) { b.ports.At(moved).all = to + 1 })
 	p.all = 0
 	p.gen++
 }
@@ -130,7 +127,7 @@ func (b *Bridge) DropPort(n int32) {
 func (b *Bridge) Len() int { return len(b.all) }
 
 func (b *Bridge) attached(n int32) bool {
-	return n >= 0 && int(n) < len(b.ports) && b.ports[n].all > 0
+	return n >= 0 && int(n) < b.ports.Len() && b.ports.At(n).all > 0
 }
 
 // take removes the i-th port of a list by putting the last one in its place.
@@ -159,7 +156,7 @@ func (b *Bridge) Expire(now clock.Time, e Env) {
 // known.
 func (b *Bridge) Lookup(now clock.Time, a wire.MAC, t *Tunables) (int32, bool) {
 	m := b.macs.get(a)
-	if m == nil || m.seen.Add(age(t)) <= now || b.ports[m.port].gen != m.gen {
+	if m == nil || m.seen.Add(age(t)) <= now || b.ports.At(m.port).gen != m.gen {
 		return 0, false
 	}
 	return m.port, true

@@ -16,7 +16,7 @@ import (
 // of for each port is kept by number, without pointers.
 type FilterTable struct {
 	Seed    table.Seed // may be set before first use
-	ports   []portFilters
+	ports   table.Pieces[portFilters]
 	owners  owners
 	lists   table.Table[wire.MAC, macPorts, *macPorts] // by address
 	filters filters
@@ -56,12 +56,7 @@ func word(a wire.MAC) uint64 {
 
 func (t *FilterTable) list(a wire.MAC) *macPorts { return t.lists.Get(t.Seed.Word(word(a)), a) }
 
-func (t *FilterTable) port(n int32) *portFilters {
-	for int(n) >= len(t.ports) {
-		t.ports = append(t.ports, portFilters{})
-	}
-	return &t.ports[n]
-}
+func (t *FilterTable) port(n int32) *portFilters { return t.ports.Need(n) }
 
 // SetOwn says which address a port's card has: it accepts that, and no longer the
 // one it had before. The zero address is none.
@@ -80,10 +75,10 @@ const manyFilters = 16
 
 // find returns the filter of a port for an address, 0 if there is none.
 func (t *FilterTable) find(k portMAC) int32 {
-	if int(k.port) >= len(t.ports) {
+	if int(k.port) >= t.ports.Len() {
 		return 0
 	}
-	p := &t.ports[k.port]
+	p := t.ports.At(k.port)
 	if p.count > manyFilters {
 		return t.index[k]
 	}
@@ -159,7 +154,7 @@ func (t *FilterTable) Drop(port int32, a wire.MAC) {
 // remove frees a filter.
 func (t *FilterTable) remove(i int32) {
 	f := t.filters.at(i)
-	l, p := t.list(f.mac), &t.ports[f.port]
+	l, p := t.list(f.mac), t.ports.At(f.port)
 	t.delist(l, i)
 	if l.refs--; l.refs == 0 {
 		t.lists.Delete(t.Seed.Word(word(f.mac)), f.mac)
@@ -213,7 +208,7 @@ func (t *FilterTable) SetPromiscuous(n int32, on bool) {
 		t.all = append(t.all, n)
 		p.promiscuous = int32(len(t.all))
 	} else {
-		t.all = take(t.all, p.promiscuous-1, func(moved, to int32) { t.ports[moved].promiscuous = to + 1 })
+		t.all = take(t.all, p.promiscuous-1, func(moved, to int32) { t.ports.At(moved).promiscuous = to + 1 })
 		p.promiscuous = 0
 	}
 	for i := p.first; i != 0; i = t.filters.at(i).next {
@@ -230,7 +225,7 @@ func (t *FilterTable) SetPromiscuous(n int32, on bool) {
 func (t *FilterTable) ForgetPort(n int32) {
 	t.SetPromiscuous(n, false)
 	t.SetOwn(n, wire.MAC{})
-	for i := t.ports[n].first; i != 0; i = t.ports[n].first {
+	for i := t.ports.At(n).first; i != 0; i = t.ports.At(n).first {
 		t.remove(i)
 	}
 }
@@ -247,7 +242,7 @@ func (t *FilterTable) Ports(a wire.MAC) (accepting, promiscuous []int32) {
 	}
 	t.found = append(t.found[:0], accepting...)
 	t.owners.each(t, a, func(n int32) {
-		if t.ports[n].promiscuous == 0 && (l == nil || t.find(portMAC{n, a}) == 0) {
+		if t.ports.At(n).promiscuous == 0 && (l == nil || t.find(portMAC{n, a}) == 0) {
 			t.found = append(t.found, n)
 		}
 	})
@@ -260,9 +255,9 @@ func (t *FilterTable) Accepts(n int32, a wire.MAC) bool {
 	switch {
 	case a.IsBroadcast():
 		return true
-	case int(n) >= len(t.ports):
+	case int(n) >= t.ports.Len():
 		return false
 	}
-	p := &t.ports[n]
+	p := t.ports.At(n)
 	return p.promiscuous > 0 || p.own == a && !a.IsZero() || t.find(portMAC{n, a}) != 0
 }

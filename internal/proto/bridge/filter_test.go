@@ -96,8 +96,8 @@ func compareFilters(t *testing.T, tab *FilterTable, want *filterModel) {
 		t.Fatalf("%d filters, want %d", got, entries)
 	}
 	indexed := 0
-	for n := range tab.ports {
-		if p := &tab.ports[n]; p.count > manyFilters {
+	for n := range tab.ports.Len() {
+		if p := tab.ports.At(int32(n)); p.count > manyFilters {
 			indexed += int(p.count)
 		}
 	}
@@ -127,7 +127,7 @@ func TestFilterMemory(t *testing.T) {
 		tab.Add(n, address(0))
 		tab.Add(n, address(3))
 	}
-	size := len(tab.filters.pieces)*piece*28 + cap(tab.ports)*20 + len(tab.owners.slots)*4
+	size := tab.filters.list.Len()*28 + tab.ports.Len()*20 + len(tab.owners.slots)*4
 	for l := range tab.lists.All() {
 		size += 4*cap(l.ports) + 4*cap(l.filters)
 	}

@@ -1,6 +1,9 @@
 package bridge
 
-import "github.com/seed88948545/vimage/internal/wire"
+import (
+	"github.com/seed88948545/vimage/internal/table"
+	"github.com/seed88948545/vimage/internal/wire"
+)
 
 // filter is an address that a port accepts beside its own. Filters refer to each
 // other by number, from 1 on.
@@ -12,17 +15,14 @@ type filter struct {
 	refs       int32
 }
 
-// filters is where they lie: in pieces that never move, so that a table that grows
-// copies nothing.
+// filters is where they lie.
 type filters struct {
-	pieces []*[piece]filter
-	used   int32 // numbers given out so far
-	free   int32 // a chain of those given back
+	list table.Pieces[filter]
+	used int32 // numbers given out so far
+	free int32 // a chain of those given back
 }
 
-const piece = 1024
-
-func (s *filters) at(i int32) *filter { return &s.pieces[i/piece][i%piece] }
+func (s *filters) at(i int32) *filter { return s.list.At(i) }
 
 // take returns the number of a filter that nobody uses.
 func (s *filters) take() int32 {
@@ -31,9 +31,7 @@ func (s *filters) take() int32 {
 		return i
 	}
 	s.used++
-	if int(s.used/piece) >= len(s.pieces) {
-		s.pieces = append(s.pieces, new([piece]filter))
-	}
+	s.list.Need(s.used)
 	return s.used
 }
 
@@ -69,7 +67,7 @@ func (o *owners) add(t *FilterTable, port int32) {
 }
 
 func (o *owners) put(t *FilterTable, port int32) {
-	i := o.start(t, t.ports[port].own)
+	i := o.start(t, t.ports.At(port).own)
 	for o.slots[i] != 0 {
 		i = (i + 1) & (len(o.slots) - 1)
 	}
@@ -80,13 +78,13 @@ func (o *owners) put(t *FilterTable, port int32) {
 // move up.
 func (o *owners) remove(t *FilterTable, port int32) {
 	mask := len(o.slots) - 1
-	i := o.start(t, t.ports[port].own)
+	i := o.start(t, t.ports.At(port).own)
 	for o.slots[i] != port+1 {
 		i = (i + 1) & mask
 	}
 	o.n--
 	for j := (i + 1) & mask; o.slots[j] != 0; j = (j + 1) & mask {
-		if home := o.start(t, t.ports[o.slots[j]-1].own); (j-home)&mask >= (j-i)&mask {
+		if home := o.start(t, t.ports.At(o.slots[j]-1).own); (j-home)&mask >= (j-i)&mask {
 			o.slots[i] = o.slots[j]
 			i = j
 		}
@@ -100,7 +98,7 @@ func (o *owners) each(t *FilterTable, a wire.MAC, see func(port int32)) {
 		return
 	}
 	for i := o.start(t, a); o.slots[i] != 0; i = (i + 1) & (len(o.slots) - 1) {
-		if n := o.slots[i] - 1; t.ports[n].own == a {
+		if n := o.slots[i] - 1; t.ports.At(n).own == a {
 			see(n)
 		}
 	}

@@ -42,7 +42,7 @@ func (b *Bridge) learn(now clock.Time, a wire.MAC, n int32, e Env) {
 	if a.IsMulticast() || a.IsZero() {
 		return
 	}
-	t, gen := &b.macs, b.ports[n].gen
+	t, gen := &b.macs, b.ports.At(n).gen
 	m := t.get(a)
 	if m == nil {
 		if t.table.Len() >= int(e.T.MaxAddr) {

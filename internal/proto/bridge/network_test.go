@@ -26,7 +26,7 @@ type network struct {
 func newNetwork(t *testing.T, hosts int) *network {
 	tun, rtun := igmp.Defaults(), igmp.RouterDefaults()
 	n := &network{t: t, s: newScript(t, hosts+1), hosts: make([]*igmp.Host, hosts+1),
-		env: igmp.Env{T: &tun, S: &igmp.Stats{}}, renv: igmp.RouterEnv{T: &rtun, S: &igmp.RouterStats{}}}
+		env: igmp.Env{T: &tun, S: &igmp.Stats{}, Sent: &igmp.Sent{}}, renv: igmp.RouterEnv{T: &rtun, S: &igmp.RouterStats{}}}
 	n.out.Buf = make([]byte, 1476)
 	n.router = igmp.NewRouter(0, &rtun, ip("10.0.255.254"), false)
 	for i := 1; i <= hosts; i++ {

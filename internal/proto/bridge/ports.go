@@ -33,7 +33,7 @@ func (b *Bridge) Configure(n int32, o PortOptions) {
 	if !b.attached(n) {
 		return
 	}
-	b.ports[n].make().opt = o
+	b.ports.At(n).make().opt = o
 	b.unknown = with(b.unknown, n, o.FloodUnknown)
 	b.reports = with(b.reports, n, o.FloodReports)
 	b.v4.configure(n, o.Router)
@@ -58,7 +58,7 @@ func (b *Bridge) Refused(n int32) uint64 {
 	if !b.attached(n) {
 		return 0
 	}
-	if odd := b.ports[n].odd; odd != nil {
+	if odd := b.ports.At(n).odd; odd != nil {
 		return odd.refused
 	}
 	return 0

@@ -129,7 +129,7 @@ func (b *Bridge) query6(now clock.Time, e Env, p *mld.Packet, m wire.ICMP6, d *D
 }
 
 func noted[A gmp.Address](b *Bridge, now clock.Time, e Env, s *side[A], n int32, rec gmp.Record[A]) {
-	p := &b.ports[n]
+	p := b.ports.At(n)
 	o := p.options()
 	if !s.note(now, e, n, &o, rec) {
 		p.make().refused++

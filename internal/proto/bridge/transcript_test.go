@@ -149,7 +149,7 @@ func (s *script) do(cmd string) string {
 
 // port returns a port's options, configure makes them hold.
 func (s *script) port(n string) *PortOptions {
-	s.opt = s.b.ports[number(n)].options()
+	s.opt = s.b.ports.At(int32(number(n))).options()
 	return &s.opt
 }
 

@@ -148,8 +148,10 @@ func (t *Table[A]) Generation() uint32 {
 // gateway, interface and metric, or a pinned one with the same prefix, or if the
 // route is pinned and there is any with its prefix; and EINVAL if the prefix is
 // not valid.
-func (t *Table[A]) Insert(r Route[A]) (err error) {
-	t.Update(func(tx *Txn[A]) { err = tx.Insert(r) })
+func (t *Table[A]) Insert(r Route[A]) error {
+	tx := t.begin() // not Update: the transaction stays on the stack
+	err := tx.Insert(r)
+	tx.publish()
 	return err
 }
 

@@ -26,7 +26,7 @@ func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A])
 		if typ == wire.IGMPBlock || len(list) == 0 && (typ == wire.IGMPToIn || typ == wire.IGMPIsIn) {
 			return true
 		}
-		if int(port) < len(d.ports) && d.ports[port].n >= r.MaxGroups {
+		if int(port) < d.ports.Len() && d.ports.At(port).n >= r.MaxGroups {
 			return false
 		}
 		g = d.add(port, rec.Group)
@@ -35,11 +35,8 @@ func (d *Database[A]) Apply(now clock.Time, port int32, r *Rules, rec Record[A])
 	if len(list) > int(r.MaxSources) {
 		list, whole = list[:r.MaxSources], false
 	}
-	switch rec.Version { // Older Version Host Present (§8.13)
-	case 1:
-		g.v1 = now.Add(r.Member)
-	case 2:
-		g.v2 = now.Add(r.Member)
+	if rec.Version == 1 || rec.Version == 2 {
+		g.heardOlder(rec.Version, now.Add(r.Member))
 	}
 	c := action[A]{d, g, *r, now, true}
 	if g.mode == mcast.Include {

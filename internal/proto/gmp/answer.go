@@ -10,6 +10,7 @@ import (
 // Query takes a version 3 query, in which a general one has no sources. It is
 // false if the query was dropped for coming too soon after another.
 func (h *Host[A]) Query(now clock.Time, r *HostRules, q *Query[A]) bool {
+	h.heard = true
 	h.Adapt(now, r)
 	if h.silent || h.version < 3 {
 		return true

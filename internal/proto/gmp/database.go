@@ -22,7 +22,7 @@ type Database[A Address] struct {
 	table  table.Table[portGroup[A], Group[A], *Group[A]] // of ports that have indexFrom or more
 	groups int
 	heap   heap[*Group[A]]
-	ports  []portGroups[A]
+	ports  table.Pieces[portGroups[A]]
 	events []Event[A]
 	told   int // of events, already pulled
 	turns  int32
@@ -37,10 +37,34 @@ type portGroup[A Address] struct {
 
 func (d *Database[A]) hash(k portGroup[A]) uint32 { return Hash(d.Seed, k.at, uint32(k.port)) }
 
-// portGroups lists a port's groups, in the order of their first report.
+// portGroups lists a port's groups, in the order of their first report. What comes
+// before the first is the last.
 type portGroups[A Address] struct {
-	first, last *Group[A]
-	n           int32
+	first *Group[A]
+	n     int32
+}
+
+func (l *portGroups[A]) add(g *Group[A]) {
+	if l.n++; l.first == nil {
+		l.first, g.prev = g, g
+		return
+	}
+	last := l.first.prev
+	last.next, g.prev, l.first.prev = g, last, g
+}
+
+func (l *portGroups[A]) remove(g *Group[A]) {
+	l.n--
+	if g.next != nil {
+		g.next.prev = g.prev
+	} else {
+		l.first.prev = g.prev
+	}
+	if g == l.first {
+		l.first = g.next
+	} else {
+		g.prev.next = g.next
+	}
 }
 
 // Group is the state of one group on one port.
@@ -55,9 +79,12 @@ type Group[A Address] struct {
 	sources    []source[A] // sorted
 	until      clock.Time  // the group timer, EXCLUDE mode only
 	wake       clock.Time  // not after the earliest timer, asks included
-	v1, v2     clock.Time  // until when hosts of older versions are believed to be there
+	older      *older      // nil unless hosts of older versions were heard
 	asks       *asks[A]    // nil unless specific queries are to be sent
 }
+
+// older says until when hosts of older versions are believed to be there.
+type older struct{ v1, v2 clock.Time }
 
 // source runs until its time; in EXCLUDE mode one that is stopped is not forwarded
 // (RFC 3376 §6.2.3).
@@ -194,13 +221,30 @@ const (
 // oldest host that was lately heard of, or of the queries, where that is older.
 // Of a group that there is not (nil) no host was heard.
 func (g *Group[A]) compat(now clock.Time, r *Rules) uint8 {
+	var o *older
+	if g != nil {
+		o = g.older
+	}
 	switch {
-	case g != nil && now < g.v1 || r.Version == 1:
+	case o != nil && now < o.v1 || r.Version == 1:
 		return 1
-	case g != nil && now < g.v2 || r.Version == 2:
+	case o != nil && now < o.v2 || r.Version == 2:
 		return 2
 	}
 	return 3
+}
+
+// heardOlder notes a host of an older version (§8.13), which is believed to be there
+// until then.
+func (g *Group[A]) heardOlder(version uint8, until clock.Time) {
+	if g.older == nil {
+		g.older = &older{-clock.Never, -clock.Never}
+	}
+	if version == 1 {
+		g.older.v1 = until
+	} else {
+		g.older.v2 = until
+	}
 }
 
 // Len returns the number of groups, each port's counted.
@@ -208,10 +252,10 @@ func (d *Database[A]) Len() int { return d.groups }
 
 // Lookup returns the state of the group on the port, nil if there is none.
 func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
-	if int(port) >= len(d.ports) {
+	if int(port) >= d.ports.Len() {
 		return nil
 	}
-	l := &d.ports[port]
+	l := d.ports.At(port)
 	if l.n >= indexFrom {
 		k := portGroup[A]{port, group}
 		return d.table.Get(d.hash(k), k)
@@ -225,10 +269,10 @@ func (d *Database[A]) Lookup(port int32, group A) *Group[A] {
 
 // First returns the first group of the port; Group.Next leads on.
 func (d *Database[A]) First(port int32) *Group[A] {
-	if int(port) >= len(d.ports) {
+	if int(port) >= d.ports.Len() {
 		return nil
 	}
-	return d.ports[port].first
+	return d.ports.At(port).first
 }
 
 // SourceHandle returns the word that the holder may keep with a source that was
@@ -318,19 +362,11 @@ func (d *Database[A]) DropPort(port int32) {
 }
 
 func (d *Database[A]) add(port int32, a A) *Group[A] {
-	g := &Group[A]{port: port, at: a, mode: mcast.Include, wake: clock.Never, v1: -clock.Never, v2: -clock.Never}
+	g := &Group[A]{port: port, at: a, mode: mcast.Include, wake: clock.Never}
 	d.groups++
-	for int(port) >= len(d.ports) {
-		d.ports = append(d.ports, portGroups[A]{})
-	}
-	l := &d.ports[port]
-	if g.prev = l.last; l.last == nil {
-		l.first = g
-	} else {
-		l.last.next = g
-	}
-	l.last = g
-	switch l.n++; {
+	l := d.ports.Need(port)
+	l.add(g)
+	switch {
 	case l.n == indexFrom:
 		for o := l.first; o != nil; o = o.next {
 			d.table.Put(d.hash(o.Key()), o)
@@ -344,21 +380,12 @@ func (d *Database[A]) add(port int32, a A) *Group[A] {
 func (d *Database[A]) drop(g *Group[A]) {
 	d.heap.remove(g)
 	d.groups--
-	l := &d.ports[g.port]
+	l := d.ports.At(g.port)
 	if l.n >= indexFrom {
 		d.table.Delete(d.hash(g.Key()), g.Key())
 	}
-	if g.prev == nil {
-		l.first = g.next
-	} else {
-		g.prev.next = g.next
-	}
-	if g.next == nil {
-		l.last = g.prev
-	} else {
-		g.next.prev = g.prev
-	}
-	if l.n--; l.n == indexFrom-1 {
+	l.remove(g)
+	if l.n == indexFrom-1 {
 		for o := l.first; o != nil; o = o.next {
 			d.table.Delete(d.hash(o.Key()), o.Key())
 		}

@@ -189,7 +189,7 @@ func agree[A Address](t *testing.T, seed uint64, group, source func(byte) A) {
 func consistent[A Address](t *testing.T, d *Database[A]) {
 	t.Helper()
 	groups := 0
-	for port := range d.ports {
+	for port := range d.ports.Len() {
 		n := int32(0)
 		for g := d.First(int32(port)); g != nil; g = g.Next() {
 			groups++
@@ -214,7 +214,7 @@ func consistent[A Address](t *testing.T, d *Database[A]) {
 				t.Fatal("a group that nobody will look at in time")
 			}
 		}
-		if n != d.ports[port].n {
+		if n != d.ports.At(int32(port)).n {
 			t.Fatal("miscounted port")
 		}
 	}

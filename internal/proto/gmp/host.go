@@ -35,6 +35,7 @@ type Host[A Address] struct {
 	base        uint8  // version without older queriers
 	version     uint8  // in which the pending work was scheduled
 	silent      bool
+	heard       bool // a querier, or another host of an older version
 }
 
 // indexFrom is the number of groups from which on they are found by hash.
@@ -118,6 +119,21 @@ func (h *Host[A]) Base() int { return int(h.base) }
 
 // Silent reports whether the interface never sends.
 func (h *Host[A]) Silent() bool { return h.silent }
+
+// Idle tells whether the engine knows nothing but the groups it was told of: nothing
+// is to be sent, and nobody was ever heard. It may be forgotten then, and another
+// made in its place that Restore tells of them.
+func (h *Host[A]) Idle() bool { return h.work == nil && !h.heard && h.base == 3 }
+
+// Restore tells a new engine of a group that was reported before, by one that was
+// Idle and so of version 3.
+func (h *Host[A]) Restore(a A, f mcast.Filter) {
+	h.base, h.version = 3, 3
+	if !f.Nothing() {
+		g := h.add(a)
+		g.sources, g.mode = f.Sources, f.Mode
+	}
+}
 
 // Groups returns the number of groups that are, or are about to be, reported.
 func (h *Host[A]) Groups() int { return int(h.groups) }

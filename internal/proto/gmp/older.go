@@ -55,6 +55,7 @@ func (h *Host[A]) changeOlder(now clock.Time, g *group[A], old mcast.Filter, r *
 // QueryOlder takes a query of version 1 or 2. An older querier is heard of by its
 // general queries (RFC 3376 §7.2.1).
 func (h *Host[A]) QueryOlder(now clock.Time, r *HostRules, q *Query[A]) {
+	h.heard = true
 	h.Adapt(now, r)
 	if h.silent || q.Version == 1 && !r.V1 || q.Version == 2 && !r.V2 {
 		return
@@ -110,6 +111,7 @@ func (h *Host[A]) answerOlder(now clock.Time, g *group[A], limit time.Duration) 
 // does not (RFC 3376 §7.2.2) unless the rules say so. It reports whether the
 // group is one of ours.
 func (h *Host[A]) ReportOlder(now clock.Time, r *HostRules, group A) bool {
+	h.heard = true
 	h.Adapt(now, r)
 	g := h.find(group)
 	if g == nil || g.filter().Nothing() {

@@ -44,6 +44,17 @@ func (h *Host) State(now clock.Time, t *Tunables) HostState {
 	return h.engine.State(now, &r)
 }
 
+// Idle tells whether the engine may be forgotten, and be made again when something
+// happens: with Restore for each group, it then goes on as this one would.
+func (h *Host) Idle() bool { return h.engine.Idle() }
+
+// Restore tells a new engine of a group that was reported before.
+func (h *Host) Restore(t *Tunables, to netip.Addr, f mcast.Filter) {
+	if a := to.As4(); h.reports(a, t) {
+		h.engine.Restore(a, f)
+	}
+}
+
 // Groups returns the number of groups that are, or are about to be, reported.
 func (h *Host) Groups() int { return h.engine.Groups() }
 
@@ -83,7 +94,7 @@ func (h *Host) Next(now clock.Time, e Env, out *Out) bool {
 	if !h.engine.Next(now, &r, &m) {
 		return false
 	}
-	e.S.Sent++
+	e.Sent.Messages++
 	out.RouterAlert = e.T.RouterAlert != 0 && m.Version > 1
 	if m.Kind == gmp.Report {
 		wire.PutIGMPv3Report(m.Buf[:m.N], m.Records)

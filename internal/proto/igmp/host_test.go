@@ -18,7 +18,7 @@ import (
 func TestHostSize(t *testing.T) {
 	const n = 2000
 	tun := Defaults()
-	e := Env{&tun, &Stats{}}
+	e := Env{&tun, &Stats{}, &Sent{}}
 	f := gmptest.FilterOf(t, "I{10.0.0.1}")
 	hosts := make([]*Host, n)
 	out := Out{Buf: make([]byte, 1476)}
@@ -48,7 +48,7 @@ func TestHostSize(t *testing.T) {
 
 func BenchmarkJoinManyGroups(b *testing.B) {
 	tun := Defaults()
-	e := Env{&tun, &Stats{}}
+	e := Env{&tun, &Stats{}, &Sent{}}
 	h := NewHost(&tun, 1, false)
 	out := Out{Buf: make([]byte, 1476)}
 	for i := range b.N {

@@ -27,7 +27,8 @@ func Defaults() Tunables {
 	}
 }
 
-// Stats counts what a stack's hosts saw and sent, in the order of netstat -s.
+// Stats counts what a stack's hosts received, in the order of netstat -s; Sent
+// follows.
 type Stats struct {
 	Received      uint64 `stat:"igmp.received"`
 	TooShort      uint64 `stat:"igmp.tooshort"`
@@ -44,11 +45,17 @@ type Stats struct {
 	BadReports    uint64 `stat:"igmp.badreports"`
 	OurReports    uint64 `stat:"igmp.ourreports"`
 	NoAlert       uint64 `stat:"igmp.noalert"`
-	Sent          uint64 `stat:"igmp.sent"`
+}
+
+// Sent counts what a stack's hosts sent. All that many a host ever does is to report
+// its groups.
+type Sent struct {
+	Messages uint64 `stat:"igmp.sent"`
 }
 
 // Env is what an engine borrows for one call.
 type Env struct {
-	T *Tunables
-	S *Stats
+	T    *Tunables
+	S    *Stats // may be nil, but for Input
+	Sent *Sent
 }

@@ -109,6 +109,7 @@ type testHost struct {
 	t     testing.TB
 	tun   Tunables
 	stats Stats
+	sent  Sent
 	h     Host
 	out   Out
 	seed  uint64
@@ -121,12 +122,17 @@ func newTestHost(t testing.TB, version int32, seed uint64) *testHost {
 	return s
 }
 
-func (s *testHost) env() Env                           { return Env{&s.tun, &s.stats} }
+func (s *testHost) env() Env                           { return Env{&s.tun, &s.stats, &s.sent} }
 func (s *testHost) Announce(now clock.Time)            { s.h.Announce(now, s.env()) }
 func (s *testHost) Deadline() clock.Time               { return s.h.Deadline() }
 func (s *testHost) State(now clock.Time) gmp.HostState { return s.h.State(now, &s.tun) }
 func (s *testHost) Tunables() any                      { return &s.tun }
-func (s *testHost) Stats() any                         { return s.stats }
+func (s *testHost) Stats() any {
+	return struct {
+		Stats
+		Sent
+	}{s.stats, s.sent}
+}
 
 func (s *testHost) Reset(silent bool, mtu int) {
 	if mtu > 0 {

@@ -128,6 +128,12 @@ func (t *Table[P]) SetTimers(reachable, retrans time.Duration) {
 	}
 }
 
+// Timers returns BaseReachableTime, the ReachableTime that was drawn from it, 0 while
+// none was needed, and RetransTimer.
+func (t *Table[P]) Timers() (base, reachable, retrans time.Duration) {
+	return t.base, t.reachable, t.retrans
+}
+
 // clamp protects against a router that would have us ask all the time.
 func clamp(d time.Duration) time.Duration {
 	if d <= 0 {

@@ -80,3 +80,12 @@ func (h *Host) Announced(ip, router netip.Addr) bool {
 	}
 	return false
 }
+
+// Listens tells whether the host takes what routers advertise, and whether that is
+// without default routes.
+func (h *Host) Listens() (yes, noDefault bool) {
+	if h == nil || !h.running {
+		return false, false
+	}
+	return h.link.AcceptRA, h.link.NoRouters
+}
