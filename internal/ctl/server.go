@@ -83,7 +83,7 @@ func New(n *topo.Network, c Config) *Server {
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
-		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
+		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats, registerRates,
 		registerNeighbors, registerSysctls, registerPing,
 	} {
 		area(s)
