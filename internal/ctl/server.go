@@ -82,9 +82,9 @@ func New(n *topo.Network, c Config) *Server {
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
-		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats, registerRates,
-		registerNeighbors, registerSysctls, registerPing,
+		registerNeighbors, registerND, registerSysctls, registerPing,
 	} {
 		area(s)
 	}
@@ -149,6 +149,8 @@ func registerLab(s *Server) {
 		}
 		if f := s.failed.Load(); f != nil {
 			l.Failed = *f
+		} else if err := s.net.Failure(); err != nil {
+			l.Failed = err.Error()
 		}
 		return l, nil
 	})

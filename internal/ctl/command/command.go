@@ -46,14 +46,22 @@ type Command struct {
 func Table() []*Command {
 	return []*Command{
 		arpCommand(),
+		flowCommand(),
+		groupCommand(),
+		hostCommand(),
 		ifconfigCommand(),
+		ifmcstatCommand(),
 		jailCommand(),
 		jexecCommand(),
 		jlsCommand(),
+		linkCommand(),
+		ndpCommand(),
 		netstatCommand(),
 		pingCommand(),
 		routeCommand(),
+		saveCommand(),
 		setfibCommand(),
+		switchCommand(),
 		sysctlCommand(),
 	}
 }
