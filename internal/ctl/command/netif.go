@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -164,7 +165,7 @@ const ratesHeader = 20
 // rates prints what passes in each interval.
 func (n *netstat) rates() int {
 	wait, err := strconv.ParseFloat(n.o.Value("-w"), 64)
-	if err != nil || !(wait > 0 && wait < 1e6) {
+	if err != nil || !(wait >= 0.001 && wait < 1e6) {
 		return n.e.Failf("illegal wait: %s", n.o.Value("-w"))
 	}
 	lines := -1
@@ -173,12 +174,14 @@ func (n *netstat) rates() int {
 			return n.e.Failf("illegal number of lines: %s", n.o.Value("-q"))
 		}
 	}
-	last, status := n.total()
-	if status != 0 {
-		return status
+	r, err := n.c.Rates(n.e.Ctx, n.e.Jail, n.o.Value("-I"), time.Duration(wait*float64(time.Second)))
+	if client.ErrnoName(err) == "ENXIO" {
+		return n.e.Failf("interface %s does not exist", n.o.Value("-I"))
 	}
-	t := time.NewTicker(time.Duration(wait * float64(time.Second)))
-	defer t.Stop()
+	if err != nil {
+		return n.e.Fail(err)
+	}
+	defer r.Close()
 	for i := 0; i != lines; i++ {
 		if i%ratesHeader == 0 && !n.e.JSON {
 			n.ratesTitle()
@@ -186,48 +189,18 @@ func (n *netstat) rates() int {
 		if err := n.e.Out.Flush(); err != nil {
 			return 1
 		}
-		select {
-		case <-n.e.Ctx.Done():
-			return 0
-		case <-t.C:
-		}
-		now, status := n.total()
+		c, err := r.Next()
 		switch {
-		case errors.Is(n.e.Ctx.Err(), context.Canceled):
+		case errors.Is(err, io.EOF) || errors.Is(n.e.Ctx.Err(), context.Canceled):
 			return 0
-		case status != 0:
-			return status
+		case err != nil:
+			return n.e.Fail(err)
 		}
-		if s := n.rate(since(now, last)); s != 0 {
+		if s := n.rate(c); s != 0 {
 			return s
 		}
-		last = now
 	}
 	return 0
-}
-
-// total adds up what the interfaces that are wanted have counted.
-func (n *netstat) total() (sum client.Counters, status int) {
-	all, status := n.some()
-	for _, i := range all {
-		c := i.Counters
-		sum.InPackets += c.InPackets
-		sum.InBytes += c.InBytes
-		sum.InDrops += c.InDrops
-		sum.OutPackets += c.OutPackets
-		sum.OutBytes += c.OutBytes
-	}
-	return sum, status
-}
-
-// since returns what was counted after an earlier count. Interfaces that have gone since
-// took their counts with them.
-func since(now, then client.Counters) client.Counters {
-	less := func(a, b uint64) uint64 { return a - min(a, b) }
-	return client.Counters{
-		InPackets: less(now.InPackets, then.InPackets), InBytes: less(now.InBytes, then.InBytes), InDrops: less(now.InDrops, then.InDrops),
-		OutPackets: less(now.OutPackets, then.OutPackets), OutBytes: less(now.OutBytes, then.OutBytes),
-	}
 }
 
 func (n *netstat) ratesTitle() {
