@@ -59,6 +59,23 @@ func (i *Interface) SetAutoconf(c *AutoconfConfig) error {
 	return wrapConfig("set autoconf", i.name, control.SetAuto(i.s.st, i.index, cfg))
 }
 
+// Autoconf returns how the interface configures itself, as SetAutoconf takes it; nil
+// where it does not.
+func (i *Interface) Autoconf() *AutoconfConfig {
+	c := control.ReadAuto(i.s.st, i.index)
+	if c == nil {
+		return nil
+	}
+	a := &AutoconfConfig{
+		LinkLocalOnly: !c.Routers, NoDefaultRoute: c.NoDefault, Optimistic: c.Optimistic, Stable: c.Stable, Network: c.Network,
+	}
+	if c.Secret != nil {
+		secret := *c.Secret
+		a.Secret = &secret
+	}
+	return a
+}
+
 // DefaultRouter is a router that advertises itself on a link.
 type DefaultRouter struct {
 	Addr       netip.Addr // link-local, with its zone

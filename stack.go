@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/arp"
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/usrreq"
+	"github.com/seed88948545/vimage/internal/vars"
 	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
@@ -257,6 +260,26 @@ func (s *Stack) SetForwarding(on bool) error {
 		return err
 	}
 	return s.SetSysctl("net.inet6.ip6.forwarding", n)
+}
+
+// CounterNames returns every name that Stack.Counters may return, sorted.
+func CounterNames() []string { return vars.CounterNames() }
+
+// ResetCounters makes the statistics of a protocol zero, those whose names begin with it
+// and a dot, such as "igmp"; those of all for "". Drops by reason, and what is counted of
+// path MTUs, stay. ENOENT: there is no such protocol.
+func (s *Stack) ResetCounters(protocol string) error {
+	if err := s.may(jail.Sysctl, "reset counters", protocol); err != nil {
+		return err
+	}
+	if protocol != "" {
+		protocol += "."
+		if !slices.ContainsFunc(vars.CounterNames(), func(n string) bool { return strings.HasPrefix(n, protocol) }) {
+			return wrapConfig("reset counters", protocol, syscall.ENOENT)
+		}
+	}
+	s.st.ResetCounters(protocol)
+	return nil
 }
 
 // Counters returns every statistic of the stack that is not zero, by name.

@@ -31,8 +31,8 @@ type Client struct {
 // LabInfo is a lab that has been started and has not ended by itself.
 type LabInfo = rundir.Lab
 
-// Labs returns the user's labs, by name. One whose daemon has died is listed once, with
-// Running false, and what it left behind is removed.
+// Labs returns the user's labs, by name. One whose daemon has died is listed with
+// Running false, until vimage ls has shown it, or one of that name is started or ended.
 func Labs() ([]LabInfo, error) { return rundir.Default().Labs() }
 
 // Open returns a client of the user's lab of that name; "" means that which the
@@ -47,8 +47,11 @@ func Open(name string) (*Client, error) {
 	}
 	var running []string
 	for _, l := range labs {
-		if l.Running && (name == "" || l.Name == name) {
+		switch {
+		case l.Running && (name == "" || l.Name == name):
 			running = append(running, l.Name)
+		case l.Name == name:
+			return nil, fmt.Errorf("lab %s has crashed; its last words are in %s", name, rundir.Default().Log(name))
 		}
 	}
 	switch {

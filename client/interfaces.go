@@ -68,7 +68,8 @@ type Tunnel struct {
 
 // NewInterface says which interface is made.
 type NewInterface struct {
-	Name string `json:"name" doc:"A kind, such as epair, for the next number that is free; or one with its number" pattern:"^[a-z]+[0-9]*$" example:"epair"`
+	Change *InterfaceChange `json:"change,omitempty" doc:"What to change about it at once"`
+	Name   string           `json:"name" doc:"A kind, such as epair, for the next number that is free; or one with its number" pattern:"^[a-z]+[0-9]*$" example:"epair"`
 }
 
 // AddAddr is an address that an interface is to have.
@@ -125,10 +126,10 @@ func (c *Client) Interface(ctx context.Context, jail, name string) (Interface, e
 }
 
 // CreateInterface makes an interface: an epair, gif, gre, gretap, vxlan or tun. Of an
-// epair it returns the end a.
-func (c *Client) CreateInterface(ctx context.Context, jail string, n NewInterface) (Interface, error) {
+// epair it returns the end a. fib is as in ChangeInterface.
+func (c *Client) CreateInterface(ctx context.Context, jail, fib string, n NewInterface) (Interface, error) {
 	var i Interface
-	return i, c.Do(ctx, "POST", jailPath(jail, "interfaces"), nil, n, &i)
+	return i, c.Do(ctx, "POST", jailPath(jail, "interfaces"), values("fib", fib), n, &i)
 }
 
 // ChangeInterface changes an interface. Tunnels are routed by the table fib, by number

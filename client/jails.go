@@ -105,6 +105,11 @@ func (c *Client) Attach(ctx context.Context, jail string, pc ProcessConfig) (*Pr
 	if err != nil {
 		return nil, err
 	}
+	return c.process(s)
+}
+
+// process waits for the word that a process has been started.
+func (c *Client) process(s *Stream) (*Process, error) {
 	p := &Process{c: c, stream: s, ended: make(chan struct{})}
 	if err := s.Read("process", p); err != nil {
 		s.Close()
@@ -122,6 +127,16 @@ func (p *Process) wait() {
 			return
 		}
 	}
+}
+
+// CreateAttached makes a jail with a process in it, as one that starts it. Without
+// persist the jail goes with its last process.
+func (c *Client) CreateAttached(ctx context.Context, n NewJail) (*Process, error) {
+	s, err := c.Stream(ctx, "POST", "/v1/jail-processes", nil, n)
+	if err != nil {
+		return nil, err
+	}
+	return c.process(s)
 }
 
 // Done is closed when the process has ended, be it with the lab.

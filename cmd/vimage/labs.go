@@ -32,11 +32,21 @@ but for what its daemon had to say.`,
 	return c
 }
 
-func listLabs(c *cobra.Command, asJSON bool) error {
+func listLabs(c *cobra.Command, asJSON bool) (err error) {
 	labs, err := client.Labs()
 	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, l := range labs {
+			if l.Running {
+				continue
+			}
+			if e := rundir.Default().Forget(l.Name); !errors.Is(e, rundir.ErrRunning) { // it may run again
+				err = errors.Join(err, e)
+			}
+		}
+	}()
 	if asJSON {
 		e := json.NewEncoder(c.OutOrStdout())
 		e.SetIndent("", "  ")

@@ -98,6 +98,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newLs())
 	root.AddCommand(newDown())
 	root.AddCommand(newDaemon())
+	root.AddCommand(newMan())
 	mount(root)
 	return root
 }

@@ -8,17 +8,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/seed88948545/vimage/client"
+	"github.com/seed88948545/vimage/internal/ctl/rundir"
 )
 
 func TestMain(m *testing.M) {
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CAPTURES", dir+"/../../internal/watch/testdata")
 			return errors.Join(err, ownLabs(e))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head, "kill9": kill9},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"json": checkJSON, "pcapng": checkPcapng, "head": head, "kill9": end(os.Kill), "sigterm": end(syscall.SIGTERM)},
 	})
 }
 
@@ -70,21 +71,20 @@ func ownLabs(e *testscript.Env) error {
 	return nil
 }
 
-// kill9 is "kill9 LAB": its daemon is killed, and has ended.
-func kill9(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: kill9 LAB")
+// end is "kill9 LAB" or "sigterm LAB": its daemon gets a signal, and has ended.
+func end(with os.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: %v LAB", with)
+		}
+		dir := filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "vimage")
+		var l client.LabInfo
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(dir, args[0]+".lock"))), &l))
+		p, err := os.FindProcess(l.PID)
+		ts.Check(err)
+		ts.Check(p.Signal(with))
+		ts.Check(rundir.At(dir).Wait(args[0]))
 	}
-	dir := filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "vimage")
-	var l client.LabInfo
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(dir, args[0]+".lock"))), &l))
-	p, err := os.FindProcess(l.PID)
-	ts.Check(err)
-	c, err := net.Dial("unix", l.Socket)
-	ts.Check(err)
-	defer c.Close()
-	ts.Check(p.Kill())
-	c.Read(make([]byte, 1)) // returns when the process is gone
 }
 
 // checkJSON is "json PATH VALUE": stdout is exactly one document in which the

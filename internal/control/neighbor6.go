@@ -103,11 +103,10 @@ func scrub6(v6 *vnet.V6Call, p netip.Prefix) {
 	}
 }
 
-// NDInfo is how an interface deals with its neighbours and routers.
+// NDInfo is how an interface deals with its neighbours.
 type NDInfo struct {
 	BaseReachable, Reachable, Retrans time.Duration
 	Disabled                          bool
-	Routers, NoDefault                bool // it listens to routers, and takes no default route
 }
 
 // ReadND returns that of an interface; ok is false where it does not speak IPv6.
@@ -119,7 +118,6 @@ func ReadND(st *vnet.Stack, ifIndex uint32) (n NDInfo, ok bool) {
 		ok = true
 		n.BaseReachable, n.Reachable, n.Retrans = c.V6.ND.Timers()
 		n.Disabled = c.V6.Disabled
-		n.Routers, n.NoDefault = c.V6.Auto.Listens()
 		return 0
 	})
 	return n, ok

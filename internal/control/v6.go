@@ -44,6 +44,20 @@ func SetAuto(st *vnet.Stack, ifIndex uint32, cfg *AutoConfig) syscall.Errno {
 	})
 }
 
+// ReadAuto returns how an interface configures itself, nil where it does not.
+func ReadAuto(st *vnet.Stack, ifIndex uint32) (cfg *AutoConfig) {
+	st.On(ifIndex, func(c *vnet.Call) syscall.Errno {
+		if c.V6 == nil {
+			return 0
+		}
+		if l, ok := c.V6.Auto.Link(); ok {
+			cfg = &AutoConfig{l.AcceptRA, l.NoRouters, l.Optimistic, l.Stable, l.Network, l.Secret}
+		}
+		return 0
+	})
+	return cfg
+}
+
 func autoLink(v6 *vnet.V6Call, cfg *AutoConfig) auto.Link {
 	return auto.Link{
 		MAC: v6.Conf.MAC, Transmits: uint8(v6.View.V().ND.DADCount), AcceptRA: cfg.Routers, LinkLocal: true, NoRouters: cfg.NoDefault,

@@ -301,7 +301,7 @@ func live(t *testing.T, c *client.Client, who, rounds int) (changes uint64) {
 		jail := fmt.Sprintf("j%d", who)
 		_, err := c.CreateJail(ctx, client.NewJail{Parameters: map[string]string{"name": jail, "vnet": "new", "persist": "1"}})
 		count(err)
-		i, err := c.CreateInterface(ctx, "", client.NewInterface{Name: "epair"})
+		i, err := c.CreateInterface(ctx, "", "", client.NewInterface{Name: "epair"})
 		count(err)
 		mtu, name := 1000+rnd.IntN(400), fmt.Sprintf("x%d.%d", who, n)
 		count(c.ChangeInterface(ctx, "", i.Name, "", client.InterfaceChange{MTU: &mtu, Name: &name, VNET: &jail}))
@@ -342,7 +342,7 @@ func TestDeadClients(t *testing.T) {
 			defer cut()
 			c := l.Client()
 			defer c.Close()
-			c.CreateInterface(ctx, "", client.NewInterface{Name: "epair"})
+			c.CreateInterface(ctx, "", "", client.NewInterface{Name: "epair"})
 			if p, err := c.Attach(ctx, "a", client.ProcessConfig{}); err == nil {
 				p.Release()
 			}
@@ -371,5 +371,48 @@ func TestCurl(t *testing.T) {
 		if err := c.Do(t.Context(), "GET", "/v1/lab", v, nil, nil); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestSlowStream has somebody in a jail not take what he is told: he is cut off.
+func TestSlowStream(t *testing.T) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		conn, err := l.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.WriteString(conn, request("POST", "/v1/jail-processes", `{"parameters":{"name":"once","vnet":"new"}}`))
+		synctest.Wait()
+		if _, err := c.Jail(t.Context(), "once"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if _, err := c.Jail(t.Context(), "once"); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("who does not listen is still there: %v", err)
+		}
+	})
+}
+
+// TestManyStreams opens more streams than there may be.
+func TestManyStreams(t *testing.T) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		ctx, cut := context.WithCancel(t.Context())
+		defer cut()
+		for n := range 1024 {
+			if _, err := c.Attach(ctx, "a", client.ProcessConfig{}); err != nil {
+				t.Fatalf("stream %d: %v", n, err)
+			}
+		}
+		if _, err := c.Attach(ctx, "a", client.ProcessConfig{}); !errors.Is(err, syscall.EBUSY) {
+			t.Errorf("one more: %v", err)
+		}
+		cut()
+		synctest.Wait()
+		p, err := c.Attach(t.Context(), "a", client.ProcessConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
 	})
 }

@@ -21,6 +21,9 @@ type changeInterface struct {
 // ifChange is a change of an interface under way.
 type ifChange struct {
 	*tx
+	s    *Server
+	jail *vimage.Jail // whose stack has it
+	at   string       // where the change is in the request: "body."
 	i    *vimage.Interface
 	was  vimage.InterfaceInfo
 	want *client.InterfaceChange
@@ -32,15 +35,18 @@ func step[T any](c *ifChange, want *T, field string, do func(T) error, undo func
 		return nil
 	}
 	if err := do(*want); err != nil {
-		return blame(err, "body."+field, *want)
+		return blame(err, c.at+field, *want)
 	}
 	c.made(undo)
 	return nil
 }
 
-// changeInterface changes what is asked for, in an order in which each part finds what
-// it needs: tables and tunnels before addresses, the name late, the move last.
+// changeInterface changes what is asked for.
 func (s *Server) changeInterface(t *tx, in *changeInterface) (client.Done, error) {
+	j, err := in.of(s)
+	if err != nil {
+		return client.Done{}, err
+	}
 	st, err := in.stack(s)
 	if err != nil {
 		return client.Done{}, err
@@ -48,37 +54,45 @@ func (s *Server) changeInterface(t *tx, in *changeInterface) (client.Done, error
 	if st, err = in.table(st); err != nil {
 		return client.Done{}, err
 	}
-	c := &ifChange{tx: t, want: &in.Body}
-	if c.i, err = in.iface(st); err != nil {
+	i, err := in.iface(st)
+	if err != nil {
 		return client.Done{}, err
 	}
-	if c.was, err = c.i.Info(); err != nil {
-		return client.Done{}, err
-	}
-	for _, part := range []func(*ifChange) error{
-		(*ifChange).link, (*ifChange).tunnel, (*ifChange).remove, (*ifChange).add, (*ifChange).last,
-	} {
-		if err := part(c); err != nil {
-			return client.Done{}, err
-		}
-	}
-	if to := in.Body.VNET; to != nil {
-		return client.Done{}, s.moveInterface(c.i, in, *to)
-	}
-	return client.Done{}, nil
+	c := ifChange{tx: t, s: s, jail: j, at: "body.", i: i, want: &in.Body}
+	return client.Done{}, c.make()
 }
 
-func (s *Server) moveInterface(i *vimage.Interface, in *changeInterface, to string) error {
-	from, err := in.of(s)
+// make changes an interface in an order in which each part finds what it needs: tables
+// and tunnels before addresses, the name late, the move last.
+func (c *ifChange) make() (err error) {
+	if c.was, err = c.i.Info(); err != nil {
+		return err
+	}
+	for _, part := range []func(*ifChange) error{
+		(*ifChange).link, (*ifChange).tunnel, (*ifChange).remove, (*ifChange).add, (*ifChange).last, (*ifChange).move,
+	} {
+		if err := part(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move moves it into a jail.
+func (c *ifChange) move() error {
+	if c.want.VNET == nil {
+		return nil
+	}
+	to := *c.want.VNET
+	j, err := child(c.jail, to, c.at+"vnet")
 	if err != nil {
 		return err
 	}
-	j, err := child(from, to, "body.vnet")
-	if err != nil {
-		return err
+	moved, err := c.i.MoveTo(j)
+	if err == nil {
+		c.i = moved
 	}
-	_, err = i.MoveTo(j)
-	return blame(err, "body.vnet", to)
+	return blame(err, c.at+"vnet", to)
 }
 
 // link changes what is about the interface itself.
@@ -137,7 +151,7 @@ func (c *ifChange) tunnel() error {
 	}
 	kind, ok := tunnelKinds()[c.was.Kind]
 	if !ok {
-		return blame(fmt.Errorf("%w: %s is no tunnel", syscall.EINVAL, c.was.Name), "body.tunnel", nil)
+		return blame(fmt.Errorf("%w: %s is no tunnel", syscall.EINVAL, c.was.Name), c.at+"tunnel", nil)
 	}
 	before, err := c.i.Tunnel()
 	back := func() { c.i.DeleteTunnel() }
@@ -149,7 +163,7 @@ func (c *ifChange) tunnel() error {
 	}
 	if c.want.NoTunnel {
 		if err := c.i.DeleteTunnel(); err != nil {
-			return blame(err, "body.no-tunnel", true)
+			return blame(err, c.at+"no-tunnel", true)
 		}
 		c.made(back)
 	}
@@ -174,7 +188,7 @@ func tunnelConfig(k vimage.TunnelKind, t *client.Tunnel) vimage.TunnelConfig {
 // remove takes addresses away.
 func (c *ifChange) remove() error {
 	for n, a := range c.want.Delete {
-		if err := c.drop(a, fmt.Sprintf("body.delete[%d]", n)); err != nil {
+		if err := c.drop(a, fmt.Sprintf("%sdelete[%d]", c.at, n)); err != nil {
 			return err
 		}
 	}
@@ -209,7 +223,7 @@ func again(a *vimage.Address) vimage.AddrConfig {
 // add gives it addresses.
 func (c *ifChange) add() error {
 	for n := range c.want.Add {
-		a, field := &c.want.Add[n], fmt.Sprintf("body.add[%d]", n)
+		a, field := &c.want.Add[n], fmt.Sprintf("%sadd[%d]", c.at, n)
 		if a.Replace {
 			if err := c.dropFirst(field); err != nil {
 				return err

@@ -231,29 +231,53 @@ func describeTunnel(t *vimage.Tunnel) *client.Tunnel {
 
 type createInterface struct {
 	InJail
+	InFIB
 	Body client.NewInterface
 }
 
-// createInterface makes what can be made without anything beside it.
+// createInterface makes what can be made without anything beside it, and changes it as
+// is asked for.
 func (s *Server) createInterface(t *tx, in *createInterface) (client.Interface, error) {
+	j, err := in.of(s)
+	if err != nil {
+		return client.Interface{}, err
+	}
 	st, err := in.stack(s)
 	if err != nil {
 		return client.Interface{}, err
 	}
-	name := in.Body.Name
+	if st, err = in.table(st); err != nil {
+		return client.Interface{}, err
+	}
+	i, err := s.clone(t, st, in.Body.Name)
+	if err != nil {
+		return client.Interface{}, err
+	}
+	if in.Body.Change != nil {
+		c := ifChange{tx: t, s: s, jail: j, at: "body.change.", i: i, want: in.Body.Change}
+		if err := c.make(); err != nil {
+			return client.Interface{}, err
+		}
+		i = c.i
+	}
+	return s.describeInterface(i)
+}
+
+// clone makes an interface of that name, or of that kind.
+func (s *Server) clone(t *tx, st *vimage.Stack, name string) (*vimage.Interface, error) {
 	kind := strings.TrimRight(name, "0123456789")
 	if kind == "epair" {
-		return s.createEpair(t, st, name)
+		return createEpair(t, st, name)
 	}
 	if name == kind {
 		name = nextName(st, kind)
 	}
 	i, err := createClone(st, kind, name)
 	if err != nil {
-		return client.Interface{}, err
+		return nil, err
 	}
 	t.made(func() { i.Remove() })
-	return s.describeInterface(i)
+	return i, nil
 }
 
 func createClone(st *vimage.Stack, kind, name string) (*vimage.Interface, error) {
@@ -280,23 +304,23 @@ func nextName(st *vimage.Stack, kind string) string {
 	}
 }
 
-// createEpair makes a pair. One with a number is made with the first that is free, and
-// renamed.
-func (s *Server) createEpair(t *tx, st *vimage.Stack, name string) (client.Interface, error) {
+// createEpair makes a pair, and returns its end a. One with a number is made with the
+// first that is free, and renamed.
+func createEpair(t *tx, st *vimage.Stack, name string) (*vimage.Interface, error) {
 	for _, end := range []string{"a", "b"} {
 		if _, err := st.Interface(name + end); err == nil {
-			return client.Interface{}, blame(fmt.Errorf("%w: there is an interface %s", syscall.EEXIST, name+end), "body.name", name)
+			return nil, blame(fmt.Errorf("%w: there is an interface %s", syscall.EEXIST, name+end), "body.name", name)
 		}
 	}
 	a, b, err := st.CreateEpair()
 	if err != nil {
-		return client.Interface{}, err
+		return nil, err
 	}
 	t.made(func() { a.Remove() })
 	if name != "epair" && a.Name() != name+"a" {
 		if err := errors.Join(a.Rename(name+"a"), b.Rename(name+"b")); err != nil {
-			return client.Interface{}, err
+			return nil, err
 		}
 	}
-	return s.describeInterface(a)
+	return a, nil
 }

@@ -115,21 +115,31 @@ func params(m map[string]string) (all []vimage.JailParam) {
 	return all
 }
 
-func (s *Server) createJail(t *tx, in *struct{ Body client.NewJail }) (client.Jail, error) {
-	top, err := s.jail(cmp.Or(in.Body.In, "0"), "body.in")
+type newJail struct{ Body client.NewJail }
+
+func (s *Server) createJail(t *tx, in *newJail) (client.Jail, error) {
+	j, err := s.newJail(t, in)
 	if err != nil {
 		return client.Jail{}, err
 	}
+	return ParamNames{}.describe(j)
+}
+
+func (s *Server) newJail(t *tx, in *newJail) (*vimage.Jail, error) {
+	top, err := s.jail(cmp.Or(in.Body.In, "0"), "body.in")
+	if err != nil {
+		return nil, err
+	}
 	c, err := vimage.ParseJail(params(in.Body.Parameters)...)
 	if err != nil {
-		return client.Jail{}, blame(err, "body.parameters", nil)
+		return nil, blame(err, "body.parameters", nil)
 	}
 	j, err := top.Create(c)
 	if err != nil {
-		return client.Jail{}, blame(err, "body.parameters", nil)
+		return nil, blame(err, "body.parameters", nil)
 	}
 	t.made(func() { j.Remove() })
-	return ParamNames{}.describe(j)
+	return j, nil
 }
 
 func (s *Server) jails(in *jailsQuery) (jailList, error) {

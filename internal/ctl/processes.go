@@ -62,6 +62,8 @@ type attachRequest struct {
 func registerProcesses(s *Server) {
 	const path = "/v1/jails/{jail}/processes"
 	stream(s, op{"POST", path, "attach", "Be in a jail while the connection lasts"}, map[string]any{"process": client.Process{}}, s.attach)
+	stream(s, op{"POST", "/v1/jail-processes", "create-attached", "Make a jail and be in it, as one who starts it, while the connection lasts"},
+		map[string]any{"process": client.Process{}}, s.createAttached)
 	type pid struct {
 		InJail
 		PID int `path:"pid" doc:"Number of a process"`
@@ -96,11 +98,33 @@ func (s *Server) attach(in *attachRequest) (func(context.Context, sender) error,
 		v.Release()
 		return nil, err
 	}
+	return s.processes.live(j, v, st), nil
+}
+
+// createAttached makes a jail with somebody in it, or none.
+func (s *Server) createAttached(in *newJail) (feed func(context.Context, sender) error, err error) {
+	_, err = s.transact(func(t *tx) error {
+		j, err := s.newJail(t, in)
+		if err != nil {
+			return err
+		}
+		v, err := j.Start()
+		if err != nil {
+			return blame(err, "body.parameters.exec.fib", in.Body.Parameters["exec.fib"])
+		}
+		feed = s.processes.live(j, v, v.Stack)
+		return nil
+	})
+	return feed, err
+}
+
+// live returns the life of somebody in a jail: it lasts as long as his stream.
+func (ps *processes) live(j *vimage.Jail, v *vimage.Process, st *vimage.Stack) func(context.Context, sender) error {
 	ctx, end := context.WithCancel(context.Background())
 	p := &process{Process: v, jail: j, fib: st.FIBNumber(), end: end, ended: make(chan struct{})}
-	s.processes.add(p)
+	ps.add(p)
 	return func(client context.Context, send sender) error {
-		defer s.processes.release(p)
+		defer ps.release(p)
 		defer end()
 		if err := send("process", p.describe()); err != nil {
 			return err
@@ -110,7 +134,7 @@ func (s *Server) attach(in *attachRequest) (func(context.Context, sender) error,
 		case <-ctx.Done():
 		}
 		return nil
-	}, nil
+	}
 }
 
 func (p *process) describe() client.Process {

@@ -83,7 +83,8 @@ func New(n *topo.Network, c Config) *Server {
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
-		registerNeighbors, registerSysctls, registerPing,
+		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
+		registerNeighbors, registerND, registerSysctls, registerPing,
 	} {
 		area(s)
 	}

@@ -45,6 +45,8 @@ type Stats struct {
 	Lent      uint64 `stat:"lent"`      // packets that were lent
 	Drops     uint64 `stat:"qdrops"`    // packets refused because the queue was full
 	Watermark uint32 `stat:"watermark"` // longest the queue has been
+	Len       int    // packets that wait now
+	Limit     int    // how many may, as Put counts them
 }
 
 // Queue is where packets wait for a Node, which embeds it. Init must be called
@@ -120,11 +122,13 @@ func (q *Queue) rest() bool {
 	return !q.busy
 }
 
-// Stats returns a copy of the counters.
+// Stats returns a copy of the counters, and how long the queue is.
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stats
+	s := q.stats
+	s.Len, s.Limit = q.in.Len(), int(q.limit)
+	return s
 }
 
 // take moves up to batchLimit packets to in.

@@ -80,6 +80,13 @@ func (q *Queue) grow() {
 	q.ring, q.head = ring, 0
 }
 
+// Bytes returns how many bytes wait to be read.
+func (q *Queue) Bytes() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
 // Wake wakes who waits, and calls the function of SetReady. No lock may be held.
 func (q *Queue) Wake() {
 	q.cond.Broadcast()

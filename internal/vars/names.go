@@ -13,6 +13,7 @@ import (
 	"github.com/seed88948545/vimage/internal/proto/nd"
 	"github.com/seed88948545/vimage/internal/proto/nd/auto"
 	"github.com/seed88948545/vimage/internal/proto/nd/radv"
+	"github.com/seed88948545/vimage/internal/proto/pmtu"
 	"github.com/seed88948545/vimage/internal/proto/reass"
 	"github.com/seed88948545/vimage/internal/proto/tcp"
 	"github.com/seed88948545/vimage/internal/proto/tcp/loss"
@@ -23,7 +24,7 @@ import (
 // CounterNames returns every name that Counters may return, sorted.
 func CounterNames() []string {
 	var all []string
-	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.Sent{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, mroute.Stats{}, Transit{}, Transit6{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{},
+	for _, block := range []any{Hot{}, Cold{}, IP6{}, arp.Stats{}, igmp.Stats{}, igmp.Sent{}, igmp.RouterStats{}, mld.Stats{}, mld.RouterStats{}, mroute.Stats{}, Transit{}, Transit6{}, icmp.Stats{}, icmp.Stats6{}, nd.Stats{}, auto.Stats{}, radv.Stats{}, reass.Stats{}, pmtu.Stats{},
 		TCP{}, tcp.Stats{}, loss.Stats{}, syn.Stats{}, wait.Stats{}} {
 		t := reflect.TypeOf(block)
 		for i := range t.NumField() {

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
 	"github.com/seed88948545/vimage/internal/sysctl"
 	"github.com/seed88948545/vimage/internal/vars"
@@ -85,6 +86,14 @@ func (st *Stack) ResetCounters(prefix string) {
 		sh.counted(func(block any) { sysctl.Reset(block, prefix) })
 		sh.release()
 	}
+}
+
+// Queues returns what is known of the queue of each shard.
+func (st *Stack) Queues() (all []netisr.Stats) {
+	for i := range st.Shards() {
+		all = append(all, st.shardAt(i).Queue.Stats())
+	}
+	return all
 }
 
 // Tunables returns the names of what is in the pages.

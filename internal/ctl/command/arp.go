@@ -259,18 +259,27 @@ func arpFile(e *Env, c *client.Client, o *Opts, args []string) int {
 	if err != nil {
 		return e.Failf("cannot open %s", o.Value("-f"))
 	}
-	status := 0
-	for line := range strings.Lines(string(text)) {
+	return eachEntry(e, string(text), func(words []string) int { return arpSet(e, c, words, o.Value("-i"), false) })
+}
+
+// eachEntry calls set with the words of each line of a file, and returns the last status
+// that is not 0.
+func eachEntry(e *Env, text string, set func(words []string) int) (status int) {
+	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
+		s := 0
 		switch {
-		case len(words) == 0:
 		case len(words) == 1:
-			status = e.Failf("bad line: %s", strings.TrimSpace(line))
-		default:
-			if s := arpSet(e, c, words, o.Value("-i"), false); s != 0 {
-				status = s
-			}
+			s = e.Failf("bad line: %s", words[0])
+		case len(words) > 1:
+			s = set(words)
+		}
+		if s == misused {
+			s = e.Failf("bad line: %s", strings.Join(words, " "))
+		}
+		if s != 0 {
+			status = s
 		}
 	}
 	return status

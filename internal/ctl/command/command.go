@@ -47,9 +47,11 @@ func Table() []*Command {
 	return []*Command{
 		arpCommand(),
 		ifconfigCommand(),
+		ifmcstatCommand(),
 		jailCommand(),
 		jexecCommand(),
 		jlsCommand(),
+		ndpCommand(),
 		pingCommand(),
 		setfibCommand(),
 		sysctlCommand(),

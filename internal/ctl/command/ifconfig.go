@@ -194,24 +194,33 @@ func changeInterface(e *Env, c *client.Client, name string, r *ifRequest) int {
 	return 0
 }
 
-// createInterface makes an interface. One that has been made and then cannot be changed
-// as the line says is removed.
+// createInterface makes an interface as the line says, or none.
 func createInterface(e *Env, c *client.Client, name string, r *ifRequest) int {
-	made, err := c.CreateInterface(e.Ctx, e.Jail, client.NewInterface{Name: name})
-	if err != nil {
-		return e.Failf("SIOCIFCREATE2 (%s): %s", name, createError(err))
+	n := client.NewInterface{Name: name}
+	if r.changes {
+		if err := r.resolve(e, c, ""); err != nil {
+			return e.ifFail(name, err)
+		}
+		n.Change = &r.change
 	}
-	if err := r.apply(e, c, made.Name); err != nil {
-		_ = c.DestroyInterface(e.Ctx, e.Jail, made.Name) // the first error is what counts
-		return e.ifFail(made.Name, err)
-	}
+	made, err := c.CreateInterface(e.Ctx, e.Jail, e.FIB, n)
 	switch {
-	case e.JSON && r.change.VNET == nil && r.change.Name == nil:
-		return showInterface(e, c, new(Opts), []string{made.Name})
-	case made.Name != name:
+	case err != nil && inChange(err):
+		return e.ifFail(name, err)
+	case err != nil:
+		return e.Failf("SIOCIFCREATE2 (%s): %s", name, createError(err))
+	case e.JSON:
+		return printInterfaces(e, []client.Interface{made}, "", false)
+	case made.Name != name && r.change.Name == nil:
 		fmt.Fprintln(e.Out, made.Name)
 	}
 	return 0
+}
+
+// inChange tells whether an error is about what was to be changed of a new interface.
+func inChange(err error) bool {
+	var said *client.Error
+	return errors.As(err, &said) && len(said.Fields) > 0 && strings.HasPrefix(said.Fields[0].Field, "body.change.")
 }
 
 // apply changes what the line asks to be changed.
@@ -242,7 +251,7 @@ func (e *Env) ifFail(name string, err error, call ...string) int {
 		return e.Failf("%s", strings.Join(append(call, Strerror(err)), ": "))
 	}
 	f := said.Fields[0]
-	part, _, _ := strings.Cut(strings.TrimPrefix(f.Field, "body."), "[")
+	part, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(f.Field, "body."), "change."), "[")
 	if said.Errno == "" { // the request itself is wrong
 		return e.Failf("%s: bad value: %s", part, f.Message)
 	}

@@ -300,7 +300,7 @@ func prefixLen(text string, of netip.Addr) (int, bool) {
 }
 
 // resolve fills in what has to be asked for: the numbers of tables, and what stays of
-// a tunnel's outer side.
+// the outer side of the tunnel of that name; a new one has none.
 func (r *ifRequest) resolve(e *Env, c *client.Client, name string) error {
 	for _, f := range []struct {
 		text string
@@ -318,13 +318,15 @@ func (r *ifRequest) resolve(e *Env, c *client.Client, name string) error {
 	if r.outer == nil {
 		return nil
 	}
-	now, err := c.Interface(e.Ctx, e.Jail, name)
-	if err != nil {
-		return err
-	}
 	t := new(client.Tunnel)
-	if now.Tunnel != nil {
-		*t = *now.Tunnel
+	if name != "" {
+		now, err := c.Interface(e.Ctx, e.Jail, name)
+		if err != nil {
+			return err
+		}
+		if now.Tunnel != nil {
+			*t = *now.Tunnel
+		}
 	}
 	for _, set := range r.outer {
 		set(t)

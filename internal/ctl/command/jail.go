@@ -142,32 +142,47 @@ func createJail(e *Env, c *client.Client, o *Opts, name string, r jailRequest) i
 	if r.params["persist"] != "1" && r.start == "" && r.cmd == nil {
 		return e.Failf("%s: a new jail must have persist, exec.start or command: else it would go at once", name)
 	}
-	j, err := c.CreateJail(e.Ctx, client.NewJail{In: e.Jail, Parameters: r.params})
+	n := client.NewJail{In: e.Jail, Parameters: r.params}
+	if r.start == "" && r.cmd == nil {
+		j, err := c.CreateJail(e.Ctx, n)
+		if err != nil {
+			return e.jailFail(name, err)
+		}
+		return reportJail(e, o, j.JID, j.Name, r)
+	}
+	p, err := c.CreateAttached(e.Ctx, n)
 	if err != nil {
 		return e.jailFail(name, err)
 	}
+	defer p.Release()
+	if status := reportJail(e, o, p.JID, p.Jail, r); status != 0 {
+		return status
+	}
+	return runInJail(e, p, r)
+}
+
+// reportJail says that a jail has been made.
+func reportJail(e *Env, o *Opts, jid int, name string, r jailRequest) int {
 	if o.Has("-v") {
-		fmt.Fprintf(e.Out, "%d: created\n", j.JID)
+		fmt.Fprintf(e.Out, "%d: created\n", jid)
 	}
 	if o.Has("-i") {
-		fmt.Fprintln(e.Out, j.JID)
+		fmt.Fprintln(e.Out, jid)
 	}
 	if o.Has("-J") {
-		if err := os.WriteFile(o.Value("-J"), []byte(jidFile(j, r.params)), 0o666); err != nil {
+		if err := os.WriteFile(o.Value("-J"), []byte(jidFile(jid, r.params)), 0o666); err != nil {
 			return e.Fail(err)
 		}
 	}
 	if e.JSON {
-		if status := e.PrintJSON(map[string]any{"jail": map[string]any{"jid": j.JID, "name": relative(e.Jail, j.Name)}}); status != 0 {
-			return status
-		}
+		return e.PrintJSON(map[string]any{"jail": map[string]any{"jid": jid, "name": relative(e.Jail, name)}})
 	}
-	return runInJail(e, c, j, r)
+	return 0
 }
 
 // jidFile returns what -J writes: the number, and the parameters as they were given.
-func jidFile(j client.Jail, params map[string]string) string {
-	words := []string{fmt.Sprintf("jid=%d", j.JID)}
+func jidFile(jid int, params map[string]string) string {
+	words := []string{fmt.Sprintf("jid=%d", jid)}
 	for name, v := range params {
 		words = append(words, name+"="+quoted(v))
 	}
@@ -175,17 +190,8 @@ func jidFile(j client.Jail, params map[string]string) string {
 	return strings.Join(words, " ") + "\n"
 }
 
-// runInJail runs the commands that a jail starts with, if there are any.
-func runInJail(e *Env, c *client.Client, j client.Jail, r jailRequest) int {
-	if r.start == "" && r.cmd == nil {
-		return 0
-	}
-	p, err := c.Attach(e.Ctx, j.Name, client.ProcessConfig{Start: true})
-	if err != nil {
-		_ = c.RemoveJail(e.Ctx, j.Name) // what cannot start is not left behind
-		return e.Fail(err)
-	}
-	defer p.Release()
+// runInJail runs the commands that a jail starts with.
+func runInJail(e *Env, p *client.Process, r jailRequest) int {
 	inner := *e
 	inner.Jail, inner.FIB, inner.JSON = p.Jail, fmt.Sprint(p.FIB), false
 	for _, line := range [][]string{strings.Fields(r.start), r.cmd} {
@@ -257,6 +263,8 @@ func (e *Env) jailFail(name string, err error) int {
 		return e.Fail(err)
 	case len(said.Fields) > 0 && said.Fields[0].Field == "path.jail":
 		return e.Failf("%q not found", name)
+	case len(said.Fields) > 0 && said.Fields[0].Field == "body.parameters.exec.fib":
+		return e.Failf("%s: exec.fib: %s: %s", name, Strerror(err), why(err))
 	case errors.Is(err, syscall.EEXIST) && strings.Contains(said.Message, "there is a jail"):
 		return e.Failf("jail %q already exists", name)
 	}

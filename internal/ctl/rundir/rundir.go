@@ -54,6 +54,9 @@ func Default() Dir {
 	return Dir{filepath.Join(os.TempDir(), "vimage-"+strconv.Itoa(os.Getuid()))}
 }
 
+// At returns the folder with that path.
+func At(path string) Dir { return Dir{path} }
+
 // Path returns where the folder is.
 func (d Dir) Path() string { return d.path }
 
@@ -107,8 +110,8 @@ func (d Dir) locked(make bool, f func() error) error {
 	return f()
 }
 
-// Labs returns the labs that are there, by name. Those that do not run any more are
-// listed once: what they left is removed, but for their logs.
+// Labs returns the labs that are there, by name, those that do not run any more among
+// them until Forget.
 func (d Dir) Labs() ([]Lab, error) {
 	var all []Lab
 	err := d.locked(false, func() error {
@@ -117,10 +120,7 @@ func (d Dir) Labs() ([]Lab, error) {
 			return err
 		}
 		for _, f := range files {
-			l := d.read(strings.TrimSuffix(filepath.Base(f), ".lock"))
-			if all = append(all, l); !l.Running {
-				d.remove(l.Name)
-			}
+			all = append(all, d.read(strings.TrimSuffix(filepath.Base(f), ".lock")))
 		}
 		return nil
 	})
@@ -176,6 +176,16 @@ func (d Dir) remove(name string) error {
 		}
 	}
 	return all
+}
+
+// Forget removes what a lab that does not run any more has left, but for its log.
+func (d Dir) Forget(name string) error {
+	return d.locked(false, func() error {
+		if d.alive(name) {
+			return ErrRunning
+		}
+		return d.remove(name)
+	})
 }
 
 // Clean removes what a lab that does not run any more has left, its log too. It

@@ -60,6 +60,9 @@ func TestClaim(t *testing.T) {
 	if _, err := d.Clean("lab"); !errors.Is(err, ErrRunning) {
 		t.Errorf("cleaning what runs: %v", err)
 	}
+	if err := d.Forget("lab"); !errors.Is(err, ErrRunning) {
+		t.Errorf("forgetting what runs: %v", err)
+	}
 	l, err := c.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -141,11 +144,16 @@ func TestCrash(t *testing.T) {
 	if err := <-gone; err != nil {
 		t.Errorf("waiting for its end: %v", err)
 	}
-	for _, want := range []int{1, 0} {
-		labs, err := d.Labs()
-		if err != nil || len(labs) != want || want == 1 && labs[0].Running {
-			t.Errorf("%+v, %v, want %d", labs, err, want)
+	for range 2 {
+		if labs, err := d.Labs(); err != nil || len(labs) != 1 || labs[0].Running || labs[0].File != "lab.yaml" {
+			t.Errorf("%+v, %v", labs, err)
 		}
+	}
+	if err := d.Forget("lab"); err != nil {
+		t.Error(err)
+	}
+	if labs, err := d.Labs(); err != nil || len(labs) != 0 {
+		t.Errorf("%+v, %v", labs, err)
 	}
 	if left, err := d.Clean("lab"); !left || err != nil { // its log
 		t.Errorf("%v, %v", left, err)

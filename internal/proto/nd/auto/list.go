@@ -81,11 +81,11 @@ func (h *Host) Announced(ip, router netip.Addr) bool {
 	return false
 }
 
-// Listens tells whether the host takes what routers advertise, and whether that is
-// without default routes.
-func (h *Host) Listens() (yes, noDefault bool) {
+// Link returns what Start or SetLink said of the interface; ok is false where the host
+// does not run.
+func (h *Host) Link() (l Link, ok bool) {
 	if h == nil || !h.running {
-		return false, false
+		return Link{}, false
 	}
-	return h.link.AcceptRA, h.link.NoRouters
+	return h.link, true
 }

@@ -1,0 +1,182 @@
+package ctl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/client"
+)
+
+// maxRoutes bounds a listing of all tables.
+const maxRoutes = 100_000
+
+type routeList struct {
+	Routes []client.RouteEntry `json:"routes"`
+}
+
+// InTable is the part of a request that says which routing table it is about.
+type InTable struct {
+	InJail
+	InFIB
+}
+
+func (in InTable) stack(s *Server) (*vimage.Stack, error) {
+	st, err := in.InJail.stack(s)
+	if err != nil {
+		return nil, err
+	}
+	return in.table(st)
+}
+
+type routeRequest struct {
+	InTable
+	Body client.Route
+}
+
+func registerRoutes(s *Server) {
+	const path = "/v1/jails/{jail}/routes"
+	read(s, op{"GET", path, "routes", "The routes of a table, or of all with fib=all, by destination"}, s.routes)
+	type get struct {
+		InTable
+		To string `query:"to" required:"true" doc:"An address" example:"192.0.2.9"`
+	}
+	read(s, op{"GET", path + "/get", "get-route", "The route that packets to an address take"}, func(in *get) (client.RouteEntry, error) {
+		st, err := in.stack(s)
+		if err != nil {
+			return client.RouteEntry{}, err
+		}
+		to, err := netip.ParseAddr(in.To)
+		if err != nil {
+			return client.RouteEntry{}, blame(fmt.Errorf("%w: this is no address", syscall.EINVAL), "query.to", in.To)
+		}
+		r, err := st.GetRoute(to)
+		return entry(st, r), err
+	})
+	modify(s, op{"POST", path, "add-route", "Add a route"}, func(t *tx, in *routeRequest) (client.Done, error) {
+		return client.Done{}, in.set(s, (*vimage.Stack).AddRoute)
+	})
+	modify(s, op{"PATCH", path, "change-route", "Put a route in the place of the one to its destination"}, func(t *tx, in *routeRequest) (client.Done, error) {
+		return client.Done{}, in.set(s, (*vimage.Stack).ChangeRoute)
+	})
+	type del struct {
+		InTable
+		Dst       string `query:"destination" required:"true" doc:"A prefix" example:"10.0.0.0/8"`
+		Gateway   string `query:"gateway" doc:"Of several routes, that by this gateway"`
+		Interface string `query:"interface" doc:"Of several routes, that by this interface"`
+	}
+	modify(s, op{"DELETE", path, "delete-route", "Remove the routes to a destination, or one of them"}, func(t *tx, in *del) (client.Done, error) {
+		st, err := in.stack(s)
+		if err != nil {
+			return client.Done{}, err
+		}
+		r := vimage.Route{Interface: in.Interface}
+		if r.Dst, err = netip.ParsePrefix(in.Dst); err != nil {
+			return client.Done{}, blame(fmt.Errorf("%w: this is no prefix", syscall.EINVAL), "query.destination", in.Dst)
+		}
+		if in.Gateway == "" && in.Interface == "" {
+			return client.Done{}, st.DelRoute(r.Dst)
+		}
+		if in.Gateway != "" {
+			if r.Gateway, err = netip.ParseAddr(in.Gateway); err != nil {
+				return client.Done{}, blame(fmt.Errorf("%w: this is no address", syscall.EINVAL), "query.gateway", in.Gateway)
+			}
+		}
+		return client.Done{}, st.DelRouteVia(r)
+	})
+	modify(s, op{"POST", path + "/flush", "flush-routes", "Remove all routes by gateways, and list them"}, s.flushRoutes)
+}
+
+func (in *routeRequest) set(s *Server, set func(*vimage.Stack, vimage.Route) error) error {
+	st, err := in.stack(s)
+	if err != nil {
+		return err
+	}
+	return set(st, asked(in.Body))
+}
+
+// asked is the inverse of told.
+func asked(r client.Route) vimage.Route {
+	return vimage.Route{
+		Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface, MTU: r.MTU, Metric: r.Metric, Expire: r.Expire,
+		Reject: r.Reject, Blackhole: r.Blackhole,
+	}
+}
+
+// told returns a route as clients see it.
+func told(r vimage.Route) client.Route {
+	return client.Route{
+		Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface, MTU: r.MTU, Metric: r.Metric, Expire: r.Expire,
+		Reject: r.Reject, Blackhole: r.Blackhole,
+	}
+}
+
+func entry(st *vimage.Stack, r vimage.Route) client.RouteEntry {
+	e := client.RouteEntry{Route: told(r), FIB: st.FIBNumber(), Flags: r.Flags}
+	if i, err := st.InterfaceByName(r.Interface); err == nil {
+		e.Index, e.LinkMTU = i.Index, i.MTU
+	}
+	return e
+}
+
+func (s *Server) routes(in *InTable) (routeList, error) {
+	all := routeList{Routes: []client.RouteEntry{}}
+	if in.FIB != "all" {
+		st, err := in.stack(s)
+		if err != nil {
+			return all, err
+		}
+		for _, r := range st.Routes() {
+			all.Routes = append(all.Routes, entry(st, r))
+		}
+		return all, nil
+	}
+	st, err := in.InJail.stack(s)
+	if err != nil {
+		return all, err
+	}
+	for n := range st.FIBs() {
+		t, err := st.FIB(n)
+		if err != nil {
+			return all, err
+		}
+		for _, r := range t.Routes() {
+			all.Routes = append(all.Routes, entry(t, r))
+		}
+		if len(all.Routes) > maxRoutes {
+			return all, blame(fmt.Errorf("%w: these are more than %d routes: ask for one table after the other", syscall.ENOBUFS, maxRoutes), "query.fib", in.FIB)
+		}
+	}
+	return all, nil
+}
+
+type flushRequest struct {
+	InTable
+	Family string `query:"family" enum:"inet,inet6" doc:"Of this family only"`
+}
+
+func (s *Server) flushRoutes(t *tx, in *flushRequest) (routeList, error) {
+	all := routeList{Routes: []client.RouteEntry{}}
+	st, err := in.stack(s)
+	if err != nil {
+		return all, err
+	}
+	for _, r := range st.Routes() {
+		if !strings.Contains(r.Flags, "G") || in.Family != "" && (in.Family == "inet") != r.Dst.Addr().Is4() {
+			continue
+		}
+		err := st.DelRouteVia(r)
+		if errors.Is(err, syscall.ESRCH) {
+			continue // it has just gone
+		}
+		if err != nil {
+			return all, err
+		}
+		t.made(func() { _ = st.AddRoute(r) }) // what it was by may be gone
+		all.Routes = append(all.Routes, entry(st, r))
+	}
+	return all, nil
+}
