@@ -71,6 +71,7 @@ type Server struct {
 	probes    atomic.Uint32 // pings and such that there have been: tells them apart
 	streams   chan struct{} // has an item for each stream
 	processes processes
+	captures  captures
 	ended     context.Context
 	end       context.CancelFunc
 	failed    atomic.Pointer[string]
@@ -84,7 +85,7 @@ func New(n *topo.Network, c Config) *Server {
 	for _, area := range []func(*Server){
 		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
-		registerNeighbors, registerND, registerSysctls, registerPing,
+		registerNeighbors, registerND, registerSysctls, registerPing, registerCapture,
 	} {
 		area(s)
 	}
