@@ -120,7 +120,8 @@ func (s *Server) capture(_ context.Context, in *captureRequest) (*huma.StreamRes
 		_ = c.SetReadDeadline(time.Time{}) // what has no deadlines is no connection
 		_ = c.SetWriteDeadline(time.Time{})
 		out.to = flusher{w, c}
-		defer context.AfterFunc(ctx.Context(), end)()
+		gone := context.AfterFunc(ctx.Context(), end)
+		defer gone()
 		defer end()
 		_ = x.Run(ended) // what goes wrong is that the client has gone
 	}}, nil
