@@ -77,7 +77,7 @@ func TestRoutes(t *testing.T) {
 	w.Run(10 * time.Second)
 	r.Interface, r.Flags, r.Expire = "e0", "UGS", 50*time.Second
 	second.Interface, second.Flags = "e0", "UGS"
-	subnet := vimage.Route{Dst: netip.MustParsePrefix("10.0.0.0/24"), Interface: "e0", Flags: "U"}
+	subnet := vimage.Route{Dst: netip.MustParsePrefix("10.0.0.0/24"), Interface: "e0", Flags: "U", Own: true}
 	all := one.Routes()
 	if len(all) != 3 || all[0] != subnet || all[1] != r || all[2] != second {
 		t.Errorf("routes %+v", all)

@@ -28,6 +28,7 @@ type Route struct {
 	// gateway, H to one host, S set by hand, R reject, B blackhole, D made by a
 	// redirect, 1 said by a router (behaviour 4.1). It is not asked for.
 	Flags string
+	Own   bool // it is an interface's own, and cannot be changed; it is not asked for either
 }
 
 // AddRoute adds a route to the handle's table. A destination may have several, which
@@ -158,7 +159,7 @@ func (s *Stack) GetRoute(dst netip.Addr) (Route, error) {
 func (s *Stack) outerRoute(r *control.Route, ifname string) Route {
 	o := Route{
 		Dst: r.Dst, Gateway: usrreq.Zoned(s.st.View(), r.Gateway, r.IfIndex), Interface: ifname, MTU: r.MTU,
-		Metric: r.Metric, Reject: r.Reject, Blackhole: r.Blackhole, Flags: r.Flags.String(),
+		Metric: r.Metric, Reject: r.Reject, Blackhole: r.Blackhole, Flags: r.Flags.String(), Own: r.Flags&fib.Pinned != 0,
 	}
 	if r.Expire != 0 {
 		o.Expire = max(r.Expire.Sub(s.clock().Now()), 1)

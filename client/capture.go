@@ -66,7 +66,8 @@ func (c *Client) Capture(ctx context.Context, r *CaptureRequest) (*Capture, erro
 	x := &Capture{answer: answer, cut: cut}
 	path := "/v1/capture/" + url.PathEscape(answer.Header.Get(CaptureHeader))
 	x.stop = context.AfterFunc(ctx, func() {
-		time.AfterFunc(statisticsWait, cut)
+		late, release := context.WithTimeout(own, statisticsWait)
+		context.AfterFunc(late, func() { release(); cut() })
 		if c.Do(own, http.MethodDelete, path, nil, nil, nil) != nil {
 			cut()
 		}

@@ -85,27 +85,34 @@ type PingFailed struct {
 // until everything asked for is done, ctx ends or event returns false. fib is the
 // routing table, "" meaning 0.
 func (c *Client) Ping(ctx context.Context, jail, fib string, r PingRequest, event func(*PingEvent) bool) error {
-	s, err := c.Stream(ctx, "POST", jailPath(jail, "ping"), values("fib", fib), r)
+	return c.probe(ctx, jailPath(jail, "ping"), fib, r, func(kind string, data []byte) (bool, error) {
+		e := &PingEvent{Kind: kind}
+		doc, known := map[string]any{
+			"start": &e.Start, "sent": &e.Sent, "reply": &e.Reply, "report": &e.Report, "failed": &e.Failed, "end": &struct{}{},
+		}[kind]
+		if !known {
+			return true, nil
+		}
+		err := json.Unmarshal(data, doc)
+		return err == nil && event(e), err
+	})
+}
+
+// probe asks for something that answers with a stream, and calls event for all that it
+// says, until "end" or until event wants no more.
+func (c *Client) probe(ctx context.Context, path, fib string, request any, event func(kind string, data []byte) (more bool, err error)) error {
+	s, err := c.Stream(ctx, "POST", path, values("fib", fib), request)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	for {
-		e := new(PingEvent)
-		var data []byte
-		if e.Kind, data, err = s.Next(); err != nil {
+		kind, data, err := s.Next()
+		if err != nil {
 			return err
 		}
-		doc, known := map[string]any{
-			"start": &e.Start, "sent": &e.Sent, "reply": &e.Reply, "report": &e.Report, "failed": &e.Failed, "end": &struct{}{},
-		}[e.Kind]
-		if known {
-			if err := json.Unmarshal(data, doc); err != nil {
-				return err
-			}
-			if !event(e) || e.Kind == "end" {
-				return nil
-			}
+		if more, err := event(kind, data); err != nil || !more || kind == "end" {
+			return err
 		}
 	}
 }

@@ -24,6 +24,7 @@ type RouteEntry struct {
 	FIB     int    `json:"fib"`
 	Index   int    `json:"interface-index,omitempty"`
 	LinkMTU int    `json:"interface-mtu,omitempty"`
+	Own     bool   `json:"own,omitempty" doc:"It is an interface's own, and cannot be changed"`
 	Flags   string `json:"flags" doc:"As netstat -r shows them: U usable, G by a gateway, H to one host, S set by hand, R reject, B blackhole, D made by a redirect, 1 said by a router"`
 }
 

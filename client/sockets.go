@@ -32,3 +32,21 @@ func (c *Client) Sockets(ctx context.Context, jail string) ([]Socket, error) {
 	var l socketList
 	return l.Sockets, c.Do(ctx, "GET", jailPath(jail, "sockets"), nil, nil, &l)
 }
+
+// JailSockets is the sockets of one stack.
+type JailSockets struct {
+	Jail    string   `json:"jail" doc:"Name of the jail that owns the stack"`
+	JID     int      `json:"jid"`
+	Sockets []Socket `json:"sockets"`
+}
+
+type allSockets struct {
+	Jails []JailSockets `json:"jails"`
+}
+
+// AllSockets returns the sockets of all stacks of the lab that have some, by the number
+// of the jail that owns them.
+func (c *Client) AllSockets(ctx context.Context) ([]JailSockets, error) {
+	var a allSockets
+	return a.Jails, c.Do(ctx, "GET", "/v1/sockets", nil, nil, &a)
+}

@@ -87,6 +87,15 @@ func (e End) Interface() *vimage.Interface {
 	return e.port.ifi
 }
 
+// MAC returns the hardware address that the interface at a node's end was given at
+// first, nil at a switch's.
+func (e End) MAC() net.HardwareAddr {
+	if e.port == nil {
+		return nil
+	}
+	return e.port.mac[:]
+}
+
 // Name returns the link's name: that of its configuration, or the names of both
 // ends, as in "a-b".
 func (l *Link) Name() string { return l.name }

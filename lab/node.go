@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -37,6 +38,7 @@ type nodePort struct {
 	plug    link.Port // what the interface was plugged into
 	addr    netip.Prefix
 	addr6   netip.Prefix // the first that was given; invalid: none
+	mac     wire.MAC     // that it was given
 	numbers [2]int       // of addresses that the subnet gave, in IPv4 and IPv6
 	fib     int
 	subnet  *subnet // under lab.mu
@@ -221,6 +223,9 @@ func (h *Node) plug(p link.Port, e *End, want *plugConfig, s *subnet) error {
 	if port.ifi, err = h.AddInterface(name, c); err != nil {
 		s.takeBack(port)
 		return err
+	}
+	if len(want.end.MAC) == 0 {
+		port.mac = h.Internal().View().Conf(uint32(port.ifi.Index())).MAC
 	}
 	e.port = port
 	h.lab.mu.Lock()

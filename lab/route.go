@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifaddr"
 )
 
 // RouteAll gives every node a route, in table 0, to every subnet of the lab by
@@ -68,7 +69,7 @@ func (n *Lab) Ways(nodes []*Node) map[*Node][]vimage.Route {
 func (n *Lab) ways(nodes []*Node) map[*Node][]vimage.Route {
 	wanted := make(map[*Node][]vimage.Route)
 	for _, is6 := range [...]bool{false, true} {
-		f := family{is6: is6, members: make(map[*subnet][]*Node), router: make(map[*Node]bool), wanted: wanted}
+		f := family{is6: is6, members: make(map[*subnet][]member), addrs: make(map[*nodePort]netip.Addr), router: make(map[*Node]bool), wanted: wanted}
 		for _, h := range nodes {
 			f.router[h] = f.forwards(h)
 		}
@@ -81,17 +82,30 @@ func (n *Lab) ways(nodes []*Node) map[*Node][]vimage.Route {
 
 // autoRoutes is what FollowRoutes has made in a stack.
 type autoRoutes struct {
-	made  map[netip.Prefix]netip.Addr
+	made  map[netip.Prefix]way
 	stale bool // some may be gone
+}
+
+// way is where a route leads by.
+type way struct {
+	gateway netip.Addr
+	index   uint32 // the interface's: names change
+}
+
+func (h *Node) wayOf(r *vimage.Route) way {
+	if c := h.Internal().View().Named(r.Interface); c != nil {
+		return way{r.Gateway, c.Index}
+	}
+	return way{gateway: r.Gateway}
 }
 
 // forget removes the routes that FollowRoutes has made and that are not wanted.
 func (h *Node) forget(wanted []vimage.Route) {
 	if h.auto.stale && len(h.auto.made) > 0 {
-		there := make(map[netip.Prefix]netip.Addr)
+		there := make(map[netip.Prefix]way)
 		for _, r := range h.Routes() {
-			if h.auto.made[r.Dst] == r.Gateway {
-				there[r.Dst] = r.Gateway
+			if w := h.wayOf(&r); h.auto.made[r.Dst] == w {
+				there[r.Dst] = w
 			}
 		}
 		h.auto.made = there
@@ -100,15 +114,18 @@ func (h *Node) forget(wanted []vimage.Route) {
 	if len(h.auto.made) == 0 {
 		return
 	}
-	keep := make(map[netip.Prefix]netip.Addr, len(wanted))
+	keep := make(map[netip.Prefix]way, len(wanted))
 	for _, r := range wanted {
-		if h.auto.made[r.Dst] == r.Gateway {
-			keep[r.Dst] = r.Gateway
+		if w := h.wayOf(&r); h.auto.made[r.Dst] == w {
+			keep[r.Dst] = w
 		}
 	}
-	for dst, gateway := range h.auto.made {
-		if _, ok := keep[dst]; !ok {
-			h.DelRouteVia(vimage.Route{Dst: dst, Gateway: gateway}) // it may be gone
+	for dst, w := range h.auto.made {
+		if _, ok := keep[dst]; ok {
+			continue
+		}
+		if c := h.Internal().View().Conf(w.index); c != nil { // else it is gone with its interface
+			h.DelRouteVia(vimage.Route{Dst: dst, Gateway: w.gateway, Interface: c.Name})
 		}
 	}
 	h.auto.made = keep
@@ -117,20 +134,40 @@ func (h *Node) forget(wanted []vimage.Route) {
 // family is one of IPv4 and IPv6 as routes see it.
 type family struct {
 	is6     bool
-	members map[*subnet][]*Node
+	members map[*subnet][]member
+	addrs   map[*nodePort]netip.Addr
 	router  map[*Node]bool
 	wanted  map[*Node][]vimage.Route
 }
 
-// addr returns a port's address, invalid where it takes no part.
-func (f *family) addr(p *nodePort) netip.Addr {
-	switch {
-	case p.fib != 0:
-		return netip.Addr{}
-	case f.is6:
-		return p.addr6.Addr()
+// member is a node in a subnet, and its first interface there.
+type member struct {
+	*Node
+	by string
+}
+
+// addr returns the address by which a port is a gateway: the first it has in its subnet,
+// or else the first. It is invalid where the port takes no part.
+func (f *family) addr(h *Node, p *nodePort) (found netip.Addr) {
+	c := h.Internal().View().Conf(uint32(p.ifi.Index()))
+	if c == nil || c.FIB != 0 || !c.Up() {
+		return found
 	}
-	return p.addr.Addr()
+	sub := p.subnet.prefix.Prefix
+	if f.is6 {
+		sub = p.subnet.prefix6.Prefix
+	}
+	for _, a := range c.Addrs {
+		ip := a.Addr()
+		switch {
+		case ip.Is6() != f.is6 || ip.IsLinkLocalUnicast() && f.is6 || a.Flags&(ifaddr.Auto|ifaddr.Anycast) != 0:
+		case sub.IsValid() && sub.Contains(ip):
+			return ip
+		case !found.IsValid():
+			found = ip
+		}
+	}
+	return found
 }
 
 // forwards tells whether a node is a router.
@@ -148,13 +185,13 @@ func (f *family) routes(nodes []*Node) {
 	var all []*subnet
 	for _, h := range nodes {
 		for _, p := range h.ports {
-			if !f.addr(p).IsValid() {
+			if f.addrs[p] = f.addr(h, p); !f.addrs[p].IsValid() {
 				continue
 			}
 			if f.members[p.subnet] == nil {
 				all = append(all, p.subnet)
 			}
-			f.members[p.subnet] = append(f.members[p.subnet], h)
+			f.members[p.subnet] = append(f.members[p.subnet], member{h, p.ifi.Name()})
 		}
 	}
 	for _, s := range all {
@@ -172,10 +209,11 @@ func (f *family) routes(nodes []*Node) {
 // route by it.
 func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 	reached := make(map[*Node]bool)
-	for _, h := range f.members[target] {
-		reached[h] = true
+	var front []*Node
+	for _, m := range f.members[target] {
+		reached[m.Node] = true
+		front = append(front, m.Node)
 	}
-	front := append([]*Node(nil), f.members[target]...)
 	for len(front) > 0 {
 		var next []*Node
 		for _, r := range front {
@@ -183,16 +221,16 @@ func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 				continue
 			}
 			for _, p := range r.ports {
-				if !f.addr(p).IsValid() {
+				if !f.addrs[p].IsValid() {
 					continue
 				}
-				for _, h := range f.members[p.subnet] {
-					if reached[h] {
+				for _, m := range f.members[p.subnet] {
+					if reached[m.Node] {
 						continue
 					}
-					reached[h] = true
-					next = append(next, h)
-					f.wanted[h] = append(f.wanted[h], vimage.Route{Dst: dst, Gateway: f.addr(p)})
+					reached[m.Node] = true
+					next = append(next, m.Node)
+					f.wanted[m.Node] = append(f.wanted[m.Node], vimage.Route{Dst: dst, Gateway: f.addrs[p], Interface: m.by})
 				}
 			}
 		}
@@ -200,20 +238,21 @@ func (f *family) routeTo(target *subnet, dst netip.Prefix) {
 	}
 }
 
-// routeVia adds a route, unless FollowRoutes has made it before or there is one already.
+// routeVia adds a route, unless FollowRoutes has made it before, there is one already, or
+// the node cannot reach the gateway.
 func (h *Node) routeVia(r vimage.Route) error {
-	if h.auto.made[r.Dst] == r.Gateway {
+	if h.auto.made[r.Dst] == h.wayOf(&r) {
 		return nil
 	}
 	err := h.AddRoute(r)
 	switch {
-	case errors.Is(err, syscall.EEXIST):
+	case errors.Is(err, syscall.EEXIST), errors.Is(err, syscall.ENETUNREACH): // somebody has changed the node's addresses
 		return nil
 	case err != nil:
 		return err
 	case h.auto.made == nil:
-		h.auto.made = make(map[netip.Prefix]netip.Addr)
+		h.auto.made = make(map[netip.Prefix]way)
 	}
-	h.auto.made[r.Dst] = r.Gateway
+	h.auto.made[r.Dst] = h.wayOf(&r)
 	return nil
 }

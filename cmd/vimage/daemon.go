@@ -161,14 +161,10 @@ func (f *daemonFlags) run(c *cobra.Command, name string, up func() error) (err e
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	ran := make(chan struct{})
-	go func() {
-		defer close(ran)
-		if err := n.Run(ctx, 0, nil); err != nil && ctx.Err() == nil {
-			fmt.Fprintln(os.Stderr, err)
-			s.Fail(err)
-		}
-	}()
+	if err := n.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		s.Fail(err)
+	}
 	if err := up(); err != nil {
 		return err
 	}
@@ -177,7 +173,6 @@ func (f *daemonFlags) run(c *cobra.Command, name string, up func() error) (err e
 	case err = <-served:
 	}
 	down()
-	<-ran
 	return err
 }
 

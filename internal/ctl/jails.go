@@ -102,6 +102,9 @@ func registerJails(s *Server) {
 		if err != nil {
 			return client.Done{}, err
 		}
+		if s.net.HasNode(j.Name()) { // it has links, flows, and a place in the file
+			return client.Done{}, s.net.RemoveNode(j.Name())
+		}
 		return client.Done{}, j.Remove()
 	})
 }

@@ -28,8 +28,9 @@ type InProbe struct {
 	InFIB
 }
 
-// enter attaches a process to the jail and returns it with its routing table.
-func (in InProbe) enter(s *Server) (*vimage.Process, error) {
+// feed returns what feeds the stream of a probe: f, with a handle on the stack as a
+// process of the jail has it.
+func (in InProbe) feed(s *Server, f func(ctx context.Context, st *vimage.Stack, send sender) error) (func(context.Context, sender) error, error) {
 	j, err := in.of(s)
 	if err != nil {
 		return nil, err
@@ -43,8 +44,10 @@ func (in InProbe) enter(s *Server) (*vimage.Process, error) {
 		p.Release()
 		return nil, err
 	}
-	p.Stack = st
-	return p, nil
+	return func(ctx context.Context, send sender) error {
+		defer p.Release()
+		return f(ctx, st, send)
+	}, nil
 }
 
 func registerPing(s *Server) {
@@ -56,18 +59,13 @@ func registerPing(s *Server) {
 		"start": client.PingStart{}, "sent": client.PingSent{}, "reply": client.PingReply{}, "report": client.PingReport{},
 		"failed": client.PingFailed{}, "end": client.Done{},
 	}, func(in *request) (func(context.Context, sender) error, error) {
-		p, err := in.enter(s)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context, send sender) error {
-			defer p.Release()
+		return in.feed(s, func(ctx context.Context, st *vimage.Stack, send sender) error {
 			g := &pinger{req: in.Body, send: send, id: uint16(s.probes.Add(1)), sent: make(map[uint16]*echoRequest)}
-			if err := g.open(ctx, s, p.Stack); err != nil {
+			if err := g.open(ctx, s, st); err != nil {
 				return err
 			}
 			return g.run(ctx)
-		}, nil
+		})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/socket"
+	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/internal/wire"
 )
 
@@ -60,7 +61,8 @@ func (r *rawICMP) read() (icmpMessage, error) {
 		if err != nil {
 			return icmpMessage{}, err
 		}
-		m := icmpMessage{from: info.From.Addr(), to: info.To, ttl: int(info.TTL), size: n}
+		v := r.c.Internal().Stack().View()
+		m := icmpMessage{from: usrreq.Zoned(v, info.From.Addr(), info.IfIndex), to: usrreq.Zoned(v, info.To, info.IfIndex), ttl: int(info.TTL), size: n}
 		if r.is6 && m.parse6(r.buf[:n]) || !r.is6 && m.parse4(r.buf[:n]) {
 			return m, nil
 		}

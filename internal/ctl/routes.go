@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -115,11 +116,35 @@ func told(r vimage.Route) client.Route {
 }
 
 func entry(st *vimage.Stack, r vimage.Route) client.RouteEntry {
-	e := client.RouteEntry{Route: told(r), FIB: st.FIBNumber(), Flags: r.Flags}
+	e := client.RouteEntry{Route: told(r), FIB: st.FIBNumber(), Own: r.Own, Flags: r.Flags}
 	if i, err := st.InterfaceByName(r.Interface); err == nil {
 		e.Index, e.LinkMTU = i.Index, i.MTU
 	}
 	return e
+}
+
+// entries returns the routes of a table, and those to our own addresses, which no table
+// holds though packets find them.
+func entries(st *vimage.Stack) (all []client.RouteEntry) {
+	for _, r := range st.Routes() {
+		all = append(all, entry(st, r))
+	}
+	list, _ := st.Interfaces() // never fails
+	for _, n := range list {
+		i, err := st.Interface(n.Name)
+		if err != nil {
+			continue // it has just gone
+		}
+		for _, a := range i.Addrs() {
+			if r, err := st.GetRoute(a.Addr()); err == nil && r.Own && r.Dst.Addr() == a.Addr() && !a.Addr().IsLinkLocalUnicast() {
+				e := entry(st, r)
+				e.Index = n.Index
+				all = append(all, e)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b client.RouteEntry) int { return a.Dst.Compare(b.Dst) })
+	return all
 }
 
 func (s *Server) routes(in *InTable) (routeList, error) {
@@ -129,9 +154,7 @@ func (s *Server) routes(in *InTable) (routeList, error) {
 		if err != nil {
 			return all, err
 		}
-		for _, r := range st.Routes() {
-			all.Routes = append(all.Routes, entry(st, r))
-		}
+		all.Routes = append(all.Routes, entries(st)...)
 		return all, nil
 	}
 	st, err := in.InJail.stack(s)
@@ -143,9 +166,7 @@ func (s *Server) routes(in *InTable) (routeList, error) {
 		if err != nil {
 			return all, err
 		}
-		for _, r := range t.Routes() {
-			all.Routes = append(all.Routes, entry(t, r))
-		}
+		all.Routes = append(all.Routes, entries(t)...)
 		if len(all.Routes) > maxRoutes {
 			return all, blame(fmt.Errorf("%w: these are more than %d routes: ask for one table after the other", syscall.ENOBUFS, maxRoutes), "query.fib", in.FIB)
 		}

@@ -83,9 +83,10 @@ func New(n *topo.Network, c Config) *Server {
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
-		registerLab, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
-		registerNeighbors, registerND, registerSysctls, registerPing, registerCapture,
+		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
+		registerRates, registerCapture,
 	} {
 		area(s)
 	}
@@ -150,6 +151,8 @@ func registerLab(s *Server) {
 		}
 		if f := s.failed.Load(); f != nil {
 			l.Failed = *f
+		} else if err := s.net.Failure(); err != nil {
+			l.Failed = err.Error()
 		}
 		return l, nil
 	})

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed88948545/vimage/client"
 	"github.com/seed88948545/vimage/internal/ctl/ctltest"
@@ -79,6 +80,46 @@ func TestStatistics(t *testing.T) {
 		isr, err := c.Netisr(ctx, "b")
 		if err != nil || isr.Dispatch != "direct" || len(isr.Workstreams) != 1 || isr.Workstreams[0].Handled == 0 {
 			t.Errorf("%+v, %v", isr, err)
+		}
+	})
+}
+
+// TestRates counts what passes in each interval.
+func TestRates(t *testing.T) {
+	bubble(t, twoHosts, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		ctx := t.Context()
+		r, err := c.Rates(ctx, "a", "eth0", time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		in, err := l.Net.Lab.World.Stack("b").ListenPacket("udp4", ":9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		out, err := l.Net.Lab.World.Stack("a").Dial("udp4", "10.0.0.2:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		for range 3 {
+			if _, err := out.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first, err := r.Next()
+		if err != nil || first.OutPackets < 3 || first.OutBytes < 3*43 {
+			t.Errorf("%+v, %v", first, err)
+		}
+		if second, err := r.Next(); err != nil || second != (client.Counters{}) {
+			t.Errorf("when nothing was sent: %+v, %v", second, err)
+		}
+		if _, err := c.Rates(ctx, "a", "eth7", time.Second); !errors.Is(err, syscall.ENXIO) {
+			t.Errorf("of no interface: %v", err)
+		}
+		if _, err := c.Rates(ctx, "a", "", 0); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("of no time: %v", err)
 		}
 	})
 }

@@ -136,7 +136,7 @@ var rules = []rule{
 		why: "a leaf: where the labs of a user are found, which package client must know too"},
 	{pkg: "client", may: "internal/ctl/rundir", goFiles: many,
 		why: "drives running labs from other programs: the standard library and nothing of the stacks"},
-	{pkg: "internal/ctl/command", may: "client",
+	{pkg: "internal/ctl/command", may: "client", time: true,
 		why: "BSD's commands: they see a lab through its API and nothing else, and reach their terminal through their caller"},
 	{pkg: "internal/ctl/ctltest", may: house + " client internal/ctl", time: true, goFiles: many,
 		why: "labs with their API, for tests: test files alone import it"},

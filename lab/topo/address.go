@@ -143,21 +143,17 @@ func (c *checker) givenSubnet(g *segment) {
 func (c *checker) subnets() {
 	var given []netip.Prefix
 	for _, g := range c.segments {
-		if g.subnet.line != 0 {
+		if g.subnet.IsValid() {
 			given = append(given, g.subnet.Prefix)
 		}
 	}
-	k := 0
 	for _, g := range c.segments {
-		if g.subnet.line != 0 {
-			continue
-		}
-		for ; k < 1<<16; k++ {
+		for tried := 0; tried < 1<<16 && !g.subnet.IsValid(); tried++ {
+			k := c.lastSubnet % (1 << 16)
+			c.lastSubnet = k + 1
 			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(k >> 8), byte(k), 0}), 24)
 			if !touches(given, p) {
 				g.subnet.Prefix = p
-				k++
-				break
 			}
 		}
 		if !g.subnet.IsValid() {
@@ -179,6 +175,10 @@ func touches(list []netip.Prefix, p netip.Prefix) bool {
 // given takes the addresses that the file gives an interface. The first of each
 // family must be in the segment's subnet.
 func (c *checker) given(g *segment, e *end) {
+	if e.exact() {
+		c.exactly(g, e)
+		return
+	}
 	for _, a := range e.link.addrs[e.node.name.s] {
 		list, sub, most := &e.addrs, g.subnet.Prefix, 32
 		if a.ip.Is6() {
@@ -214,6 +214,9 @@ func (c *checker) given(g *segment, e *end) {
 	}
 }
 
+// exact tells whether the file says all addresses of the interface.
+func (e *end) exact() bool { return e.iface != nil && e.iface.exact }
+
 // broadcast returns the last address of a subnet.
 func broadcast(p netip.Prefix) netip.Addr {
 	b := p.Addr().As4()
@@ -230,43 +233,67 @@ func (l *cable) gives(n *node, is6 bool) bool {
 
 // assign gives an interface without an address the next free one.
 func (c *checker) assign(g *segment, e *end) {
-	if e.link.gives(e.node, false) || !g.subnet.IsValid() {
+	if e.exact() || e.link.gives(e.node, false) || !g.subnet.IsValid() {
 		return
 	}
 	if !g.last.IsValid() {
 		g.last = g.subnet.Addr()
 	}
-	for {
-		g.last = g.last.Next()
+	free := c.nextFree(g, g.last, g.subnet.Prefix)
+	if !free.IsValid() {
+		c.at(e.link.line, "no address is left in the subnet %v of %s: give it a larger subnet", g.subnet.Prefix, g.name)
+		return
+	}
+	g.last = free
+	g.taken[free] = e
+	e.addrs = append(e.addrs, netip.PrefixFrom(free, g.subnet.Bits()))
+}
+
+// nextFree returns the next address of a subnet that nobody has; after the last one
+// begin those that have been given back. It is invalid where none is left.
+func (c *checker) nextFree(g *segment, last netip.Addr, p netip.Prefix) netip.Addr {
+	for a, round := last.Next(), 0; ; a = a.Next() {
 		switch {
-		case !g.subnet.Contains(g.last) || g.last == broadcast(g.subnet.Prefix):
-			c.at(e.link.line, "no address is left in the subnet %v of %s: give it a larger subnet", g.subnet.Prefix, g.name)
-			return
-		case g.taken[g.last] == nil:
-			g.taken[g.last] = e
-			e.addrs = append(e.addrs, netip.PrefixFrom(g.last, g.subnet.Bits()))
-			return
+		case !p.Contains(a) || a.Is4() && a == broadcast(p):
+			if a, round = p.Addr(), round+1; round > 1 {
+				return netip.Addr{}
+			}
+		case g.taken[a] == nil && (c.used == nil || !c.used(g, a)):
+			return a
 		}
 	}
 }
 
 // overlaps refuses a node that is in overlapping subnets by different links in
 // one table: it could not tell where an address is.
-func (c *checker) overlaps() {
-	for _, n := range c.nodes {
-		all := n.interfaces()
-		for i, e := range all {
-			for _, o := range all[:i] {
-				if o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix) {
-					c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet.Prefix, e.link.name.s, o.seg.subnet.Prefix, o.link.name.s)
-				}
-				if o.seg != e.seg && o.fib == e.fib && len(o.six) > 0 && len(e.six) > 0 && o.seg.subnet6.Overlaps(e.seg.subnet6.Prefix) {
-					c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet6.Prefix, e.link.name.s, o.seg.subnet6.Prefix, o.link.name.s)
-				}
+func (c *checker) overlaps(n *node) {
+	all := n.interfaces()
+	for i, e := range all {
+		for _, o := range all[:i] {
+			if e.mayOverlap() || o.mayOverlap() {
+				continue
+			}
+			if e.overlaps(o) {
+				c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet.Prefix, e.link.name.s, o.seg.subnet.Prefix, o.link.name.s)
+			}
+			if e.overlaps6(o) {
+				c.at(e.link.line, "%s is in %v by the link %s and in %v by %s, which overlap: give it a FIB for each, or other subnets", n.name.s, e.seg.subnet6.Prefix, e.link.name.s, o.seg.subnet6.Prefix, o.link.name.s)
 			}
 		}
 	}
 }
+
+// overlaps tells whether two interfaces are in overlapping subnets of one table.
+func (e *end) overlaps(o *end) bool {
+	return o.seg != e.seg && o.fib == e.fib && o.seg.subnet.Overlaps(e.seg.subnet.Prefix)
+}
+
+func (e *end) overlaps6(o *end) bool {
+	return o.seg != e.seg && o.fib == e.fib && len(o.six) > 0 && len(e.six) > 0 && o.seg.subnet6.Overlaps(e.seg.subnet6.Prefix)
+}
+
+// mayOverlap tells whether the file says that another link may have the interface's subnet.
+func (e *end) mayOverlap() bool { return e.iface != nil && e.iface.overlaps }
 
 // addr returns a node's first address of a family, invalid if it has none.
 func (n *node) addr(is6 bool) netip.Addr {

@@ -44,16 +44,17 @@ func (c *checker) subnets6() {
 	}
 	var given []netip.Prefix
 	for _, g := range c.segments {
-		if g.subnet6.line != 0 {
+		if g.subnet6.IsValid() {
 			given = append(given, g.subnet6.Prefix)
 		}
 	}
-	k := 0
 	for _, g := range c.segments {
-		if g.subnet6.line != 0 || g.narrow {
+		if g.subnet6.IsValid() || g.narrow {
 			continue
 		}
-		for ; k < 1<<16 && !g.subnet6.IsValid(); k++ {
+		for tried := 0; tried < 1<<16 && !g.subnet6.IsValid(); tried++ {
+			k := c.lastSubnet6 % (1 << 16)
+			c.lastSubnet6 = k + 1
 			p := netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 6: byte(k >> 8), 7: byte(k)}), 64)
 			if !touches(given, p) {
 				g.subnet6.Prefix = p
@@ -69,24 +70,20 @@ func (c *checker) subnets6() {
 // assign6 gives an interface without an IPv6 address the next free one, unless
 // it finds one by itself.
 func (c *checker) assign6(g *segment, e *end) {
-	if e.link.gives(e.node, true) || !g.subnet6.IsValid() || e.node.autoconf != nil {
+	if e.exact() || e.link.gives(e.node, true) || !g.subnet6.IsValid() || e.node.autoconf != nil {
 		return
 	}
 	if !g.last6.IsValid() {
 		g.last6 = g.subnet6.Addr()
 	}
-	for {
-		g.last6 = g.last6.Next()
-		switch {
-		case !g.subnet6.Contains(g.last6):
-			c.at(e.link.line, "no address is left in the subnet %v of %s: give it a larger subnet6", g.subnet6.Prefix, g.name)
-			return
-		case g.taken[g.last6] == nil:
-			g.taken[g.last6] = e
-			e.six = append(e.six, netip.PrefixFrom(g.last6, g.subnet6.Bits()))
-			return
-		}
+	free := c.nextFree(g, g.last6, g.subnet6.Prefix)
+	if !free.IsValid() {
+		c.at(e.link.line, "no address is left in the subnet %v of %s: give it a larger subnet6", g.subnet6.Prefix, g.name)
+		return
 	}
+	g.last6 = free
+	g.taken[free] = e
+	e.six = append(e.six, netip.PrefixFrom(free, g.subnet6.Bits()))
 }
 
 // subnets names the subnets of a segment.

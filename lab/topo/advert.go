@@ -20,6 +20,7 @@ type advert struct {
 	stop   time.Duration // when it takes its leave; 0: never
 	says   vimage.RouterConfig
 	end    *end
+	leave  *vimage.Timer // that stops it; nil: none
 }
 
 // adverts reads which nodes advertise on a link: a name, names, or a mapping from
@@ -189,12 +190,10 @@ func inFile(field string) string {
 	return strings.ToLower(strings.Replace(field, "Retrans", "retransmit", 1))
 }
 
-// autoconfig refuses routers that configure themselves.
-func (c *checker) autoconfig() {
-	for _, n := range c.nodes {
-		if n.router && n.autoconf != nil {
-			c.at(n.autoconfLine, "%s is a router, which does not configure itself: leave autoconf out", n.name.s)
-		}
+// autoconfig refuses a router that configures itself.
+func (c *checker) autoconfig(n *node) {
+	if n.router && n.autoconf != nil {
+		c.at(n.autoconfLine, "%s is a router, which does not configure itself: leave autoconf out", n.name.s)
 	}
 }
 
@@ -205,8 +204,9 @@ func (n *Network) leaveLater() {
 			if a.stop == 0 {
 				continue
 			}
-			n.Lab.World.AfterFunc(a.stop, func() {
-				if err := n.nodes[a.end.node].Advertise(a.end.eth, nil); err != nil {
+			ifi := n.iface(a.end)
+			a.leave = n.Lab.World.AfterFunc(a.stop, func() {
+				if err := ifi.Advertise(nil); err != nil {
 					n.fail(fmt.Errorf("%s:%d: %w", n.file.name, a.router.line, err))
 				}
 			})

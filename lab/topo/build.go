@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/lab"
+	"github.com/seed88948545/vimage/link"
 )
 
 // Network is a file's network while it runs.
@@ -21,13 +22,18 @@ type Network struct {
 	nodes    map[*node]*lab.Node
 	switches map[*swtch]*lab.Switch
 	links    map[*cable]*lab.Link
+	flows    map[*flow]*flowRun
 	tunnels  map[*end]*vimage.Interface
-	flows    []*flowRun
 	sinks    map[*sink]*sinkRun
-	sinkList []*sinkRun // in order
 	began    time.Time
+	started  bool
 	ran      time.Duration
 	stopped  atomic.Bool
+
+	// live is held while the network changes, and while it is looked at: it guards what
+	// stands above, but for what is done by packets and timers, and file. It comes before
+	// every other lock.
+	live sync.RWMutex
 
 	mu     sync.Mutex
 	failed error // of a join; under mu
@@ -55,7 +61,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 	n := &Network{
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
-		tunnels: make(map[*end]*vimage.Interface), sinks: make(map[*sink]*sinkRun),
+		sinks: make(map[*sink]*sinkRun), flows: make(map[*flow]*flowRun), tunnels: make(map[*end]*vimage.Interface),
 	}
 	for _, c := range captures {
 		n.Lab.CaptureLinks(c.W, append([]string{c.Link}, c.More...)...)
@@ -124,13 +130,36 @@ func (n *Network) build() error {
 		if err := n.addMulticast(s); err != nil {
 			return err
 		}
-	}
-	if f.auto {
-		if err := n.Lab.AddRoutes(); err != nil {
-			return fmt.Errorf("%s: routing: auto: %w", f.name, err)
+		if len(s.jail.params)+len(s.jails) > 0 { // to ask for its jail makes it
+			if err := n.addJails(s); err != nil {
+				return err
+			}
 		}
 	}
+	if err := n.followRoutes(); err != nil {
+		return err
+	}
 	return n.openSockets()
+}
+
+// followRoutes gives every node the routes that routing: auto means.
+func (n *Network) followRoutes() error {
+	if !n.file.auto {
+		return nil
+	}
+	if err := n.Lab.FollowRoutes(n.labNodes()); err != nil {
+		return fmt.Errorf("%s: routing: auto: %w", n.file.name, err)
+	}
+	return nil
+}
+
+// labNodes returns the nodes in the file's order.
+func (n *Network) labNodes() []*lab.Node {
+	all := make([]*lab.Node, len(n.file.nodes))
+	for i, s := range n.file.nodes {
+		all[i] = n.nodes[s]
+	}
+	return all
 }
 
 func (n *Network) addNode(s *node) error {
@@ -149,7 +178,16 @@ func (n *Network) addNode(s *node) error {
 			return err
 		}
 	}
-	return nil
+	if len(s.loopback) == 0 {
+		return nil
+	}
+	lo, err := h.Interface("lo0")
+	for _, a := range s.loopback {
+		if err == nil {
+			err = lo.AddAddr(netip.PrefixFrom(a.ip, a.bits))
+		}
+	}
+	return err
 }
 
 func (n *Network) addSwitch(s *swtch, within *lab.Switch) error {
@@ -158,29 +196,39 @@ func (n *Network) addSwitch(s *swtch, within *lab.Switch) error {
 	return err
 }
 
-// endpoint returns what a link's end is plugged into, its IPv4 address, and what
+// endpoint returns what a link's end is plugged into, its first IPv4 address, and what
 // it advertises.
-func (n *Network) endpoint(e *end) (lab.Endpoint, netip.Prefix, *vimage.RouterConfig) {
+func (n *Network) endpoint(e *end) (h lab.Endpoint, a netip.Prefix, says *vimage.RouterConfig, c lab.EndConfig) {
 	if e.sw != nil {
-		return n.switches[e.sw], netip.Prefix{}, nil
+		return n.switches[e.sw], a, nil, c
 	}
-	for _, a := range e.link.adverts {
-		if a.end == e {
-			return n.nodes[e.node], e.addrs[0], &a.says
+	if i := e.iface; i != nil {
+		c = lab.EndConfig{MAC: i.mac, MTU: i.mtu, Down: i.down}
+		if i.exact {
+			c.Addrs = append(append([]netip.Prefix{}, e.addrs...), e.six...)
 		}
 	}
-	return n.nodes[e.node], e.addrs[0], nil
+	c.Name = e.name
+	if len(e.addrs) > 0 {
+		a = e.addrs[0]
+	}
+	for _, d := range e.link.adverts {
+		if d.end == e {
+			says = &d.says
+		}
+	}
+	return n.nodes[e.node], a, says, c
 }
 
 func (n *Network) addLink(l *cable) error {
 	cfg := lab.LinkConfig{
-		Name: l.name.s, MTU: l.mtu, FaultConfig: l.fault,
+		Name: l.name.s, MTU: l.mtu, FaultConfig: l.dirs[link.AtoB],
 		FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, A6: l.ends[0].six, B6: l.ends[1].six,
 		PortA: l.ends[0].port, PortB: l.ends[1].port,
 	}
 	var a, b lab.Endpoint
-	a, cfg.A, cfg.AdvertiseA = n.endpoint(&l.ends[0])
-	b, cfg.B, cfg.AdvertiseB = n.endpoint(&l.ends[1])
+	a, cfg.A, cfg.AdvertiseA, cfg.EndA = n.endpoint(&l.ends[0])
+	b, cfg.B, cfg.AdvertiseB, cfg.EndB = n.endpoint(&l.ends[1])
 	if l.ends[0].sw == nil && l.ends[1].sw == nil {
 		cfg.Subnet, cfg.Subnet6 = l.ends[0].seg.subnet.Prefix, l.ends[0].seg.subnet6.Prefix
 	}
@@ -189,22 +237,34 @@ func (n *Network) addLink(l *cable) error {
 		return err
 	}
 	n.links[l] = made
-	for i := range l.ends {
-		e := &l.ends[i]
-		if e.node == nil {
-			continue
+	if l.dirs[0] != l.dirs[1] {
+		if err := made.SetFaults(link.BtoA, l.dirs[link.BtoA]); err != nil {
+			return err
 		}
-		ifi := n.nodes[e.node].Eth(e.eth)
+	}
+	for i := range l.ends {
+		if err := n.finishEnd(&l.ends[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishEnd gives a new interface what a link is not told of it.
+func (n *Network) finishEnd(e *end) error {
+	if e.node == nil {
+		return nil
+	}
+	ifi := n.iface(e)
+	if !e.exact() {
 		for _, more := range e.addrs[1:] {
 			if err := ifi.AddAddr(more); err != nil {
 				return err
 			}
 		}
-		if e.querier() {
-			if err := ifi.SetQuerier(true); err != nil {
-				return err
-			}
-		}
+	}
+	if e.querier() {
+		return ifi.SetQuerier(true)
 	}
 	return nil
 }
@@ -214,7 +274,7 @@ func (n *Network) addRoute(s *node, r *route) error {
 	if err != nil {
 		return err
 	}
-	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Reject: r.reject, Blackhole: r.blackhole}
+	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Metric: uint32(r.metric), Reject: r.reject, Blackhole: r.blackhole}
 	if r.out != nil {
 		vr.Interface = n.iface(r.out).Name()
 	}
@@ -228,14 +288,13 @@ func (n *Network) openSockets() error {
 			return fmt.Errorf("%s: socket of %s: %w", n.file.name, s.name, err)
 		}
 		n.sinks[s] = r
-		n.sinkList = append(n.sinkList, r)
 	}
 	for _, f := range n.file.flows {
 		r, err := n.openFlow(f)
 		if err != nil {
 			return n.file.wrong(f.line, err)
 		}
-		n.flows = append(n.flows, r)
+		n.flows[f] = r
 	}
 	return nil
 }

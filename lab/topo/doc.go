@@ -7,6 +7,9 @@
 //	err = n.Run(ctx, 0, nil)
 //	report := n.Report(1)                // counters, outcomes, PASS or FAIL
 //
+// A network that was begun by Start instead of Run lives on, and is changed by
+// AddNode, AddLink, AddFlow, … in the same terms; Save writes what it is then.
+//
 // It works in real time, in a testing/synctest bubble and in simulated time,
 // where the same seed gives the same report and the same captures.
 //
@@ -79,12 +82,17 @@
 // hosts and routers, which forward, have
 //
 //	fibs      routing tables, 1 to 65536, or a list of their names: 0, 1, … may be
-//	          named so wherever a table is; 1
+//	          named so wherever a table is; one whose name is its number has none; 1
+//	jail      {PARAMETER: VALUE, …} of its own jail, as jail(8) names them
+//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it that share its stack; they
+//	          persist, and one in another is called OTHER.NAME
+//	loopback  addresses of lo0, a list or one, beside 127.0.0.1
 //	shards    parts of the stack that work in parallel, 1 to 64; 1
 //	sysctl    {NAME: VALUE, …}, of this node only
 //	routes    a list of: to (a prefix, an address, default, or the name of a
 //	          switch or link for its subnet), via (a neighbour, or its address)
-//	          or reject: true or blackhole: true; fib, mtu, ipv6
+//	          or reject: true or blackhole: true; fib, mtu, metric, ipv6, and link:
+//	          via is then anybody's address there, or, left out, everybody is
 //	mroutes   static multicast routes, a list of: group (one, or a prefix), in (the
 //	          link by which its packets come), out (links), listeners: true (and
 //	          every link that the node is the querier of and where somebody
@@ -126,14 +134,19 @@
 //	          router (learn; always: all multicast goes there; never), fast_leave,
 //	          flood_unregistered, flood_reports (hosts' reports go there too),
 //	          max_groups, max_sources
+//	interfaces {NODE: {…}, …}: what the interface is otherwise than others are, with
+//	          name, mac, mtu, down, addrs: all it has, in any subnets, [] for none, and
+//	          overlaps: true where another link of the node may have its subnet too
 //	mtu       1500
 //
-// and faults, the same both ways, which are those of link.FaultConfig:
+// and faults, the same both ways, which are those of link.FaultConfig, or in toward:
+// {NODE: {…}, …}, for what goes there:
 //
 //	delay jitter       as 10ms
 //	rate queue         as 2Mbit/s and 64KiB
 //	loss duplicate corrupt reorder       as 0.01 or 1%
 //	reorder_gap reorder_wait             by how many frames, how long at most
+//	jitter_reorders: true, limit, corrupt_bits
 //	down: true         the cable is cut
 //
 // Subnets that are not given are the next 10.x.y.0/24, switches first, that

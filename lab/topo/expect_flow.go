@@ -62,7 +62,7 @@ func (c *checker) sinksOf(flow, at text, line int) (*flow, []*sink) {
 
 func (e *delivered) check(n *Network) []Outcome {
 	var all []Outcome
-	sent := n.flows[e.of.index].sent.Load()
+	sent := n.flows[e.of].sent.Load()
 	for _, s := range e.sinks {
 		got := n.tally(s, e.of).got
 		all = append(all, Outcome{e.line, e.kind, e.of.name.s + " at " + s.name, e.String(), share(got, sent), e.hold(got, sent)})
@@ -203,7 +203,7 @@ func (c *checker) lanes(name, toward text) (*cable, []link.FaultDir) {
 	switch {
 	case l == nil:
 		return nil, nil
-	case l.fault == (link.FaultConfig{}):
+	case l.perfect():
 		c.at(name.line, "the link %s is perfect and counts nothing: give it a delay, a loss, a rate, …", name.s)
 	case toward.line == 0:
 		return l, []link.FaultDir{link.AtoB, link.BtoA}
@@ -228,7 +228,7 @@ func (e *loss) check(n *Network) []Outcome {
 		return []Outcome{{e.line, "loss", "link " + e.cable.name.s + direction(e.toward), e.String(), share(lost, entered), e.hold(lost, entered)}}
 	}
 	var all []Outcome
-	sent := n.flows[e.of.index].sent.Load()
+	sent := n.flows[e.of].sent.Load()
 	for _, s := range e.sinks {
 		lost := sent - min(n.tally(s, e.of).got, sent)
 		all = append(all, Outcome{e.line, "loss", e.of.name.s + " at " + s.name, e.String(), share(lost, sent), e.hold(lost, sent)})

@@ -81,14 +81,10 @@ func (e *counter) resolve(c *checker) {
 func (e *counter) interfaceOf(c *checker) {
 	var names []string
 	for _, p := range e.n.interfaces() {
-		name := p.link.name.s
-		if !p.link.tunnel {
-			name = fmt.Sprintf("eth%d", p.eth)
-		}
-		if e.iface.s == name || e.iface.s == p.link.name.s {
+		if e.iface.s == p.name || e.iface.s == p.link.name.s {
 			e.port = p
 		}
-		names = append(names, name)
+		names = append(names, p.name)
 	}
 	if e.port == nil {
 		c.at(e.iface.line, "%s has no interface %q: %s", e.n.name.s, e.iface.s, OneOf("its interfaces", names, e.iface.s))
@@ -132,7 +128,7 @@ func (e *counter) check(n *Network) []Outcome {
 	all := make(map[string]uint64)
 	of := ""
 	switch {
-	case e.n != nil && e.port != nil:
+	case e.port != nil:
 		of = e.n.name.s + " " + e.iface.s
 		if s, ok := n.nodes[e.n].Internal().IfaceStats(uint32(n.iface(e.port).Index())); ok {
 			counterNames(s, all)
@@ -206,8 +202,7 @@ func (e *joined) check(n *Network) []Outcome {
 		has = len(n.switches[e.s].Bridge().Members(e.group.ip, e.from)) > 0
 	} else {
 		for _, p := range e.n.ports {
-			h := n.nodes[e.n]
-			groups, _ := control.QuerierGroups(h.Internal(), uint32(h.Eth(p.eth).Index()))
+			groups, _ := control.QuerierGroups(n.nodes[e.n].Internal(), uint32(n.iface(p).Index()))
 			for i := range groups {
 				has = has || groups[i].Group == e.group.ip && groups[i].Wants(e.from)
 			}

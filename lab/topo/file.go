@@ -3,6 +3,7 @@ package topo
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,6 +28,9 @@ type File struct {
 	flows    []*flow
 	expects  []expectation
 
+	expectNodes             []*yaml.Node // what expects were read from
+	lastSubnet, lastSubnet6 int          // the next of their own that segments are given
+
 	node   map[string]*node
 	swtch  map[string]*swtch
 	cable  map[string]*cable
@@ -43,12 +47,15 @@ type node struct {
 	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
 	autoconfLine int
 	fibs, shards int
-	fibNames     []string // of the tables; none, or all
+	fibNames     []string // of the tables, "" of those without; none, or as many as tables
+	loopback     []addr   // of lo0, beside those that every node has
+	jail         jail     // its own
+	jails        []*jail
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
 	proxy        *mproxy // nil: it is none
-	ports        []*end  // eth0, eth1, …
+	ports        []*end  // in the order of the links
 	tunnels      []*end
 }
 
@@ -72,7 +79,11 @@ type cable struct {
 	querier []text
 	mtu     int
 	fault   link.FaultConfig
+	toward  []*toward
+	dirs    [2]link.FaultConfig // what both say, by link.FaultDir
+	ifaces  []*iface
 	tunnel  bool
+	lost    bool // it is no tunnel any more as the file has it
 	ends    [2]end
 }
 
@@ -85,7 +96,8 @@ type end struct {
 	addrs []netip.Prefix // of IPv4
 	six   []netip.Prefix // of IPv6
 	fib   int
-	eth   int
+	name  string          // of the interface
+	iface *iface          // what the file says of it, or nil
 	port  link.PortConfig // of a switch
 }
 
@@ -104,8 +116,9 @@ type subnet struct {
 // route is a static route.
 type route struct {
 	line              int
-	to, via, table    text
-	fib, mtu          int
+	to, via, link     text
+	table             text
+	fib, mtu, metric  int
 	ipv6              bool // what names mean
 	reject, blackhole bool
 
@@ -126,6 +139,7 @@ type join struct {
 	node  *node
 	port  *end
 	addrs []netip.Addr // of sources or exclude
+	began time.Time    // what start and stop count from, once it has begun
 }
 
 // flow is a sequence of datagrams.
@@ -229,7 +243,7 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "expect", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) {
 				if e := d.expectation(v); e != nil {
-					f.expects = append(f.expects, e)
+					f.expects, f.expectNodes = append(f.expects, e), append(f.expectNodes, v)
 				}
 			})
 		}},
@@ -282,8 +296,11 @@ func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 		d.object(v, name.s,
 			key{name: "fibs", to: func(key string, v *yaml.Node) { d.fibs(key, v, n) }},
 			d.integer("shards", &n.shards, 1, 64),
+			key{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
 			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
+			key{name: "jail", to: func(key string, v *yaml.Node) { d.jailParams(key, v, &n.jail) }},
+			key{name: "jails", to: func(key string, v *yaml.Node) { d.jails(key, v, n) }},
 			key{name: "routes", to: func(key string, v *yaml.Node) {
 				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
 			}},
@@ -318,6 +335,8 @@ func (d *decoder) route(v *yaml.Node) *route {
 		d.word("via", &r.via),
 		d.table("fib", &r.table),
 		d.integer("mtu", &r.mtu, 68, 65535),
+		d.integer("metric", &r.metric, 0, math.MaxInt32),
+		d.word("link", &r.link),
 		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
 		d.boolean("blackhole", &r.blackhole),
@@ -331,30 +350,24 @@ func newCable(v *yaml.Node) *cable {
 
 func (d *decoder) cable(v *yaml.Node) *cable {
 	l := newCable(v)
-	c := &l.fault
-	d.object(v, "a link",
+	d.object(v, "a link", append([]key{
 		needed(d.words("between", &l.between)),
 		d.word("name", &l.name),
 		d.subnet("subnet", &l.subnet),
 		d.subnet6("subnet6", &l.subnet6),
-		key{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
-		key{name: "fibs", to: func(name string, v *yaml.Node) { d.tables(name, v, l, l.fibs) }},
+		{name: "addrs", to: func(name string, v *yaml.Node) { d.linkAddrs(name, v, l) }},
+		{name: "fibs", to: func(name string, v *yaml.Node) { d.tables(name, v, l, l.fibs) }},
 		d.words("querier", &l.querier),
-		key{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
-		key{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
+		{name: "ports", to: func(name string, v *yaml.Node) { d.ports(name, v, l) }},
+		{name: "advertise", to: func(name string, v *yaml.Node) { d.adverts(name, v, l) }},
 		d.integer("mtu", &l.mtu, 68, 65535),
-		d.duration("delay", &c.Delay, 24*time.Hour),
-		d.duration("jitter", &c.Jitter, 24*time.Hour),
-		d.chance("loss", &c.Loss),
-		d.bits("rate", &c.Rate),
-		d.bytes("queue", &c.Queue, 256<<20),
-		d.chance("duplicate", &c.Duplicate),
-		d.chance("corrupt", &c.Corrupt),
-		d.chance("reorder", &c.Reorder),
-		d.integer("reorder_gap", &c.ReorderGap, 1, 1<<20),
-		d.duration("reorder_wait", &c.ReorderWait, 24*time.Hour),
-		d.boolean("down", &c.Down),
-	)
+		{name: "toward", to: func(name string, v *yaml.Node) { d.towards(name, v, l) }},
+		{name: "interfaces", to: func(name string, v *yaml.Node) { d.interfaces(name, v, l) }},
+	}, d.faults(&l.fault)...)...)
+	for _, t := range l.toward { // now that all is known that is meant for both ways
+		t.cfg = l.fault
+		d.object(t.value, "what goes toward "+t.at.s, d.faults(&t.cfg)...)
+	}
 	return l
 }
 

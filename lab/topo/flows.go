@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/lab"
 )
 
 // payload is the least that a datagram of a flow carries: a mark, the flow's
@@ -21,8 +22,10 @@ const mark = 0x76696d74 // "vimt"
 // flowRun is a flow that is being sent.
 type flowRun struct {
 	*flow
-	net  *Network
-	conn *vimage.UDPConn
+	net   *Network
+	conn  *vimage.UDPConn
+	to    *lab.Node // whose address it goes to, where that is found out by itself
+	began time.Time // what start counts from
 
 	mu    sync.Mutex // of send: the timer may fire before it is noted
 	buf   []byte
@@ -55,14 +58,15 @@ func (n *Network) openFlow(f *flow) (*flowRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &flowRun{flow: f, net: n, conn: pc.(*vimage.UDPConn), buf: make([]byte, f.size)}
+	r := &flowRun{flow: f, net: n, conn: pc.(*vimage.UDPConn), to: n.nodes[f.whose], buf: make([]byte, f.size)}
 	s := r.conn.Internal()
 	if f.ttl != 0 {
 		s.SetTTL(f.ttl)
 		r.conn.SetMulticastTTL(f.ttl)
 	}
 	if f.out != nil {
-		if err := r.conn.SetMulticastInterface(n.nodes[f.node].Eth(f.out.eth)); err != nil {
+		if err := r.conn.SetMulticastInterface(n.iface(f.out)); err != nil {
+			r.conn.Close()
 			return nil, err
 		}
 	}
@@ -74,11 +78,11 @@ func (r *flowRun) send() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.net.Lab.World
-	for !r.net.stopped.Load() {
+	for !r.net.stopped.Load() && !r.done.Load() {
 		if r.next == r.count {
 			break
 		}
-		if wait := r.at(r.next) - w.Now().Sub(r.net.began); wait > 0 {
+		if wait := r.at(r.next) - w.Now().Sub(r.began); wait > 0 {
 			if r.timer == nil {
 				r.timer = w.AfterFunc(wait, r.send)
 			} else {
@@ -92,6 +96,17 @@ func (r *flowRun) send() {
 	r.done.Store(true)
 }
 
+// end ends the flow and closes its socket.
+func (r *flowRun) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done.Store(true)
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.conn.Close()
+}
+
 func (r *flowRun) one(now time.Time) {
 	binary.BigEndian.PutUint32(r.buf, mark)
 	binary.BigEndian.PutUint32(r.buf[4:], uint32(r.index))
@@ -99,8 +114,8 @@ func (r *flowRun) one(now time.Time) {
 	binary.BigEndian.PutUint64(r.buf[16:], uint64(now.UnixNano()))
 	r.sent.Add(1)
 	dst := r.dst
-	if r.whose != nil {
-		dst = r.net.nodes[r.whose].Addr6()
+	if r.to != nil {
+		dst = r.to.Addr6()
 	}
 	err := errNoAddress
 	if dst.IsValid() {
@@ -117,6 +132,9 @@ type sinkRun struct {
 	*sink
 	net  *Network
 	conn *vimage.UDPConn
+
+	ifi          *vimage.Interface // of a join
+	enters, goes *vimage.Timer     // when it is made and left; nil where that is not later
 
 	mu    sync.Mutex
 	buf   [payload]byte // this and what follows under mu
@@ -156,6 +174,9 @@ func (n *Network) openSink(s *sink) (*sinkRun, error) {
 		return nil, err
 	}
 	r := &sinkRun{sink: s, net: n, conn: pc.(*vimage.UDPConn), flows: make(map[uint32]*tally)}
+	if s.join != nil {
+		r.ifi = n.iface(s.join.port)
+	}
 	for _, f := range s.flows {
 		r.flows[uint32(f.index)] = new(tally)
 	}

@@ -8,8 +8,9 @@ import (
 
 // Mistake is one thing that is wrong with a file, and what would be right.
 type Mistake struct {
-	Line int // from 1; 0 where no line is to blame
-	Text string
+	Line  int    // from 1; 0 where no line is to blame
+	Field string // instead, of what was described to a network that runs: "addrs.a"
+	Text  string
 }
 
 // Mistakes is the error of a file that cannot be used: everything that is wrong
@@ -20,17 +21,24 @@ type Mistakes struct {
 }
 
 // Error returns a line "FILE:LINE: what is wrong: what would be right" for each
-// mistake.
+// mistake, or "FIELD: what …".
 func (m *Mistakes) Error() string {
 	lines := make([]string, len(m.List))
 	for i, e := range m.List {
-		lines[i] = fmt.Sprintf("%s:%d: %s", m.File, e.Line, e.Text)
+		switch {
+		case e.Field != "":
+			lines[i] = e.Field + ": " + e.Text
+		case e.Line == 0:
+			lines[i] = m.File + ": " + e.Text
+		default:
+			lines[i] = fmt.Sprintf("%s:%d: %s", m.File, e.Line, e.Text)
+		}
 	}
 	return strings.Join(lines, "\n")
 }
 
 func (m *Mistakes) at(line int, format string, args ...any) {
-	m.List = append(m.List, Mistake{line, fmt.Sprintf(format, args...)})
+	m.List = append(m.List, Mistake{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
 // err returns m sorted, nil if nothing is wrong.

@@ -130,9 +130,9 @@ func (n *node) asks() bool {
 func (n *Network) addMulticast(s *node) error {
 	h := n.nodes[s]
 	for _, r := range s.mroutes {
-		mr := vimage.MulticastRoute{Group: r.dst, Source: r.from, In: h.Eth(r.in.eth), Listeners: r.listeners}
+		mr := vimage.MulticastRoute{Group: r.dst, Source: r.from, In: n.iface(r.in), Listeners: r.listeners}
 		for _, e := range r.out {
-			mr.Out = append(mr.Out, h.Eth(e.eth))
+			mr.Out = append(mr.Out, n.iface(e))
 		}
 		if err := h.AddMulticastRoute(mr); err != nil {
 			return n.file.wrong(r.line, err)
@@ -143,9 +143,9 @@ func (n *Network) addMulticast(s *node) error {
 	}
 	var down []*vimage.Interface
 	for _, e := range s.proxy.down {
-		down = append(down, h.Eth(e.eth))
+		down = append(down, n.iface(e))
 	}
-	if err := h.SetMulticastProxy(h.Eth(s.proxy.up.eth), down...); err != nil {
+	if err := h.SetMulticastProxy(n.iface(s.proxy.up), down...); err != nil {
 		return n.file.wrong(s.proxy.line, err)
 	}
 	return nil

@@ -17,6 +17,8 @@ type Place struct {
 
 // Place returns the switch of that name, the file's first if it is empty.
 func (n *Network) Place(name string) (*Place, error) {
+	n.live.RLock()
+	defer n.live.RUnlock()
 	var all []string
 	for _, s := range n.file.switches {
 		if name == "" || s.name.s == name {

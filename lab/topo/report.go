@@ -75,6 +75,12 @@ const (
 
 // Check returns what has become of the file's expectations, in its order.
 func (n *Network) Check() []Outcome {
+	n.live.RLock()
+	defer n.live.RUnlock()
+	return n.check()
+}
+
+func (n *Network) check() []Outcome {
 	all := []Outcome{}
 	for _, e := range n.file.expects {
 		all = append(all, e.check(n)...)
@@ -85,10 +91,12 @@ func (n *Network) Check() []Outcome {
 // Report returns everything that was counted, with the verdict: FAIL if an
 // expectation does not hold.
 func (n *Network) Report(seed uint64) *Report {
+	n.live.RLock()
+	defer n.live.RUnlock()
 	r := &Report{
 		File: n.file.name, Time: "real", Seed: seed, Ran: n.ran.Seconds(),
 		Nodes: []NodeReport{}, Switches: []LinkReport{}, Links: []LinkReport{}, Flows: []FlowReport{},
-		Expectations: n.Check(), Verdict: Pass,
+		Expectations: n.check(), Verdict: Pass,
 	}
 	if n.Lab.World.Simulated() {
 		r.Time = "simulated"
@@ -105,8 +113,8 @@ func (n *Network) Report(seed uint64) *Report {
 	for _, s := range n.file.links {
 		r.Links = append(r.Links, n.linkReport(s))
 	}
-	for _, f := range n.flows {
-		r.Flows = append(r.Flows, n.flowReport(f))
+	for _, f := range n.file.flows {
+		r.Flows = append(r.Flows, n.flowReport(n.flows[f]))
 	}
 	for _, o := range r.Expectations {
 		if !o.OK {

@@ -1,7 +1,11 @@
 package topo
 
 import (
+	"net/netip"
 	"strings"
+
+	sysctls "github.com/seed88948545/vimage/internal/sysctl"
+	"github.com/seed88948545/vimage/internal/vars"
 )
 
 // checker finds out what the names of a file mean, gives out addresses, and
@@ -11,6 +15,8 @@ type checker struct {
 	*Mistakes
 	whole   bool            // all links are understood: what a node can reach is known
 	unnamed map[sinkKey]int // lines of joins that are known by their host
+	sysctls sysctls.Names[vars.Tunables]
+	used    func(*segment, netip.Addr) bool // who has an address now; nil where nothing runs
 }
 
 func (c *checker) resolve() {
@@ -25,15 +31,24 @@ func (c *checker) resolve() {
 	for i, t := range c.tunnels {
 		c.tunnelEnds(i, t)
 	}
+	for _, n := range c.nodes {
+		c.interfaceNames(n)
+	}
 	c.segment()
 	c.address()
 	c.whole = len(c.List) == before
-	c.overlaps()
+	for _, n := range c.nodes {
+		c.overlaps(n)
+	}
 	for i, t := range c.tunnels {
 		c.tunnel(i, t)
 	}
-	c.tunables()
-	c.autoconfig()
+	for _, n := range c.nodes {
+		c.tunables(n)
+		c.autoconfig(n)
+		c.loopbacks(n)
+		c.jailed(n)
+	}
 	for _, l := range c.links {
 		c.advertised(l)
 	}
@@ -169,7 +184,6 @@ func (c *checker) ends(l *cable) {
 	c.linkFields(l)
 	for i := range l.ends {
 		if e := &l.ends[i]; e.node != nil {
-			e.eth = len(e.node.ports)
 			e.node.ports = append(e.node.ports, e)
 		}
 	}
@@ -183,6 +197,8 @@ func (c *checker) linkFields(l *cable) {
 		}
 	}
 	c.linkPorts(l)
+	c.linkDirs(l)
+	c.linkIfaces(l)
 	for _, q := range l.querier {
 		if e := l.end(q.s); e == nil || e.node == nil {
 			c.at(q.line, "the querier %q is no host or router at this link: it is between %s and %s", q.s, l.between[0].s, l.between[1].s)

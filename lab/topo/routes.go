@@ -2,23 +2,18 @@ package topo
 
 import (
 	"net/netip"
-
-	sysctls "github.com/seed88948545/vimage/internal/sysctl"
-	"github.com/seed88948545/vimage/internal/vars"
+	"slices"
 )
 
-// tunables looks up the sysctls and their ranges.
-func (c *checker) tunables() {
-	var names sysctls.Names[vars.Tunables]
-	for _, n := range c.nodes {
-		for _, s := range n.sysctls {
-			_, lo, hi, ok := names.Describe(s.name.s)
-			switch {
-			case !ok:
-				c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, OneOf("sysctls", names.All(), s.name.s))
-			case s.value < lo || s.value > hi:
-				c.at(s.name.line, "%s is %d: write %d to %d", s.name.s, s.value, lo, hi)
-			}
+// tunables looks up the sysctls of a node and their ranges.
+func (c *checker) tunables(n *node) {
+	for _, s := range n.sysctls {
+		_, lo, hi, ok := c.sysctls.Describe(s.name.s)
+		switch {
+		case !ok:
+			c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, OneOf("sysctls", c.sysctls.All(), s.name.s))
+		case s.value < lo || s.value > hi:
+			c.at(s.name.line, "%s is %d: write %d to %d", s.name.s, s.value, lo, hi)
 		}
 	}
 }
@@ -26,8 +21,9 @@ func (c *checker) tunables() {
 // staticRoutes finds out what a node's routes mean.
 func (c *checker) staticRoutes(n *node) {
 	type place struct {
-		fib int
-		dst netip.Prefix
+		fib, metric int
+		dst         netip.Prefix
+		via, link   string
 	}
 	had := make(map[place]int)
 	for _, r := range n.routes {
@@ -35,7 +31,10 @@ func (c *checker) staticRoutes(n *node) {
 		if !r.dst.IsValid() {
 			continue
 		}
-		at := place{r.fib, r.dst}
+		at := place{r.fib, r.metric, r.dst, "", ""}
+		if r.metric != 0 || r.link.line != 0 { // of several to one destination
+			at.via, at.link = r.via.s, r.link.s
+		}
 		if first := had[at]; first != 0 {
 			c.at(r.line, "%s has a route to %v in FIB %d since line %d: remove one", n.name.s, r.dst, r.fib, first)
 			continue
@@ -55,9 +54,13 @@ func (c *checker) route(n *node, r *route) {
 	c.destination(r)
 	r.fib = c.table(n, r.table)
 	if r.reject || r.blackhole {
-		if r.via.line != 0 || r.reject && r.blackhole {
+		if r.via.line != 0 || r.link.line != 0 || r.reject && r.blackhole {
 			c.at(r.line, "a route has one of via, reject and blackhole: remove the others")
 		}
+		return
+	}
+	if r.link.line != 0 {
+		c.byLink(n, r)
 		return
 	}
 	if r.via.line == 0 {
@@ -66,6 +69,29 @@ func (c *checker) route(n *node, r *route) {
 	}
 	if c.whole {
 		c.gateway(n, r)
+	}
+}
+
+// byLink finds the link of a route that says it: its gateway may be anybody's address
+// there, or there is none, and the destination is on the link.
+func (c *checker) byLink(n *node, r *route) {
+	i := slices.IndexFunc(n.tunnels, func(e *end) bool { return e.link.name.s == r.link.s })
+	if i >= 0 {
+		r.out = n.tunnels[i]
+	} else {
+		r.out = c.portAt(n, r.link)
+	}
+	if r.via.line == 0 {
+		return
+	}
+	a, ok := parseAddr(r.via.s)
+	switch {
+	case !ok || a.bits >= 0:
+		c.at(r.via.line, "via is %q, and there is a link: write the gateway's address on it", r.via.s)
+	case r.dst.IsValid() && a.ip.Is6() != r.dst.Addr().Is6():
+		c.at(r.via.line, "the gateway %v is not of the family of %v: choose one that is", a.ip, r.dst)
+	default:
+		r.gateway = a.ip
 	}
 }
 

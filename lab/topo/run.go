@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/proto/mcast"
 	"github.com/seed88948545/vimage/internal/usrreq"
 	"github.com/seed88948545/vimage/link"
@@ -29,20 +30,21 @@ const (
 // much of the time is over. In a network that is not simulated Run takes as long
 // as the network does. Where ctx ends first it returns the cause.
 //
-// Run is called once; the network goes on living until Close.
+// Run is called once; the network goes on living until Close, but sends no flows.
 func (n *Network) Run(ctx context.Context, limit time.Duration, progress func(done, of time.Duration)) error {
 	if progress == nil {
 		progress = func(time.Duration, time.Duration) {}
 	}
-	n.began = n.Lab.World.Now()
 	defer func() {
 		n.stopped.Store(true)
+		n.live.Lock()
 		n.ran = n.passed()
+		n.live.Unlock()
 	}()
-	if err := n.start(); err != nil {
+	if err := n.Start(); err != nil {
 		return err
 	}
-	end := n.file.end()
+	end := n.end()
 	if limit > 0 {
 		end = min(end, limit)
 	}
@@ -66,6 +68,22 @@ func (n *Network) Run(ctx context.Context, limit time.Duration, progress func(do
 	}
 	progress(of, of)
 	return n.failure()
+}
+
+// Start makes the joins and begins to send the flows, and returns: the network then
+// lives until Close. It is called once, and not where Run is.
+func (n *Network) Start() error {
+	n.live.Lock()
+	defer n.live.Unlock()
+	n.began, n.started = n.Lab.World.Now(), true
+	return n.start()
+}
+
+// end returns when the file's last flow and join have ended.
+func (n *Network) end() time.Duration {
+	n.live.RLock()
+	defer n.live.RUnlock()
+	return n.file.end()
 }
 
 // passed returns how long the network has been running.
@@ -93,11 +111,20 @@ func (n *Network) pause(ctx context.Context, d time.Duration) error {
 
 // sent tells whether all flows have ended.
 func (n *Network) sent() bool {
-	return !slices.ContainsFunc(n.flows, func(f *flowRun) bool { return !f.done.Load() })
+	n.live.RLock()
+	defer n.live.RUnlock()
+	for _, f := range n.flows {
+		if !f.done.Load() {
+			return false
+		}
+	}
+	return true
 }
 
 // underWay tells whether a link holds a frame.
 func (n *Network) underWay() bool {
+	n.live.RLock()
+	defer n.live.RUnlock()
 	for _, l := range n.links {
 		if f := l.Fault(); f != nil && f.Stats(link.AtoB).Waiting+f.Stats(link.BtoA).Waiting > 0 {
 			return true
@@ -108,28 +135,54 @@ func (n *Network) underWay() bool {
 
 // start makes the joins that are due at once, and sets off the rest.
 func (n *Network) start() error {
-	w := n.Lab.World
-	for _, s := range n.sinkList {
-		if s.join == nil {
-			continue
-		}
-		if s.join.start == 0 {
-			s.enter()
-		} else {
-			w.AfterFunc(s.join.start, s.enter)
-		}
-		if s.join.stop != 0 {
-			w.AfterFunc(s.join.stop, s.leave)
+	for _, s := range n.file.listed {
+		if s.join != nil {
+			n.sinks[s].begin(n.began)
 		}
 	}
 	if err := n.failure(); err != nil {
 		return err
 	}
 	n.leaveLater()
-	for _, f := range n.flows {
-		f.send()
+	for _, f := range n.file.flows {
+		n.flows[f].begin(n.began)
 	}
 	return nil
+}
+
+// begin sends the first datagram, or sees to it that it is sent.
+func (r *flowRun) begin(at time.Time) {
+	r.began = at
+	r.send()
+}
+
+// begin makes the join that the socket is for, where it is due, and sees to it that it
+// is made and left later.
+func (r *sinkRun) begin(at time.Time) {
+	w, j := r.net.Lab.World, r.join
+	j.began = at
+	passed := w.Now().Sub(at)
+	if j.stop != 0 && passed >= j.stop {
+		return
+	}
+	if passed >= j.start {
+		r.enter()
+	} else {
+		r.enters = w.AfterFunc(j.start-passed, r.enter)
+	}
+	if j.stop != 0 {
+		r.goes = w.AfterFunc(j.stop-passed, r.leave)
+	}
+}
+
+// end closes the socket.
+func (r *sinkRun) end() {
+	for _, t := range [...]*vimage.Timer{r.enters, r.goes} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	r.conn.Close()
 }
 
 // wants tells whether the join listens to a source.
@@ -143,7 +196,7 @@ func (r *sinkRun) enter() {
 		return
 	}
 	s, j := r.conn.Internal(), r.join
-	ifi := usrreq.McastIf{Index: uint32(r.net.nodes[j.node].Eth(j.port.eth).Index())}
+	ifi := usrreq.McastIf{Index: uint32(r.ifi.Index())}
 	s.SetIgnoreSourceFilters(j.unfiltered)
 	var e syscall.Errno
 	if len(j.sources) == 0 {
@@ -161,7 +214,7 @@ func (r *sinkRun) enter() {
 }
 
 func (r *sinkRun) leave() {
-	ifi := usrreq.McastIf{Index: uint32(r.net.nodes[r.node].Eth(r.join.port.eth).Index())}
+	ifi := usrreq.McastIf{Index: uint32(r.ifi.Index())}
 	r.failed("leave", r.conn.Internal().Mcast(usrreq.McastLeave, ifi, r.join.group.ip, netip.Addr{}))
 }
 

@@ -18,6 +18,8 @@ func (d *decoder) fibs(name string, v *yaml.Node, n *node) {
 		s, ok := d.scalar("an item of "+name, v, "write a table's name")
 		switch {
 		case !ok:
+		case s == strconv.Itoa(len(n.fibNames)):
+			n.fibNames = append(n.fibNames, "")
 		case !goodName(s) || !letter(s[0]):
 			d.at(v.Line, "a table has the name %q: a name begins with a letter, and is letters, digits, dots, underlines and hyphens", s)
 		case slices.Contains(n.fibNames, s):
@@ -48,7 +50,7 @@ func (c *checker) table(n *node, t text) int {
 	if n == nil || t.line == 0 {
 		return 0
 	}
-	if i := slices.Index(n.fibNames, t.s); i >= 0 {
+	if i := slices.Index(n.fibNames, t.s); i >= 0 && t.s != "" {
 		return i
 	}
 	i, err := strconv.ParseUint(t.s, 10, 16)
@@ -58,13 +60,24 @@ func (c *checker) table(n *node, t text) int {
 	return int(i)
 }
 
+// tableNames returns the names of a node's routing tables, the numbers of those without.
+func (n *node) tableNames() []string {
+	all := slices.Clone(n.fibNames)
+	for i, name := range all {
+		if name == "" {
+			all[i] = strconv.Itoa(i)
+		}
+	}
+	return all
+}
+
 // tables names the routing tables of a node.
 func (n *node) tables() string {
 	switch {
 	case len(n.fibNames) > 8:
-		return strings.Join(n.fibNames[:8], ", ") + ", …"
+		return strings.Join(n.tableNames()[:8], ", ") + ", …"
 	case len(n.fibNames) > 0:
-		return strings.Join(n.fibNames, ", ")
+		return strings.Join(n.tableNames(), ", ")
 	case n.fibs == 1:
 		return "only 0; fibs: 2 gives it another"
 	}

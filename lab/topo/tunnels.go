@@ -222,5 +222,6 @@ func (n *Network) iface(e *end) *vimage.Interface {
 	if i := n.tunnels[e]; i != nil {
 		return i
 	}
-	return n.nodes[e.node].Eth(e.eth)
+	ends := n.links[e.link].Ends()
+	return ends[endIndex(e)].Interface()
 }

@@ -228,6 +228,11 @@ func arpSet(e *Env, c *client.Client, args []string, on string, replace bool) in
 			return e.Fail(err)
 		}
 	}
+	return setNeighbor(e, c, n)
+}
+
+// setNeighbor sets a neighbour, or says why not.
+func setNeighbor(e *Env, c *client.Client, n client.NewNeighbor) int {
 	err := c.SetNeighbor(e.Ctx, e.Jail, e.FIB, n)
 	at, value := blamed(err)
 	switch {

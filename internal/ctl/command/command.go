@@ -47,15 +47,25 @@ func Table() []*Command {
 	return []*Command{
 		arpCommand(),
 		captureCommand(),
+		flowCommand(),
+		groupCommand(),
+		hostCommand(),
 		ifconfigCommand(),
 		ifmcstatCommand(),
 		jailCommand(),
 		jexecCommand(),
 		jlsCommand(),
+		linkCommand(),
 		ndpCommand(),
+		netstatCommand(),
 		pingCommand(),
+		routeCommand(),
+		saveCommand(),
 		setfibCommand(),
+		sockstatCommand(),
+		switchCommand(),
 		sysctlCommand(),
+		tracerouteCommand(),
 	}
 }
 

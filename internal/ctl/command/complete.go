@@ -29,10 +29,7 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 			i++
 		}
 	}
-	e.Lab = o.Value("--lab")
-	if o.Has("-j") && !c.owns("-j") {
-		e.Jail = within(e.Jail, o.Value("-j"))
-	}
+	c.place(e, o)
 	switch {
 	case wanted != nil && wanted.Complete == nil:
 		return nil
@@ -50,6 +47,16 @@ func (c *Command) Completions(e *Env, args []string, word string) []string {
 		return nil
 	}
 	return beginning(word, c.Complete(e, operands, word))
+}
+
+// place puts e into the lab and the jail that options in front name.
+func (c *Command) place(e *Env, o *Opts) {
+	if o.Has("--lab") {
+		e.Lab = o.Value("--lab")
+	}
+	if o.Has("-j") && !c.owns("-j") {
+		e.Jail = within(e.Jail, o.Value("-j"))
+	}
 }
 
 // expects returns the option whose argument follows an argument.

@@ -1,3 +1,5 @@
+//go:build !novimage
+
 package command
 
 import (

@@ -23,6 +23,7 @@ func jailCommand() *Command {
 			"[-iqv] [-J file] [-n name] -c | -m | -cm parameter[=value] ... [command=command ...]",
 			"[-qv] -r | -R name ...",
 			"[-qv] -rc name parameter[=value] ...",
+			"[-iqv] -f file -c | -m | -r | -rc [name ...]",
 		},
 		Long: `A jail is a part of a lab with an owner of its own: with vnet it has a network stack
 with lo0 alone, else it shares that of the jail it is made in. Parameters: name, vnet,
@@ -31,12 +32,15 @@ ip6.addr, allow.raw_sockets, allow.socket_af. Those that are on or off need no v
 are off with "no" in front. A jail that does not persist lasts as long as the commands
 that are run in it: exec.start, and command, which is all that follows it.
 
-Of -r, * means all. Removing a host of the lab's file takes it out of the lab.`,
+With -f the jails are those of a jail.conf(5), all or those that are named: "web { vnet;
+persist; children.max = 2; }", and before it what is to be said of all. Of -r, * means
+all. Removing a host of the lab's file takes it out of the lab.`,
 		Options: []Option{
 			{"-c", "", "create a jail", nil},
 			{"-m", "", "change one; with -c, create it if it is not there", nil},
 			{"-r", "", "remove jails; with -c, make one anew", nil},
 			{"-R", "", "remove jails whatever happens", nil},
+			{"-f", "FILE", "take jails and their parameters from a file in the form of jail.conf", nil},
 			{"-i", "", "print the jail's number", nil},
 			{"-n", "NAME", "the jail's name", jailNames},
 			{"-J", "FILE", "write the parameters of the jail to a file", nil},
@@ -109,6 +113,49 @@ func runJail(e *Env, o *Opts, args []string) int {
 	if c == nil {
 		return 1
 	}
+	if o.Has("-f") {
+		return runJailFile(e, c, o, args)
+	}
+	return oneJail(e, c, o, args)
+}
+
+// runJailFile does what is asked for with jails of a file, one after the other: those
+// that come last are removed first.
+func runJailFile(e *Env, c *client.Client, o *Opts, names []string) int {
+	text, err := os.ReadFile(o.Value("-f"))
+	if err != nil {
+		return e.Fail(err)
+	}
+	blocks, err := readJailConf(string(text))
+	if err != nil {
+		return e.Failf("%s:%v", o.Value("-f"), err)
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(blocks, func(b jailBlock) bool { return b.name == n }) {
+			return e.Failf("%q not found in %s", n, o.Value("-f"))
+		}
+	}
+	removal := (o.Has("-r") || o.Has("-R")) && !o.Has("-c") && !o.Has("-m")
+	if removal {
+		slices.Reverse(blocks)
+	}
+	for _, b := range blocks {
+		args := b.params
+		if removal {
+			args = []string{b.name}
+		}
+		if len(names) > 0 && !slices.Contains(names, b.name) {
+			continue
+		}
+		if status := oneJail(e, c, o, args); status != 0 {
+			return status
+		}
+	}
+	return 0
+}
+
+// oneJail does what is asked for with a jail.
+func oneJail(e *Env, c *client.Client, o *Opts, args []string) int {
 	create, modify, remove := o.Has("-c"), o.Has("-m"), o.Has("-r") || o.Has("-R")
 	switch {
 	case remove && !create && !modify:

@@ -1,13 +1,11 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/seed88948545/vimage/client"
@@ -244,17 +242,7 @@ func ndpSet(e *Env, c *client.Client, args []string) int {
 			return misused
 		}
 	}
-	err := c.SetNeighbor(e.Ctx, e.Jail, e.FIB, n)
-	at, value := blamed(err)
-	switch {
-	case err == nil:
-		return 0
-	case at == "body.ether":
-		return e.Failf("invalid Ethernet address '%s'", value)
-	case errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ENOMEM):
-		return e.Failf("cannot intuit interface index and type for %s", n.Address)
-	}
-	return neighborFail(e, client.NeighborQuery{Address: n.Address}, err)
+	return setNeighbor(e, c, n)
 }
 
 // ndpFile sets the neighbours that a file has.

@@ -14,11 +14,13 @@ import (
 	"github.com/seed88948545/vimage/client"
 )
 
-// The exit statuses of ping, beside 0 and 1.
+// exitNoReply is ping's exit status where nobody has answered.
+const exitNoReply = 2
+
+// The exit statuses of sysexits(3) that commands have.
 const (
-	exitNoReply = 2
-	exitUsage   = 64
-	exitNoHost  = 68
+	exitUsage  = 64
+	exitNoHost = 68
 )
 
 func pingCommand() *Command {

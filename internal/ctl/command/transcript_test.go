@@ -1,3 +1,5 @@
+//go:build !novimage
+
 package command
 
 import (
@@ -47,6 +49,9 @@ func playFile(t *testing.T, name string) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ctltest.Start(t, file)
 		defer l.Close()
+		if busy := setups()[strings.TrimSuffix(filepath.Base(name), ".txt")]; busy != nil {
+			defer busy(t, l)()
+		}
 		got = file + "\n---\n" + play(t, l, session)
 	})
 	if *update {

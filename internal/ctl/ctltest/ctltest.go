@@ -30,7 +30,7 @@ type Lab struct {
 	pipe   *pipe
 }
 
-// Start builds the network of a file and serves its API until the test ends, or Close.
+// Start builds the network of a file, begins its joins and flows, and serves its API until the test ends, or Close.
 // In a synctest bubble its time is the bubble's: then close it in there.
 func Start(t TB, file string) *Lab {
 	t.Helper()
@@ -40,6 +40,9 @@ func Start(t TB, file string) *Lab {
 	}
 	n, err := topo.Build(f, lab.Config{Seed: 1})
 	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	if err := n.Start(); err != nil {
 		t.Fatalf("%v", err)
 	}
 	l := &Lab{Net: n, pipe: newPipe()}

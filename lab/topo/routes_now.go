@@ -1,0 +1,151 @@
+package topo
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/lab"
+)
+
+// nowRoute is a route of a stack that somebody has set.
+type nowRoute struct {
+	vimage.Route
+	fib int
+}
+
+// staticRoutes returns the routes of all nodes that somebody has set and that a file
+// must therefore have, and whether the others are those of routing: auto.
+func (n *Network) setRoutes(u *unsaid) (map[*node][]nowRoute, bool) {
+	auto := n.file.auto
+	var wanted map[*lab.Node][]vimage.Route
+	if auto {
+		wanted = n.Lab.Ways(n.labNodes())
+	}
+	all := make(map[*node][]nowRoute)
+	for _, s := range n.file.nodes {
+		for k := range s.fibs {
+			all[s] = append(all[s], n.routesOf(s, k, u)...)
+		}
+		auto = auto && hasAll(all[s], wanted[n.nodes[s]])
+	}
+	if !auto {
+		return all, false
+	}
+	for _, s := range n.file.nodes {
+		all[s] = without(all[s], wanted[n.nodes[s]])
+	}
+	return all, true
+}
+
+// routesOf returns those of one table.
+func (n *Network) routesOf(s *node, fib int, u *unsaid) (all []nowRoute) {
+	st, err := n.nodes[s].FIB(fib)
+	if err != nil {
+		return nil
+	}
+	there := make(map[netip.Prefix]bool)
+	for _, r := range st.Routes() {
+		there[r.Dst] = true
+		if strings.Contains(r.Flags, "S") {
+			if n.sayable(s, &r, fib, u) {
+				all = append(all, nowRoute{r, fib})
+			}
+		}
+	}
+	if u == nil {
+		return all
+	}
+	allFIBs, _ := st.Sysctl("net.add_addr_allfibs")
+	for _, e := range s.ports {
+		if e.iface == nil || e.iface.down || allFIBs == 0 && e.fib != fib {
+			continue
+		}
+		for _, list := range [...][]netip.Prefix{e.addrs, e.six} {
+			for _, a := range list {
+				if !a.IsSingleIP() && !there[a.Masked()] {
+					u.add("%s: that FIB %d has no route to %v, the subnet of %s", s.name.s, fib, a.Masked(), e.name)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// sayable tells whether a file can have a route.
+func (n *Network) sayable(s *node, r *vimage.Route, fib int, u *unsaid) bool {
+	why := ""
+	switch {
+	case r.Expire != 0:
+		why = "which expires"
+	case r.Gateway.Is6() && r.Gateway.IsLinkLocalUnicast():
+		why = "whose gateway is link-local"
+	case r.Reject && r.Blackhole || (r.Reject || r.Blackhole) && r.Gateway.IsValid() && !r.Gateway.IsLoopback():
+		why = "which refuses packets and has a gateway"
+	case r.Reject || r.Blackhole:
+	case s.portNamed(r.Interface) == nil:
+		why = "by " + r.Interface
+	}
+	if why != "" {
+		u.add("%s: the route to %v of FIB %d, %s", s.name.s, r.Dst, fib, why)
+	}
+	return why == ""
+}
+
+// portNamed returns the interface of a name, nil if none of a link has it.
+func (s *node) portNamed(name string) *end {
+	for _, e := range s.interfaces() {
+		if e.name == name && !e.link.lost {
+			return e
+		}
+	}
+	return nil
+}
+
+func hasAll(set []nowRoute, wanted []vimage.Route) bool {
+	there := make(map[vimage.Route]bool, len(set))
+	for _, r := range set {
+		if r.fib == 0 && r.MTU == 0 && r.Metric == 0 {
+			there[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] = true
+		}
+	}
+	for _, w := range wanted {
+		if !there[w] {
+			return false
+		}
+	}
+	return true
+}
+
+// without returns the routes that are not wanted anyway.
+func without(set []nowRoute, wanted []vimage.Route) []nowRoute {
+	own := make(map[vimage.Route]bool, len(wanted))
+	for _, w := range wanted {
+		own[w] = true
+	}
+	var rest []nowRoute
+	for _, r := range set {
+		if r.fib != 0 || r.MTU != 0 || r.Metric != 0 || !own[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] {
+			rest = append(rest, r)
+		}
+	}
+	return rest
+}
+
+// plainRoute tells whether a route means what it is by its gateway alone.
+func (s *node) plainRoute(r *nowRoute, several bool) bool {
+	if !r.Gateway.IsValid() || r.Metric != 0 || several {
+		return false
+	}
+	var out *end
+	for _, e := range s.interfaces() { // as checker.gatewayAddr
+		if !e.link.lost && e.reaches(r.Gateway) && (out == nil || out.fib != r.fib && e.fib == r.fib) {
+			out = e
+		}
+	}
+	if out == nil || out.name != r.Interface {
+		return false
+	}
+	o := out.seg.taken[r.Gateway]
+	return o != nil && o.node != s
+}

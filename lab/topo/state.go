@@ -1,0 +1,214 @@
+package topo
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/seed88948545/vimage/internal/ifaddr"
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/internal/vars"
+	"github.com/seed88948545/vimage/internal/vnet"
+	"github.com/seed88948545/vimage/link"
+)
+
+// unsaid is what a file cannot say of a network.
+type unsaid struct{ list []string }
+
+func (u *unsaid) add(format string, args ...any) {
+	if u != nil {
+		u.list = append(u.list, fmt.Sprintf(format, args...))
+	}
+}
+
+// stack returns a node's inner side.
+func (n *Network) stack(s *node) *vnet.Stack { return n.nodes[s].Internal() }
+
+// conf returns how an interface is configured, nil where it is not in its node's stack.
+func (n *Network) conf(e *end) *ifnet.Conf {
+	return n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
+}
+
+// refresh has the file say of links, and of addresses, what is so now; for u, which is told
+// what it cannot say, also of nodes.
+func (n *Network) refresh(u *unsaid) {
+	for _, g := range n.file.segments {
+		clear(g.taken)
+	}
+	for _, l := range n.file.links {
+		made := n.links[l]
+		l.dirs = [2]link.FaultConfig{made.Faults(link.AtoB), made.Faults(link.BtoA)}
+		l.dirs[0].Seed, l.dirs[1].Seed = 0, 0
+		l.querier = nil
+		for i := range l.ends {
+			if e := &l.ends[i]; e.node != nil {
+				n.refreshEnd(e, u)
+			}
+		}
+	}
+	n.refreshTunnels(u)
+	for _, s := range n.file.nodes {
+		if s.fibs = n.nodes[s].FIBs(); u != nil {
+			n.refreshNode(s, u)
+		}
+	}
+}
+
+// refreshEnd looks at an interface.
+func (n *Network) refreshEnd(e *end, u *unsaid) {
+	e.addrs, e.six = nil, nil
+	c := n.conf(e)
+	if c == nil {
+		u.add("%s: its interface %s on the link %s, which was moved or removed", e.node.name.s, e.name, e.link.name.s)
+		e.iface = &iface{at: e.node.name, down: true, exact: true}
+		return
+	}
+	i := &iface{at: e.node.name, down: c.Flags&ifnet.Up == 0}
+	if c.MTU != c.Props.MTU {
+		i.mtu = c.MTU
+	}
+	if mac := net.HardwareAddr(c.MAC[:]); mac.String() != n.links[e.link].Ends()[endIndex(e)].MAC().String() {
+		i.mac = mac
+	}
+	e.link.carries(e, c.Props.MTU)
+	e.name, e.fib = c.Name, int(c.FIB)
+	if c.Flags&ifnet.Querier != 0 {
+		e.link.querier = append(e.link.querier, e.node.name)
+	}
+	for _, a := range c.Addrs {
+		n.refreshAddr(e, &a, u)
+	}
+	e.iface = i
+	i.exact = !e.plain()
+}
+
+// carries notes the MTU of a link, as an interface at it sees it: that of a switch where
+// a perfect cable leads to one, which then need not be said.
+func (l *cable) carries(e *end, mtu int) {
+	l.mtu = mtu
+	if s := e.other().sw; s != nil && l.perfect() && mtu == cmp.Or(s.cfg.MTU, 1500) || mtu == 1500 {
+		l.mtu = 0
+	}
+}
+
+func endIndex(e *end) int {
+	if e == &e.link.ends[0] {
+		return 0
+	}
+	return 1
+}
+
+// refreshAddr takes an address of an interface, unless it has it by itself.
+func (n *Network) refreshAddr(e *end, a *ifaddr.Addr, u *unsaid) {
+	where := e.node.name.s + ": " + e.name
+	switch ip := a.Addr(); {
+	case a.Flags&ifaddr.Auto != 0 || ip.IsLinkLocalUnicast() && ip.Is6():
+	case a.Flags&(ifaddr.Anycast|ifaddr.Temporary) != 0 || a.Peer().IsValid() || ip.Is4() && a.Broadcast() != ifaddr.Broadcast(a.Prefix) && a.Bits() < 31:
+		u.add("%s: its address %v, which is anycast or temporary, or has a peer or another broadcast address", where, a.Prefix)
+	case !unicast(ip):
+		u.add("%s: its address %v", where, a.Prefix)
+	case e.seg.taken[ip] != nil:
+		u.add("%s: its address %v, which %s has too", where, a.Prefix, e.seg.taken[ip].node.name.s)
+	case ip.Is6() && e.seg.narrow:
+		u.add("%s: its address %v, on a link with an MTU below 1280", where, a.Prefix)
+	default:
+		e.seg.taken[ip] = e
+		if ip.Is4() {
+			e.addrs = append(e.addrs, a.Prefix)
+		} else {
+			e.six = append(e.six, a.Prefix)
+		}
+	}
+}
+
+// plain tells whether addrs of a link can say which addresses the interface has.
+func (e *end) plain() bool {
+	g := e.seg
+	if len(e.addrs) == 0 || !inSubnet(e.addrs[0], g.subnet.Prefix) {
+		return false
+	}
+	switch {
+	case !g.subnet6.IsValid() && len(e.six) > 0:
+		return false
+	case len(e.six) > 0 && !inSubnet(e.six[0], g.subnet6.Prefix):
+		return false
+	case g.subnet6.IsValid() && len(e.six) == 0 && e.node.autoconf == nil:
+		return false
+	}
+	return !slices.ContainsFunc(slices.Concat(e.addrs, e.six), func(a netip.Prefix) bool {
+		ip := a.Addr()
+		if ip.Is6() {
+			return a.Bits() < 127 && ip == a.Masked().Addr()
+		}
+		return a.Bits() < 31 && (ip == a.Masked().Addr() || ip == broadcast(a))
+	})
+}
+
+func inSubnet(a, subnet netip.Prefix) bool {
+	return subnet.Contains(a.Addr()) && a.Bits() == subnet.Bits()
+}
+
+// refreshNode looks at what a node has beside its links.
+func (n *Network) refreshNode(s *node, u *unsaid) {
+	h := n.nodes[s]
+	s.fibNames = nil
+	for k := range s.fibs {
+		if name := h.FIBName(k); name != "" {
+			if s.fibNames == nil {
+				s.fibNames = make([]string, s.fibs)
+			}
+			s.fibNames[k] = name
+		}
+	}
+	ours := make(map[uint32]bool)
+	for _, e := range s.interfaces() {
+		ours[uint32(n.iface(e).Index())] = true
+	}
+	s.loopback = nil
+	for i := range n.stack(s).Interfaces() {
+		switch {
+		case i.Name == "lo0":
+			n.refreshLoopback(s, i.Addrs, u)
+		case !ours[i.Index]:
+			u.add("%s: its interface %s, which is of no link", s.name.s, i.Name)
+		}
+	}
+	n.refreshSysctls(s, u)
+}
+
+func (n *Network) refreshLoopback(s *node, list ifaddr.List, u *unsaid) {
+	for _, a := range list {
+		switch ip := a.Addr(); {
+		case ip.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast():
+		case !unicast(ip) || a.Peer().IsValid():
+			u.add("%s: the address %v of lo0", s.name.s, a.Prefix)
+		default:
+			s.loopback = append(s.loopback, addr{ip: ip, bits: a.Bits()})
+		}
+	}
+}
+
+// refreshSysctls notes what a node has otherwise than new ones of its kind.
+func (n *Network) refreshSysctls(s *node, u *unsaid) {
+	s.sysctls = nil
+	if !s.router && *n.stack(s).View().V() == vars.Defaults() {
+		return // which costs less to find out than to ask for each
+	}
+	c := new(checker)
+	for _, t := range n.nodes[s].Sysctls() {
+		without := t.Default
+		if s.router && (t.Name == "net.inet.ip.forwarding" || t.Name == "net.inet6.ip6.forwarding") {
+			without = 1
+		}
+		if t.ReadOnly || t.Global || t.Value == without {
+			continue
+		}
+		if _, _, _, ok := c.sysctls.Describe(t.Name); ok {
+			s.sysctls = append(s.sysctls, sysctl{text{t.Name, 1}, t.Value})
+		} else if t.Name != "net.fibs" && t.Name != "net.my_fibnum" {
+			u.add("%s: the sysctl %s=%d", s.name.s, t.Name, t.Value)
+		}
+	}
+}
