@@ -19,6 +19,7 @@ type captures struct {
 	all   *recording            // every link, or nil
 	links map[string]*recording // by name of the link, until it is made
 	open  []*recording
+	live  []*Capture
 
 	mu    sync.Mutex // a leaf; guards ports
 	ports map[portKey]*link.Capture
@@ -39,7 +40,7 @@ func (n *Lab) record(w io.Writer) *recording {
 	r := &recording{w: pcapng.NewWriter(w, pcapng.Section{Application: "vimage"})}
 	r.rec = link.NewRecorder(n.inner().Sched(), r.w, 0)
 	n.captures.open = append(n.captures.open, r)
-	n.inner().SetTracer(n)
+	n.followTracer()
 	return r
 }
 
@@ -88,7 +89,6 @@ func (n *Lab) FlushCapture() error {
 func (n *Lab) EndCapture() error {
 	n.building.Lock()
 	defer n.building.Unlock()
-	n.inner().SetTracer(nil)
 	var errs []error
 	for _, r := range n.captures.open {
 		errs = append(errs, r.rec.Close(), r.w.Close())
@@ -97,7 +97,17 @@ func (n *Lab) EndCapture() error {
 		errs = append(errs, fmt.Errorf("capture of %s: there is no such link", name))
 	}
 	n.captures.open, n.captures.links, n.captures.all = nil, nil, nil
+	n.followTracer()
 	return errors.Join(errs...)
+}
+
+// followTracer has what stacks lose be told while there are captures.
+func (n *Lab) followTracer() {
+	if len(n.captures.open)+len(n.captures.live) > 0 {
+		n.inner().SetTracer(n)
+	} else {
+		n.inner().SetTracer(nil)
+	}
 }
 
 // tap puts the captures that want to see a link between it and the node that
@@ -141,6 +151,11 @@ func (n *Lab) untraced(l *Link) {
 
 // Trace implements vnet.Tracer.
 func (n *Lab) Trace(st *vnet.Stack, ifIndex uint32, b *pkt.Buf, why pkt.Reason) {
+	if c := st.View().Conf(ifIndex); c != nil {
+		if t := c.Tee.Load(); t != nil {
+			t.Drop(b, why)
+		}
+	}
 	n.captures.mu.Lock()
 	c := n.captures.ports[portKey{st, ifIndex}]
 	n.captures.mu.Unlock()

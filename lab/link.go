@@ -74,7 +74,8 @@ type End struct {
 	Node   *Node   // nil at a switch
 	Switch *Switch // nil at a node
 	port   *nodePort
-	joined link.Port // the switch's, unless the other end is plugged into it directly
+	joined link.Port   // the switch's, unless the other end is plugged into it directly
+	teed   *link.Joint // what it is joined to, nil likewise
 }
 
 // Interface returns the interface at a node's end, nil at a switch's. One that has
@@ -115,6 +116,9 @@ func (n *Lab) AddLink(a, b endpoint, c LinkConfig) (*Link, error) {
 	if err := n.addLink(l, a, b, &c); err != nil {
 		n.unlink(l)
 		return nil, fmt.Errorf("link %s: %w", l.name, err)
+	}
+	if n.FindLink(l.name) == nil {
+		n.observed(l)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

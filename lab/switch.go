@@ -102,7 +102,8 @@ func (s *Switch) segment() *subnet {
 func (s *Switch) plug(p link.Port, e *End, want *plugConfig, _ *subnet) error {
 	if p != nil {
 		e.joined = s.br.AddPort(want.port)
-		link.Join(e.joined, p)
+		e.teed = &link.Joint{Port: p}
+		link.Join(e.joined, e.teed)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type CaptureOptions struct {
 	Filter      Filter // chooses the frames; nil records all
 	FilterText  string // what Filter does, in tcpdump's language, for the file
 	Whole       bool   // super-segments are recorded as they are, instead of as the packets they stand for
+	Bare        bool   // there are IP packets instead of frames: see Props
 	Buffer      int    // for NewCapture: bytes its Recorder buffers; see NewRecorder
 }
 
@@ -46,6 +47,7 @@ type Capture struct {
 	id    int
 	snap  int
 	whole bool
+	bare  bool
 
 	filter   Filter
 	rejected atomic.Uint64 // by it, since the Writer was told
@@ -63,12 +65,34 @@ func NewCapture(s *netisr.Sched, inner Port, w *pcapng.Writer, opt CaptureOption
 
 // Capture records what crosses inner, beside what rec records already.
 func (rec *Recorder) Capture(inner Port, opt CaptureOptions) *Capture {
-	c := &Capture{inner: inner, rec: rec, snap: opt.SnapLen, whole: opt.Whole, filter: opt.Filter}
-	c.id = rec.w.AddInterface(pcapng.Interface{
+	c := rec.Observe(opt)
+	c.inner = inner
+	return c
+}
+
+// Observe returns a Capture that is no Port: it records what Tees show it.
+func (rec *Recorder) Observe(opt CaptureOptions) *Capture {
+	c := &Capture{rec: rec, snap: opt.SnapLen, whole: opt.Whole, bare: opt.Bare, filter: opt.Filter}
+	i := pcapng.Interface{
 		Name: opt.Name, Description: opt.Description, MAC: opt.MAC, Addrs: opt.Addrs, SnapLen: opt.SnapLen, Filter: opt.FilterText,
-	})
+	}
+	if c.bare {
+		i.LinkType = pcapng.LinkTypeRaw
+	}
+	c.id = rec.w.AddInterface(i)
 	rec.add(c)
 	return c
+}
+
+// complete fills in the checksum that a frame's sender has left out.
+func (c *Capture) complete(frame []byte) {
+	if !c.bare {
+		wire.CompleteEther(frame)
+	} else if ip, f := wire.ParseIPv4(frame); f == wire.OK {
+		wire.CompleteIPv4(ip)
+	} else if ip, f := wire.ParseIPv6(frame); f == wire.OK {
+		wire.CompleteIPv6(ip)
+	}
 }
 
 // Drop records that a stack lost a packet and why, as a comment on it; the
@@ -76,16 +100,18 @@ func (rec *Recorder) Capture(inner Port, opt CaptureOptions) *Capture {
 // header or, once that was taken off, with its IP header: then an empty
 // Ethernet header is shown. It may be called under any lock that Put may.
 //
-// Nothing is written because of it alone: the record waits for the next frame
-// or Flush.
+// Nothing is written because of it alone, unless somebody waits for Ready: the record
+// waits for the next frame or Flush.
 func (c *Capture) Drop(b *pkt.Buf, why pkt.Reason) {
 	var header []byte
-	if typ := bareIP(b.Bytes()); typ != 0 {
+	if typ := bareIP(b.Bytes()); typ != 0 && !c.bare {
 		var empty [wire.EtherLen]byte
 		wire.PutEther(empty[:], wire.MAC{}, wire.MAC{}, typ)
 		header = empty[:]
 	}
-	c.rec.append(c, header, b, pcapng.Unknown, why, false)
+	if c.rec.append(c, header, b, pcapng.Unknown, why, c.rec.ready != nil) {
+		c.rec.wake()
+	}
 }
 
 // bareIP returns the Ethernet type of what begins with an IP header, 0 for what

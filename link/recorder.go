@@ -8,7 +8,6 @@ import (
 	"github.com/seed88948545/vimage/internal/clock"
 	"github.com/seed88948545/vimage/internal/netisr"
 	"github.com/seed88948545/vimage/internal/pkt"
-	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link/pcapng"
 )
 
@@ -19,13 +18,16 @@ import (
 type Recorder struct {
 	sched *netisr.Sched
 	w     *pcapng.Writer
-	limit int
-	queue netisr.Queue // holds at most a few empty packets: reasons to run Drain
+	room  int
+	queue netisr.Queue  // holds at most a few empty packets: reasons to run Drain
+	ready chan struct{} // where not nil: has an item instead, for who writes in his own time
 
 	// writing is held while entries go from the tape to w. It is taken before mu,
 	// and by nobody who holds a lock of the network.
 	writing sync.Mutex
 	spare   []byte // what tape will be next
+	limit   int    // packets to write, 0 for all
+	written int
 
 	mu    sync.Mutex // a leaf; guards what follows, and what its Captures say it does
 	tape  []byte     // entries, one behind the other
@@ -46,9 +48,39 @@ func NewRecorder(s *netisr.Sched, w *pcapng.Writer, buffer int) *Recorder {
 	if buffer <= 0 {
 		buffer = defaultTape
 	}
-	rec := &Recorder{sched: s, w: w, limit: buffer}
+	rec := &Recorder{sched: s, w: w, room: buffer}
 	rec.queue.Init(rec)
 	return rec
+}
+
+// NewWaitingRecorder is NewRecorder for a w that may keep its caller waiting: nothing is
+// written but by Flush, which somebody calls whenever Ready says so.
+func NewWaitingRecorder(s *netisr.Sched, w *pcapng.Writer, buffer int) *Recorder {
+	rec := NewRecorder(s, w, buffer)
+	rec.ready = make(chan struct{}, 1)
+	return rec
+}
+
+// Ready has an item once something is to be written that was not before the last Flush.
+// It is nil where NewRecorder has made rec.
+func (rec *Recorder) Ready() <-chan struct{} { return rec.ready }
+
+// SetLimit has no more than n packets be written, unless n is 0.
+func (rec *Recorder) SetLimit(n int) { rec.limit = n }
+
+// Full tells whether as many have been.
+func (rec *Recorder) Full() bool {
+	rec.writing.Lock()
+	defer rec.writing.Unlock()
+	return rec.limit > 0 && rec.written >= rec.limit
+}
+
+// wake has it one.
+func (rec *Recorder) wake() {
+	select {
+	case rec.ready <- struct{}{}:
+	default:
+	}
 }
 
 func (rec *Recorder) add(c *Capture) {
@@ -142,7 +174,11 @@ func parseEntry(b []byte) entry {
 // borrows b.
 func (rec *Recorder) pass(r *netisr.Runner, c *Capture, b *pkt.Buf, dir pcapng.Direction) {
 	if b.GSO != pkt.GSONone && !c.whole && rec.open(c) {
-		if cut(r, b, func(s *pkt.Buf) { rec.record(r, c, s, dir); r.Cache.Free(s) }) > 0 {
+		parts := CutFrame
+		if c.bare {
+			parts = CutPacket
+		}
+		if parts(r, b, func(s *pkt.Buf) { rec.record(r, c, s, dir); r.Cache.Free(s) }) > 0 {
 			return
 		}
 	}
@@ -157,7 +193,12 @@ func (rec *Recorder) open(c *Capture) bool {
 
 // record puts a frame on the tape, and sees to it that it is written.
 func (rec *Recorder) record(r *netisr.Runner, c *Capture, b *pkt.Buf, dir pcapng.Direction) {
-	if rec.append(c, nil, b, dir, pkt.NoReason, true) {
+	if !rec.append(c, nil, b, dir, pkt.NoReason, true) {
+		return
+	}
+	if rec.ready != nil {
+		rec.wake()
+	} else {
 		wake := r.Cache.Get(0)
 		if !rec.queue.Put(r, wake) {
 			r.Cache.Free(wake)
@@ -204,7 +245,7 @@ func (c *Capture) accepts(frame []byte, e *entry) bool {
 // room. It tells whether there is something to write, if only the count.
 func (rec *Recorder) lay(c *Capture, header []byte, b *pkt.Buf, e entry) bool {
 	at := len(rec.tape)
-	if at+entryLen+int(e.kept) > rec.limit {
+	if at+entryLen+int(e.kept) > rec.room {
 		c.lost++
 		return true
 	}
@@ -216,7 +257,7 @@ func (rec *Recorder) lay(c *Capture, header []byte, b *pkt.Buf, e entry) bool {
 		return false
 	}
 	if b.Sum == pkt.SumPartial {
-		wire.CompleteEther(frame)
+		c.complete(frame)
 	}
 	// The time is read under the lock: no entry is older than the one before.
 	e.at, e.lost = rec.sched.Clock().Now(), c.lost
@@ -241,6 +282,9 @@ func (rec *Recorder) write() {
 	rec.tape, rec.spare, rec.woken = rec.spare, nil, false
 	rec.mu.Unlock()
 	for rest := tape; len(rest) > 0; {
+		if rec.written++; rec.limit > 0 && rec.written > rec.limit {
+			break
+		}
 		e := parseEntry(rest)
 		rest = rest[entryLen:]
 		if e.lost > 0 {

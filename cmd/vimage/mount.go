@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/seed88948545/vimage/client"
 	"github.com/seed88948545/vimage/internal/ctl/command"
@@ -49,7 +51,9 @@ func mounted(c *command.Command) *cobra.Command {
 
 // environment is what commands find around them when a user calls them.
 func environment(m *cobra.Command) *command.Env {
+	f, ok := m.OutOrStdout().(*os.File)
 	return &command.Env{
-		Ctx: m.Context(), In: m.InOrStdin(), Out: bufio.NewWriter(m.OutOrStdout()), Err: m.ErrOrStderr(), Open: client.Open,
+		Terminal: ok && term.IsTerminal(int(f.Fd())),
+		Ctx:      m.Context(), In: m.InOrStdin(), Out: bufio.NewWriter(m.OutOrStdout()), Err: m.ErrOrStderr(), Open: client.Open,
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/seed88948545/vimage/internal/event"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vnet"
-	"github.com/seed88948545/vimage/link"
 )
 
 // Move takes an interface out of a stack and puts it into another of the same world
@@ -88,25 +87,27 @@ func lockBoth(a, b *vnet.Stack) {
 
 // move moves interface c. Both locks are held.
 func move(from *vnet.Stack, c ifnet.Info, to *vnet.Stack) (uint32, syscall.Errno) {
-	port := from.View().Conf(c.Index).Port
+	old := from.View().Conf(c.Index)
 	gone := c
 	removeInterface(from, &gone)
-	index, e := replug(to, &c, port)
+	index, e := replug(to, &c, old)
 	if e != 0 { // to is being removed since a moment ago
-		replug(from, &c, port)
+		replug(from, &c, old)
 	}
 	return index, e
 }
 
-// replug plugs an interface in that came out of another stack. The lock is held.
-func replug(st *vnet.Stack, c *ifnet.Info, port link.Port) (uint32, syscall.Errno) {
+// replug plugs an interface in that came out of another stack, where it was old. Its
+// captures go on. The lock is held.
+func replug(st *vnet.Stack, c *ifnet.Info, old *ifnet.Conf) (uint32, syscall.Errno) {
 	const left = ifnet.Promisc | ifnet.NoIPv6 | ifnet.Querier | ifnet.Downstream | ifnet.AllMulti
 	i := ifnet.Info{Name: c.Name, MTU: c.MTU, MAC: c.MAC, FIB: c.FIB, Flags: c.Flags &^ left}
 	if i.FIB >= st.FIBs() {
 		i.FIB = 0
 	}
-	e := st.Plug(&i, port)
+	e := st.Plug(&i, old.Port)
 	if e == 0 {
+		st.View().Conf(i.Index).Tee.Store(old.Tee.Load())
 		ifEvent(st, &i, event.Arrival)
 		st.Attach(i.Index)
 	}

@@ -71,6 +71,7 @@ type Server struct {
 	probes    atomic.Uint32 // pings and such that there have been: tells them apart
 	streams   chan struct{} // has an item for each stream
 	processes processes
+	captures  captures
 	ended     context.Context
 	end       context.CancelFunc
 	failed    atomic.Pointer[string]
@@ -85,7 +86,7 @@ func New(n *topo.Network, c Config) *Server {
 		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
-		registerRates,
+		registerRates, registerCapture,
 	} {
 		area(s)
 	}

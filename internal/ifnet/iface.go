@@ -23,6 +23,8 @@ type Iface struct {
 	Index uint32
 	Gen   uint32 // no other interface of the stack ever had it
 
+	Tee atomic.Pointer[link.Tee] // nil while nobody captures; stored under the control lock
+
 	// Shard 0's; Neigh may be read by all.
 	ARP   *arp.Table[*pkt.Buf]
 	IGMP  *igmp.Host

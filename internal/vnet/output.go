@@ -87,5 +87,8 @@ func (sh *shard) tx(p *pass, b *pkt.Buf, out *ifnet.Conf) {
 		b.Sum = pkt.SumValid // it leaves the process, or may be damaged on its way
 	}
 	b.Meta.Depth = p.m.Depth // out may be a tunnel's
+	if t := out.Tee.Load(); t != nil {
+		t.Sent(p.r, b)
+	}
 	out.Port.Put(p.r, b)
 }

@@ -31,6 +31,9 @@ func (to *firstReceiver) Lend(r *netisr.Runner, b *pkt.Buf) bool {
 }
 
 func (st *Stack) put(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) {
+	if t := i.Tee.Load(); t != nil {
+		t.Received(r, b)
+	}
 	sh := st.shardFor(i, b)
 	b.Meta = pkt.Meta{IfIndex: i.Index, IfGen: i.Gen}
 	if !sh.Queue.Put(r, b) {
@@ -42,6 +45,9 @@ func (st *Stack) lend(i *ifnet.Iface, r *netisr.Runner, b *pkt.Buf) bool {
 	sh := st.shardFor(i, b)
 	if !sh.Claim() {
 		return false
+	}
+	if t := i.Tee.Load(); t != nil {
+		t.Received(r, b)
 	}
 	p := pass{r: r, m: pkt.Meta{IfIndex: i.Index, IfGen: i.Gen}}
 	sh.lock(&p)

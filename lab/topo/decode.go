@@ -118,7 +118,7 @@ func (d *decoder) object(n *yaml.Node, what string, keys ...key) {
 					return
 				}
 			}
-			d.at(k.Line, "%s has no field %q: %s", what, k.Value, oneOf("its fields", names, k.Value))
+			d.at(k.Line, "%s has no field %q: %s", what, k.Value, OneOf("its fields", names, k.Value))
 		})
 	}
 	for _, f := range keys {

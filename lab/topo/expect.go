@@ -51,7 +51,7 @@ func (d *decoder) expectation(n *yaml.Node) expectation {
 	case "address":
 		return d.addressExpectation(k, v)
 	}
-	d.at(k.Line, "there is no expectation %q: %s", k.Value, oneOf("expectations", d.kinds(), k.Value))
+	d.at(k.Line, "there is no expectation %q: %s", k.Value, OneOf("expectations", d.kinds(), k.Value))
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (c *checker) sinksOf(flow, at text, line int) (*flow, []*sink) {
 	}
 	switch {
 	case at.line != 0 && c.whole:
-		c.at(at.line, "%s receives nothing of the flow %s: %s", at.s, f.name.s, oneOf("its receivers", names, at.s))
+		c.at(at.line, "%s receives nothing of the flow %s: %s", at.s, f.name.s, OneOf("its receivers", names, at.s))
 	case len(f.sinks) == 0 && c.whole:
 		c.at(line, "nobody receives the flow %s: no node has the address %v, or has joined it", f.name.s, f.dst)
 	}
@@ -98,7 +98,7 @@ func (e *wrongSource) resolve(c *checker) {
 	switch {
 	case len(e.sinks) > 0:
 	case e.at.line != 0:
-		c.at(e.at.line, "%s joins no group: %s", e.at.s, oneOf("joins", names, e.at.s))
+		c.at(e.at.line, "%s joins no group: %s", e.at.s, OneOf("joins", names, e.at.s))
 	default:
 		c.at(e.line, "there are no joins: add one")
 	}

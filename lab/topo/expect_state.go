@@ -62,7 +62,7 @@ func (e *counter) resolve(c *checker) {
 		}
 	case e.sw.line != 0:
 		if e.s = c.swtch[e.sw.s]; e.s == nil {
-			c.at(e.sw.line, "there is no switch %q: %s", e.sw.s, oneOf("switches", c.switchNames(), e.sw.s))
+			c.at(e.sw.line, "there is no switch %q: %s", e.sw.s, OneOf("switches", c.switchNames(), e.sw.s))
 			return
 		}
 		names = counterNames(link.BridgeStats{}, nil)
@@ -73,7 +73,7 @@ func (e *counter) resolve(c *checker) {
 		names = counterNames(link.FaultStats{}, nil)
 	}
 	if e.name.line != 0 && !slices.Contains(names, e.name.s) {
-		c.at(e.name.line, "there is no counter %q here: %s", e.name.s, oneOf("counters", names, e.name.s))
+		c.at(e.name.line, "there is no counter %q here: %s", e.name.s, OneOf("counters", names, e.name.s))
 	}
 }
 
@@ -87,7 +87,7 @@ func (e *counter) interfaceOf(c *checker) {
 		names = append(names, p.name)
 	}
 	if e.port == nil {
-		c.at(e.iface.line, "%s has no interface %q: %s", e.n.name.s, e.iface.s, oneOf("its interfaces", names, e.iface.s))
+		c.at(e.iface.line, "%s has no interface %q: %s", e.n.name.s, e.iface.s, OneOf("its interfaces", names, e.iface.s))
 	}
 }
 
@@ -185,7 +185,7 @@ func (e *joined) resolve(c *checker) {
 		c.at(e.on.line, "%s does not snoop, and knows no groups: name a querier or another switch", e.on.s)
 	case e.s != nil:
 	case e.n == nil:
-		c.at(e.on.line, "there is no node or switch %q: %s", e.on.s, oneOf("they", append(c.nodeNames(), c.switchNames()...), e.on.s))
+		c.at(e.on.line, "there is no node or switch %q: %s", e.on.s, OneOf("they", append(c.nodeNames(), c.switchNames()...), e.on.s))
 	case !e.n.asks() && c.whole:
 		c.at(e.on.line, "%s asks nobody what they listen to: make it the querier of a link, or a proxy", e.on.s)
 	}

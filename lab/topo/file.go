@@ -216,7 +216,7 @@ func (f *File) CheckLink(name string) error {
 	if f.cable[name] != nil {
 		return nil
 	}
-	return fmt.Errorf("%s has no link %q: %s", f.name, name, oneOf("its links", f.Links(), name))
+	return fmt.Errorf("%s has no link %q: %s", f.name, name, OneOf("its links", f.Links(), name))
 }
 
 func (d *decoder) file(root *yaml.Node, f *File) {

@@ -38,7 +38,7 @@ func (e *MissingError) Error() string {
 func (e *MissingError) Unwrap() error { return syscall.ENOENT }
 
 func (n *Network) missing(kind, name string, names []string) error {
-	return &MissingError{kind, name, oneOf(plural(kind), names, name)}
+	return &MissingError{kind, name, OneOf(plural(kind), names, name)}
 }
 
 // RemoveLink removes a link with the interfaces at its ends, and the joins and flows to

@@ -50,9 +50,9 @@ func (m *Mistakes) err() error {
 	return m
 }
 
-// oneOf lists what would be right instead of name, the most similar first and
+// OneOf lists what would be right instead of name, the most similar first and
 // alone if it is near enough to be meant.
-func oneOf(what string, names []string, name string) string {
+func OneOf(what string, names []string, name string) string {
 	if len(names) == 0 {
 		return "there are no " + what
 	}

@@ -33,5 +33,5 @@ func (n *Network) Place(name string) (*Place, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s has no switch", n.file.name)
 	}
-	return nil, fmt.Errorf("%s has no switch %q: %s", n.file.name, name, oneOf("its switches", all, name))
+	return nil, fmt.Errorf("%s has no switch %q: %s", n.file.name, name, OneOf("its switches", all, name))
 }

@@ -129,7 +129,7 @@ func (c *checker) findNode(t text) *node {
 	case c.swtch[t.s] != nil:
 		c.at(t.line, "%s is a switch: name a host or a router", t.s)
 	default:
-		c.at(t.line, "there is no node %q: %s", t.s, oneOf("hosts and routers", c.nodeNames(), t.s))
+		c.at(t.line, "there is no node %q: %s", t.s, OneOf("hosts and routers", c.nodeNames(), t.s))
 	}
 	return n
 }
@@ -137,7 +137,7 @@ func (c *checker) findNode(t text) *node {
 func (c *checker) findLink(t text) *cable {
 	l := c.cable[t.s]
 	if l == nil && t.line != 0 {
-		c.at(t.line, "there is no link %q: %s", t.s, oneOf("links", c.Links(), t.s))
+		c.at(t.line, "there is no link %q: %s", t.s, OneOf("links", c.Links(), t.s))
 	}
 	return l
 }
@@ -145,7 +145,7 @@ func (c *checker) findLink(t text) *cable {
 func (c *checker) findFlow(t text) *flow {
 	f := c.flow[t.s]
 	if f == nil && t.line != 0 {
-		c.at(t.line, "there is no flow %q: %s", t.s, oneOf("flows", c.flowNames(), t.s))
+		c.at(t.line, "there is no flow %q: %s", t.s, OneOf("flows", c.flowNames(), t.s))
 	}
 	return f
 }
@@ -174,7 +174,7 @@ func (c *checker) ends(l *cable) {
 		e.link = l
 		e.node, e.sw = c.node[t.s], c.swtch[t.s]
 		if e.node == nil && e.sw == nil {
-			c.at(t.line, "a link ends at %q, which is not there: %s", t.s, oneOf("nodes and switches", append(c.nodeNames(), c.switchNames()...), t.s))
+			c.at(t.line, "a link ends at %q, which is not there: %s", t.s, OneOf("nodes and switches", append(c.nodeNames(), c.switchNames()...), t.s))
 		}
 	}
 	if a.s == b.s {

@@ -11,7 +11,7 @@ func (c *checker) tunables(n *node) {
 		_, lo, hi, ok := c.sysctls.Describe(s.name.s)
 		switch {
 		case !ok:
-			c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, oneOf("sysctls", c.sysctls.All(), s.name.s))
+			c.at(s.name.line, "there is no sysctl %q: %s", s.name.s, OneOf("sysctls", c.sysctls.All(), s.name.s))
 		case s.value < lo || s.value > hi:
 			c.at(s.name.line, "%s is %d: write %d to %d", s.name.s, s.value, lo, hi)
 		}
@@ -174,7 +174,7 @@ func (c *checker) gateway(n *node, r *route) {
 	}
 	via := c.node[r.via.s]
 	if via == nil {
-		c.at(r.via.line, "via %q is no node and no address: %s", r.via.s, oneOf("hosts and routers", c.nodeNames(), r.via.s))
+		c.at(r.via.line, "via %q is no node and no address: %s", r.via.s, OneOf("hosts and routers", c.nodeNames(), r.via.s))
 		return
 	}
 	var found []*end // at via

@@ -33,7 +33,7 @@ func (f *File) Segment(name string) ([]SegmentLink, error) {
 			all = append(all, s.name.s)
 		}
 		all = append(all, f.Links()...)
-		return nil, fmt.Errorf("%s has no link, switch or node %q: %s", f.name, name, oneOf("its switches and links", all, name))
+		return nil, fmt.Errorf("%s has no link, switch or node %q: %s", f.name, name, OneOf("its switches and links", all, name))
 	}
 	var links []SegmentLink
 	for _, l := range f.links {
@@ -56,7 +56,7 @@ func (f *File) NodeLink(name string) (string, error) {
 		for _, n := range f.nodes {
 			all = append(all, n.name.s)
 		}
-		return "", fmt.Errorf("%s has no node %q: %s", f.name, name, oneOf("its nodes", all, name))
+		return "", fmt.Errorf("%s has no node %q: %s", f.name, name, OneOf("its nodes", all, name))
 	case len(n.ports) == 0:
 		return "", fmt.Errorf("%s: %s has no link", f.name, name)
 	default:

@@ -83,7 +83,7 @@ func (c *checker) host(t text, is6 bool) (netip.Addr, bool) {
 	}
 	n := c.node[t.s]
 	if n == nil {
-		c.at(t.line, "%q is no node and no address: %s", t.s, oneOf("hosts and routers", c.nodeNames(), t.s))
+		c.at(t.line, "%q is no node and no address: %s", t.s, OneOf("hosts and routers", c.nodeNames(), t.s))
 		return netip.Addr{}, false
 	}
 	ip := n.addr(is6)

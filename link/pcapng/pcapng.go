@@ -20,6 +20,9 @@ type Section struct {
 // LinkTypeEthernet is Ethernet without preamble and check sequence.
 const LinkTypeEthernet uint16 = 1
 
+// LinkTypeRaw is IP packets of either family without a link header.
+const LinkTypeRaw uint16 = 101
+
 // Interface describes an interface to capture on. What is zero is left out.
 type Interface struct {
 	Name        string

@@ -46,6 +46,7 @@ type Command struct {
 func Table() []*Command {
 	return []*Command{
 		arpCommand(),
+		captureCommand(),
 		flowCommand(),
 		groupCommand(),
 		hostCommand(),
@@ -89,6 +90,8 @@ type Env struct {
 	Jail string // in which jail; "": jail 0
 	FIB  string // routing table, by number or name; "": the process's own
 	JSON bool   // print one JSON document instead of text
+
+	Terminal bool // Out is one: no place for what only programs read
 
 	name string
 	c    *client.Client
