@@ -2,7 +2,6 @@ package vimage_test
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -122,51 +121,4 @@ func refused(t *testing.T, what string, err error, want syscall.Errno) {
 	if c := (*vimage.ConfigError)(nil); !errors.As(err, &c) || !errors.Is(err, want) {
 		t.Errorf("%s: %v, want a *ConfigError around %v", what, err, want)
 	}
-}
-
-// Behaviour 5.1: an entry of ARP is made for who is on the link by the interface's own
-// table or its addresses, whatever table a packet was routed by; else the packet is lost
-// and its sender told.
-func TestNeighborCreation(t *testing.T) {
-	w := world(t, vimage.Config{Simulated: true})
-	s := must(w.NewStack("h", vimage.StackConfig{FIBs: 2}))(t)
-	e0 := must(s.AddInterface("e0", vimage.InterfaceConfig{Port: link.NewEpair(0).A(), Addrs: prefixes("10.0.0.1/24")}))(t)
-	one := must(s.FIB(1))(t)
-	c := must(one.ListenUDP("udp4", nil))(t)
-	send := func(to string) error {
-		t.Helper()
-		_, err := c.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(netip.MustParseAddr(to), 9))
-		return err
-	}
-	onLink := vimage.Route{Dst: netip.MustParsePrefix("198.51.100.0/24"), Interface: "e0"}
-	if err := one.AddRoute(onLink); err != nil {
-		t.Fatal(err)
-	}
-	wantNeighbors := func(what string, want int) {
-		t.Helper()
-		if all := must(e0.Neighbors())(t); len(all) != 1+want { // and its own
-			t.Errorf("%s: the neighbours are %v", what, all)
-		}
-	}
-	if err := send("10.0.0.9"); err != nil {
-		t.Errorf("in a subnet of the interface: %v", err)
-	}
-	wantNeighbors("in a subnet", 1)
-	if err := send("198.51.100.9"); !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("by a route that the interface's table has not: %v", err)
-	}
-	wantNeighbors("by another table's route", 1)
-	if err := e0.SetNeighbor(netip.MustParseAddr("198.51.100.7"), net.HardwareAddr{2, 0, 0, 0, 0, 7}, true); err != nil {
-		t.Fatal(err)
-	}
-	if err := send("198.51.100.7"); err != nil {
-		t.Errorf("to who is there already: %v", err)
-	}
-	if err := s.AddRoute(onLink); err != nil {
-		t.Fatal(err)
-	}
-	if err := send("198.51.100.9"); err != nil {
-		t.Errorf("by a route that the interface's table has, too: %v", err)
-	}
-	wantNeighbors("by both tables' routes", 3)
 }

@@ -17,22 +17,6 @@ func (v *View) IsNeighbor(c *Conf, a netip.Addr) bool {
 	return v.Route(c.FIB, a, c.Index, nil, &h) == pkt.NoReason && !h.Gateway && h.Out.Iface == c.Iface
 }
 
-// MayResolve tells whether there may be an entry for an IPv4 address in an interface's
-// ARP table: there is one, the address is in a subnet of the interface's, or a route of
-// the interface's table leads there by it, and by no gateway, unless it is a host's own
-// (behaviour 5.1). Shard 0 is locked.
-func (v *View) MayResolve(c *Conf, a netip.Addr) bool {
-	if c.Addrs.Covers(a) {
-		return true
-	}
-	if _, there := c.ARP.Lookup(a); there {
-		return true
-	}
-	var h Hop
-	rt := v.FIBs.Lookup(int(c.FIB), a)
-	return h.Follow(v, rt, nil, a) == pkt.NoReason && h.Out.Iface == c.Iface && h.Next == a && (!h.Gateway || rt.Prefix.IsSingleIP())
-}
-
 // IsFirstHop tells whether packets to dst go to a neighbour on interface c first, as
 // far as who says so with a redirect can know (RFC 4861 §8.1).
 func (v *View) IsFirstHop(c *Conf, neighbor, dst netip.Addr) bool {

@@ -84,11 +84,6 @@ func (sh *shard) unresolved(p *pass, b *pkt.Buf, h *ifnet.Hop) syscall.Errno {
 		return errno
 	}
 	t := sh.arpTable(p, h.Out)
-	if !p.v.MayResolve(h.Out, h.Next) {
-		sh.hostDown(p, b, h)
-		sh.drop(p, b, pkt.Unresolved)
-		return syscall.EINVAL
-	}
 	res := t.Resolve(p.r.Now(), h.Next, b, h.Gateway)
 	if res.HasDropped {
 		sh.drop(p, res.Dropped, pkt.HoldFull)
