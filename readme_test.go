@@ -25,6 +25,13 @@ func TestReadme(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, "./cmd/vimage").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	short, err := os.MkdirTemp("", "rm") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(short)
+	t.Setenv("XDG_RUNTIME_DIR", short)
+	defer exec.Command(bin, "down", "--all").Run()
 	ran := map[string]int{}
 	for _, b := range fence.FindAllStringSubmatch(string(text), -1) {
 		switch b[1] {
@@ -80,14 +87,17 @@ func runLine(t *testing.T, dir, bin, line string) bool {
 	t.Helper()
 	args, ok := strings.CutPrefix(line, "go run ./cmd/vimage ")
 	if !ok {
-		if line != "go test ./..." {
+		args, ok = strings.CutPrefix(line, "./vimage ")
+	}
+	if !ok {
+		if line != "go test ./..." && line != "go build ./cmd/vimage" {
 			t.Errorf("%q: not a command that can be run here", line)
 		}
 		return false
 	}
 	words := strings.Fields(args)
 	for i, w := range words {
-		if strings.HasSuffix(w, ".pcapng") {
+		if strings.HasSuffix(w, ".pcapng") || i > 0 && words[0] == "save" {
 			words[i] = filepath.Join(dir, w) // what a command writes goes elsewhere
 		}
 	}

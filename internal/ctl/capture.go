@@ -111,7 +111,7 @@ func (s *Server) capture(_ context.Context, in *captureRequest) (*huma.StreamRes
 		return nil, refuse(blameFilter(err))
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		defer s.captures.remove(name)
+		defer func() { s.captures.remove(name) }()
 		_, w := humago.Unwrap(ctx)
 		w.Header().Set("Content-Type", "application/x-pcapng")
 		w.Header().Set("Cache-Control", "no-store")
