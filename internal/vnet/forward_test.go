@@ -347,3 +347,43 @@ func TestForwardHostDown(t *testing.T) {
 		r.quiet(t)
 	})
 }
+
+// TestForwardByLargeTable: what is looked up for a whole batch goes where it would one
+// by one.
+func TestForwardByLargeTable(t *testing.T) {
+	w := vnet.NewWorld(vnet.Config{Clock: clock.NewSim()})
+	st, e := stacktest.New(t, w, vnet.StackConfig{Name: "r"})
+	must(t, e)
+	must(t, st.SetSysctl("net.inet.ip.forwarding", 1))
+	var taps [2]*tap
+	for i := range taps {
+		ep := link.NewEpair(0)
+		idx, e := control.AddInterface(st, control.IfaceConfig{Name: fmt.Sprint("e", i), Port: ep.A(), Addrs: []netip.Prefix{prefix(fmt.Sprintf("10.0.%d.1/24", i))}})
+		must(t, e)
+		taps[i] = tapOn(w, ep, st, idx)
+		taps[i].owns = func(a netip.Addr) bool { return a.As4()[3] != 1 }
+	}
+	const routes = 1000 // many more than are looked up one after another
+	for i := range routes {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i), 0}), 24)
+		must(t, control.AddRoute(st, 0, control.Route{Dst: p, Gateway: addr("10.0.1.9")}))
+	}
+	if !st.Tables().Large(0) {
+		t.Fatalf("%d routes are looked up one by one: the test shows nothing", routes)
+	}
+	frames := make([][]byte, 40)
+	for i := range frames {
+		frames[i] = taps[0].udpFrame("10.0.0.2:1", fmt.Sprintf("20.0.%d.5:2", i*6), "x")
+	}
+	frames[7] = taps[0].udpFrame("10.0.0.2:1", "30.0.0.1:2", "no route")
+	taps[0].inject(frames[0]) // and the gateway is known
+	taps[1].take()
+	taps[0].inject(frames...)
+	if got := taps[1].takeIP(t); len(got) != len(frames)-1 {
+		t.Errorf("%d of %d packets were forwarded", len(got), len(frames)-1)
+	}
+	if _, m := taps[0].oneICMP(t); m.Type() != wire.ICMP4Unreachable {
+		t.Errorf("type %d", m.Type())
+	}
+	empty(t, w)
+}

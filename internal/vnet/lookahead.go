@@ -38,7 +38,7 @@ func (sh *shard) lookAhead(p *pass, in *pkt.Batch) {
 	}
 	if ahead == nil {
 		ahead = new(fib.Ahead[*ifnet.Neighbor])
-		sh.mrouting().ahead = ahead
+		sh.mroutes().ahead = ahead
 	}
 	ahead.Begin(c.FIB)
 	for b := first; b != nil && ahead.Add(wire.Destination(b.Bytes())); b = b.Next() {
