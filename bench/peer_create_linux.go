@@ -120,6 +120,7 @@ func (p *linuxPeer) release() error {
 // namespaces: the kernel takes these down late in a namespace's end, and of what
 // comes after nobody hears.
 func (p *linuxPeer) awaitGone() error {
+	// The kernel tells nobody when it is done: look, rarely enough not to disturb it.
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
 		links, err := p.hub.handle.LinkList()
 		switch {

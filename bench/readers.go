@@ -98,7 +98,7 @@ func (c *churned) changeUntil(stop *atomic.Bool) (made int, err error) {
 		due = due.Add(changeEvery)
 		late := time.Since(due)
 		if late < 0 {
-			time.Sleep(-late)
+			time.Sleep(-late) // the pace is what is measured
 		} else if late > changesAtOnce*changeEvery {
 			due = time.Now()
 		}
@@ -163,7 +163,7 @@ func (c *churned) turn(changes bool) (rate, changed float64, err error) {
 			err = errors.Join(err, e)
 		})
 	}
-	time.Sleep(readerTurn)
+	time.Sleep(readerTurn) // a turn lasts so long, whatever is read in it
 	stop.Store(true)
 	wg.Wait()
 	return float64(reads) / cpu.Seconds(), changed, err

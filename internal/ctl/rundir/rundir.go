@@ -223,7 +223,7 @@ func (d Dir) Wait(name string) error {
 		return err
 	}
 	for d.answers(name) {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // without locks there is nothing to wait for
 	}
 	return nil
 }
