@@ -30,6 +30,7 @@ type Command struct {
 	Options  []Option // beside the common ones: see Parse
 
 	Own    string // common options that it does not have, or has with another meaning: "-j -fib"
+	Whole  bool   // it acts on the network as a whole, and so in no jail
 	Nested bool   // what follows its operands is another command's
 	Raw    bool   // it reads its arguments itself, all but the common options in front
 	Misuse int    // exit status after a mistake in the arguments; 0 means 1
