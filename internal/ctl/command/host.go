@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -48,17 +47,9 @@ func listHosts(e *Env, c *client.Client, _ *Opts, _ []string, _ client.Spec) err
 	})
 }
 
-// addHost adds a host with its links: all, or, after an error, nothing.
+// addHost adds a host with its links.
 func addHost(e *Env, c *client.Client, o *Opts, args []string, s client.Spec) error {
-	if err := c.AddNode(e.Ctx, client.NewNode{Name: args[0], Router: o.Has("-r"), Spec: s}); err != nil {
-		return err
-	}
-	for _, to := range o.Values("-l") {
-		if _, err := c.AddLink(e.Ctx, client.Spec{"between": []string{args[0], to}}); err != nil {
-			return errors.Join(err, c.RemoveNode(e.Ctx, args[0]))
-		}
-	}
-	return nil
+	return c.AddNode(e.Ctx, client.NewNode{Name: args[0], Router: o.Has("-r"), Spec: s, Links: o.Values("-l")})
 }
 
 func switchCommand() *Command {
