@@ -133,24 +133,8 @@ func ndpRepeat(e *Env, c *client.Client, o *Opts) int {
 
 // ndpShow prints neighbours.
 func ndpShow(e *Env, c *client.Client, q client.NeighborQuery, stamped bool) int {
-	list, asked, err := c.Neighbors(e.Ctx, e.Jail, q)
-	if err != nil {
-		return neighborFail(e, q, err)
-	}
-	status := 0
-	if q.Address != "" && len(list) == 0 {
-		status = 1
-	}
-	if e.JSON {
-		docs := []map[string]any{}
-		for _, n := range list {
-			docs = append(docs, ndpDocument(&n))
-		}
-		e.PrintJSON(map[string]any{"ndp": map[string]any{"neighbor-cache": docs}})
-		return status
-	}
-	if status != 0 {
-		noEntry(e, q, asked)
+	list, status := neighbors(e, c, q, ndpDocument, "ndp", "neighbor-cache")
+	if status != 0 || e.JSON {
 		return status
 	}
 	stamp := ""
