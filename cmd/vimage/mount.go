@@ -51,9 +51,35 @@ func mounted(c *command.Command) *cobra.Command {
 
 // environment is what commands find around them when a user calls them.
 func environment(m *cobra.Command) *command.Env {
-	f, ok := m.OutOrStdout().(*os.File)
-	return &command.Env{
-		Terminal: ok && term.IsTerminal(int(f.Fd())),
-		Ctx:      m.Context(), In: m.InOrStdin(), Out: bufio.NewWriter(m.OutOrStdout()), Err: m.ErrOrStderr(), Open: client.Open,
+	e := &command.Env{
+		Ctx: m.Context(), In: m.InOrStdin(), Out: bufio.NewWriter(m.OutOrStdout()), Err: m.ErrOrStderr(), Open: client.Open,
 	}
+	in, typed := m.InOrStdin().(*os.File)
+	out, seen := m.OutOrStdout().(*os.File)
+	e.Terminal = seen && term.IsTerminal(int(out.Fd()))
+	if e.Terminal && typed && term.IsTerminal(int(in.Fd())) && os.Getenv("TERM") != "dumb" {
+		e.Screen = screen{in, out}
+	}
+	return e
+}
+
+// screen is the terminal that the program is used from.
+type screen struct{ in, out *os.File }
+
+// Size implements command.Screen.
+func (s screen) Size() (width, height int) {
+	width, height, err := term.GetSize(int(s.out.Fd()))
+	if err != nil || width < 1 || height < 1 {
+		return 80, 24
+	}
+	return width, height
+}
+
+// Raw implements command.Screen.
+func (s screen) Raw() (restore func(), err error) {
+	was, err := term.MakeRaw(int(s.in.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(int(s.in.Fd()), was) }, nil // what it is for has gone where that fails
 }
