@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -198,7 +199,17 @@ type ActivityQuery struct {
 }
 
 // Activities is a stream of what happens in a lab.
-type Activities struct{ stream *Stream }
+type Activities struct {
+	stream *Stream
+	closed chan struct{}
+	close  func()
+}
+
+// ActivityNews is what Next returns.
+type ActivityNews struct {
+	Activity *Activity
+	Err      error
+}
 
 // Activity begins to count, until Close or the end of ctx.
 func (c *Client) Activity(ctx context.Context, q ActivityQuery) (*Activities, error) {
@@ -220,7 +231,8 @@ func (c *Client) Activity(ctx context.Context, q ActivityQuery) (*Activities, er
 		s.Close()
 		return nil, err
 	}
-	return &Activities{s}, nil
+	closed := make(chan struct{})
+	return &Activities{s, closed, sync.OnceFunc(func() { close(closed) })}, nil
 }
 
 // Next returns what happened in the next interval, when that is over. The error is
@@ -234,5 +246,28 @@ func (a *Activities) Next() (*Activity, error) {
 	return d, json.Unmarshal(data, d)
 }
 
+// News calls Next for one who waits for other things, too, until an error or Close. It
+// is called once, and then Next is not.
+func (a *Activities) News() <-chan ActivityNews {
+	news := make(chan ActivityNews)
+	go func() {
+		for {
+			d, err := a.Next()
+			select {
+			case news <- ActivityNews{d, err}:
+			case <-a.closed:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return news
+}
+
 // Close ends the stream.
-func (a *Activities) Close() error { return a.stream.Close() }
+func (a *Activities) Close() error {
+	a.close()
+	return a.stream.Close()
+}

@@ -76,10 +76,32 @@ func (s screen) Size() (width, height int) {
 }
 
 // Raw implements command.Screen.
-func (s screen) Raw() (restore func(), err error) {
+func (s screen) Raw() (keys <-chan []byte, restore func(), err error) {
 	was, err := term.MakeRaw(int(s.in.Fd()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() { _ = term.Restore(int(s.in.Fd()), was) }, nil // what it is for has gone where that fails
+	typed, done := make(chan []byte), make(chan struct{})
+	go s.read(typed, done)
+	return typed, func() {
+		close(done)
+		_ = term.Restore(int(s.in.Fd()), was) // what it is for has gone where that fails
+	}, nil
+}
+
+// read passes on what is typed. One read more is under way when nobody wants it any
+// longer: then the program ends.
+func (s screen) read(typed chan<- []byte, done <-chan struct{}) {
+	for {
+		b := make([]byte, 64)
+		n, err := s.in.Read(b)
+		if err != nil {
+			return // there will be no more keys
+		}
+		select {
+		case typed <- b[:n]:
+		case <-done:
+			return
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -174,14 +173,11 @@ type glass struct {
 	raw           bool
 	panics        bool
 	seen          bytes.Buffer
-	in            *io.PipeReader
-	keys          *io.PipeWriter
+	keys          chan []byte
 }
 
 func newGlass() *glass {
-	g := &glass{width: 80, height: 24}
-	g.in, g.keys = io.Pipe()
-	return g
+	return &glass{width: 80, height: 24, keys: make(chan []byte)}
 }
 
 func (g *glass) Size() (width, height int) {
@@ -193,9 +189,9 @@ func (g *glass) Size() (width, height int) {
 	return g.width, g.height
 }
 
-func (g *glass) Raw() (restore func(), err error) {
+func (g *glass) Raw() (keys <-chan []byte, restore func(), err error) {
 	g.raw = true
-	return func() { g.raw = false }, nil
+	return g.keys, func() { g.raw = false }, nil
 }
 
 func (g *glass) Write(b []byte) (int, error) {
@@ -240,7 +236,7 @@ func topBubble(t *testing.T, line string, status int, said string, f func(g *gla
 					ended <- -2
 				}
 			}()
-			ended <- Lookup("top").Main(&Env{Ctx: ctx, In: g.in, Out: bufio.NewWriter(g), Err: &e, Screen: g, Terminal: true, Open: func(string) (*client.Client, error) { return c, nil }}, words(line))
+			ended <- Lookup("top").Main(&Env{Ctx: ctx, Out: bufio.NewWriter(g), Err: &e, Screen: g, Terminal: true, Open: func(string) (*client.Client, error) { return c, nil }}, words(line))
 		}()
 		<-time.After(1100 * time.Millisecond)
 		synctest.Wait()
@@ -251,13 +247,12 @@ func topBubble(t *testing.T, line string, status int, said string, f func(g *gla
 		if all := g.all(); g.raw || !strings.HasPrefix(all, enterScreen) || !strings.HasSuffix(all, leaveScreen) || strings.Count(all, leaveScreen) != 1 {
 			t.Errorf("the terminal is not what it was: raw %v, %q … %q", g.raw, all[:min(40, len(all))], all[max(0, len(all)-40):])
 		}
-		g.in.Close()
 	})
 }
 
 // press types keys and lets them take effect.
 func (g *glass) press(keys string) {
-	io.WriteString(g.keys, keys)
+	g.keys <- []byte(keys)
 	synctest.Wait()
 }
 

@@ -13,8 +13,8 @@ type Screen interface {
 	// Size returns how many characters a line has, and how many lines there are.
 	Size() (width, height int)
 	// Raw has keys come at once, unseen, and none of them be a signal, until restore
-	// is called.
-	Raw() (restore func(), err error)
+	// is called. keys is what is typed.
+	Raw() (keys <-chan []byte, restore func(), err error)
 }
 
 // What a terminal is told (ECMA-48, and xterm's private modes).
@@ -36,58 +36,46 @@ type topScreen struct {
 	*top
 	width, height int
 	last          *client.Activity
-	news          chan topNews
 	x             *client.Activities
-}
-
-// topNews is what comes of a stream: something, or its end.
-type topNews struct {
-	of  *client.Activities
-	a   *client.Activity
-	err error
+	news          <-chan client.ActivityNews
 }
 
 // onScreen shows what happens until a key, or the lab, ends it.
 func (t *top) onScreen() int {
-	restore, err := t.e.Screen.Raw()
+	keys, restore, err := t.e.Screen.Raw()
 	if err != nil {
 		return t.e.Fail(err)
 	}
-	status, err := t.drawn(restore)
-	if err != nil {
+	if err := t.drawn(keys, restore); err != nil {
 		return t.ended(err)
 	}
-	return status
+	return 0
 }
 
 // drawn is what happens between the terminal's becoming a screen and its being what it
 // was, also after a panic.
-func (t *top) drawn(restore func()) (status int, err error) {
+func (t *top) drawn(keys <-chan []byte, restore func()) error {
 	defer restore()
 	t.e.Out.WriteString(enterScreen)
 	defer func() {
 		t.e.Out.WriteString(leaveScreen)
 		t.e.Out.Flush()
 	}()
-	s := &topScreen{top: t, news: make(chan topNews)}
+	s := &topScreen{top: t}
 	if t.q.Top == 0 {
 		t.q.Top = terminalRows
 	}
-	done := make(chan struct{})
-	defer close(done)
 	s.width, s.height = t.e.Screen.Size()
 	s.draw()
-	if err := s.begin(done); err != nil {
-		return 1, err
+	if err := s.begin(); err != nil {
+		return err
 	}
 	defer func() { s.x.Close() }()
-	keys := make(chan []byte)
-	go s.readKeys(keys, done)
-	return 0, s.loop(keys, done)
+	return s.loop(keys)
 }
 
 // begin begins to count, once more where it had begun.
-func (s *topScreen) begin(done <-chan struct{}) error {
+func (s *topScreen) begin() error {
 	x, err := s.c.Activity(s.e.Ctx, s.q)
 	if err != nil {
 		return err
@@ -95,40 +83,11 @@ func (s *topScreen) begin(done <-chan struct{}) error {
 	if s.x != nil {
 		s.x.Close()
 	}
-	s.x = x
-	go func() {
-		for {
-			a, err := x.Next()
-			select {
-			case s.news <- topNews{x, a, err}:
-			case <-done:
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	s.x, s.news = x, x.News()
 	return nil
 }
 
-// readKeys passes on what is typed.
-func (s *topScreen) readKeys(keys chan<- []byte, done <-chan struct{}) {
-	for {
-		b := make([]byte, 64)
-		n, err := s.e.In.Read(b)
-		if err != nil {
-			return // no more keys: signals end it
-		}
-		select {
-		case keys <- b[:n]:
-		case <-done:
-			return
-		}
-	}
-}
-
-func (s *topScreen) loop(keys <-chan []byte, done <-chan struct{}) error {
+func (s *topScreen) loop(keys <-chan []byte) error {
 	resize := time.NewTicker(resizePoll)
 	defer resize.Stop()
 	for shown := 0; ; {
@@ -137,20 +96,18 @@ func (s *topScreen) loop(keys <-chan []byte, done <-chan struct{}) error {
 			return s.e.Ctx.Err()
 		case n := <-s.news:
 			switch {
-			case n.of != s.x: // another one has taken its place
-				continue
-			case n.err != nil:
-				return n.err
+			case n.Err != nil:
+				return n.Err
 			case s.view.paused:
 				continue
 			}
-			s.last = n.a
+			s.last = n.Activity
 			if shown++; shown == s.count {
 				s.draw()
 				return nil
 			}
 		case b := <-keys:
-			if end, err := s.pressed(b, done); end {
+			if end, err := s.pressed(b); end {
 				return err
 			}
 		case <-resize.C:
@@ -165,7 +122,7 @@ func (s *topScreen) loop(keys <-chan []byte, done <-chan struct{}) error {
 }
 
 // pressed does what keys want.
-func (s *topScreen) pressed(b []byte, done <-chan struct{}) (end bool, err error) {
+func (s *topScreen) pressed(b []byte) (end bool, err error) {
 	for _, k := range topKeys(b) {
 		if s.view.press(k, s.height, s.rows()) {
 			return true, nil
@@ -174,7 +131,7 @@ func (s *topScreen) pressed(b []byte, done <-chan struct{}) (end bool, err error
 	if by := s.view.sorts(); !slices.Equal(by, s.q.Sort) {
 		s.q.Sort = by
 		if s.more() {
-			if err := s.begin(done); err != nil {
+			if err := s.begin(); err != nil {
 				return true, err
 			}
 		}
