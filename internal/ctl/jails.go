@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/seed88948545/vimage"
@@ -14,18 +15,22 @@ import (
 // InJail is the part of a request that says which jail it is about. It and its like are
 // exported for huma, which looks at nothing else.
 type InJail struct {
-	Jail string `path:"jail" doc:"Name or number of a jail; 0 is the one that all are in" example:"web"`
+	Jail string `path:"jail" doc:"Name or number of a jail; 0 is the one that all are in; a/b is b as it is called in a" example:"web"`
 }
 
-// jail returns the jail that a name or a number means. ENOENT: there is none.
+// jail returns the jail that a name or a number means; of a/b, that which b means to
+// whoever is in a: one below a. ENOENT: there is none.
 func (s *Server) jail(name, field string) (*vimage.Jail, error) {
+	j := s.world.Root()
 	if name == "0" {
-		return s.world.Root(), nil
-	}
-	if j := s.world.Root().Find(name); j != nil {
 		return j, nil
 	}
-	return nil, blame(fmt.Errorf("%w: there is no jail %s", syscall.ENOENT, name), field, name)
+	for part := range strings.SplitSeq(name, "/") {
+		if j = j.Find(part); j == nil {
+			return nil, blame(fmt.Errorf("%w: there is no jail %s", syscall.ENOENT, part), field, part)
+		}
+	}
+	return j, nil
 }
 
 // of returns the jail that a request is about.

@@ -259,7 +259,7 @@ func (e *Env) ifFail(name string, err error, call ...string) int {
 	case "path.if":
 		return e.Failf("interface %s does not exist", name)
 	case "path.jail":
-		return e.Failf("jail %q not found", e.Jail)
+		return e.Fail(err)
 	case "fib":
 		return e.Failf("fib %v not supported: %s", f.Value, Strerror(err))
 	case "vnet":

@@ -90,9 +90,6 @@ func jlsJails(e *Env, c *client.Client, one string, params []string) ([]client.J
 		var j client.Jail
 		j, err = c.Jail(e.Ctx, within(e.Jail, one), params...)
 		jails = []client.Jail{j}
-		if said, ok := err.(*client.Error); ok && len(said.Fields) > 0 && said.Fields[0].Field == "path.jail" {
-			return nil, fmt.Errorf("jail %q not found", one)
-		}
 	}
 	for i := range jails {
 		j := &jails[i]
