@@ -86,7 +86,7 @@ func New(n *topo.Network, c Config) *Server {
 		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses, registerHosts,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
-		registerRates, registerCapture,
+		registerRates, registerCapture, registerActivity,
 	} {
 		area(s)
 	}
