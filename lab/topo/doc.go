@@ -84,8 +84,7 @@
 //	fibs      routing tables, 1 to 65536, or a list of their names: 0, 1, … may be
 //	          named so wherever a table is; one whose name is its number has none; 1
 //	jail      {PARAMETER: VALUE, …} of its own jail, as jail(8) names them
-//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it that share its stack; they
-//	          persist, and one in another is called OTHER.NAME
+//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it: see Jails
 //	loopback  addresses of lo0, a list or one, beside 127.0.0.1
 //	shards    parts of the stack that work in parallel, 1 to 64; 1
 //	sysctl    {NAME: VALUE, …}, of this node only
@@ -103,6 +102,19 @@
 //
 // With routing: auto every node also gets routes in table 0 to every subnet, by
 // the fewest routers. The default is routing: static.
+//
+// # Jails
+//
+// Jails in a host or router persist, and one in another is called OTHER.NAME. They share
+// its stack; those with vnet: new have one of their own, and beside parameters the fields
+// fibs, shards, loopback (all addresses of lo0: there are no others), sysctl, routes,
+// mroutes and proxy of nodes. Wherever a node is named a jail WEB with a stack, in the
+// host A, is A.WEB: at the ends of links and tunnels, in routes, joins, flows and
+// expectations. Its interfaces are made in its host and lent to it; they go back when it
+// is removed. It is handed out addresses as other nodes are, and no routes by routing: auto.
+//
+// There may be jails outside of hosts, in a section jails of the file; they are in jail 0,
+// which is called 0. Its own stack has the same fields in the section jail0.
 //
 // # Switches
 //
@@ -135,8 +147,9 @@
 //	          flood_unregistered, flood_reports (hosts' reports go there too),
 //	          max_groups, max_sources
 //	interfaces {NODE: {…}, …}: what the interface is otherwise than others are, with
-//	          name, mac, mtu, down, addrs: all it has, in any subnets, [] for none, and
-//	          overlaps: true where another link of the node may have its subnet too
+//	          name, mac, mtu, down, addrs: all it has, in any subnets, [] for none,
+//	          overlaps: true where another link of the node may have its subnet too, and
+//	          made: the node that has lent it, if that is not the host of the jail
 //	mtu       1500
 //
 // and faults, the same both ways, which are those of link.FaultConfig, or in toward:

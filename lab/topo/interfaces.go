@@ -15,6 +15,8 @@ import (
 // iface is what a link says of the interface at one of its ends.
 type iface struct {
 	at, name text
+	made     text  // where it was made, and goes back to from jails
+	maker    *node // that
 	mac      net.HardwareAddr
 	mtu      int
 	down     bool
@@ -72,6 +74,7 @@ func (d *decoder) interfaces(name string, v *yaml.Node, l *cable) {
 		l.named = append(l.named, i.at)
 		d.object(v, "the interface of "+k.Value,
 			d.word("name", &i.name),
+			d.word("made", &i.made),
 			value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
 			d.integer("mtu", &i.mtu, 68, 65535),
 			d.boolean("down", &i.down),
@@ -107,6 +110,9 @@ func (d *decoder) loopback(name string, v *yaml.Node, n *node) {
 	d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+name, v, &n.loopback) })
 }
 
+// bare tells whether lo0 has only the addresses that it is given, as in jails.
+func (n *node) bare() bool { return n.host != nil || n.name.s == world }
+
 // loopbacks looks at the addresses of a node's lo0.
 func (c *checker) loopbacks(n *node) {
 	had := make(map[netip.Addr]bool)
@@ -118,7 +124,7 @@ func (c *checker) loopbacks(n *node) {
 		switch {
 		case had[a.ip]:
 			c.at(a.line, "%v of %s is there twice: remove one", a.ip, n.name.s)
-		case !unicast(a.ip):
+		case !unicast(a.ip) && !(a.ip.IsLoopback() && n.bare()):
 			c.at(a.line, "%v of %s is no host's address: choose one of %s", a.ip, n.name.s, hosts(a.ip))
 		}
 		had[a.ip] = true
@@ -154,6 +160,12 @@ func (c *checker) linkIfaces(l *cable) {
 		if i.name.line != 0 && (!goodName(i.name.s) || i.name.s == "lo0") {
 			c.at(i.name.line, "an interface has the name %q: a name is letters, digits, dots, underlines and hyphens, and not lo0", i.name.s)
 		}
+		if i.made.line != 0 {
+			i.maker = c.findNode(i.made)
+			if i.maker != nil && i.maker.host != nil {
+				c.at(i.made.line, "%s is a jail, and what is lent to a jail was made in a host, a router or 0: name one", i.made.s)
+			}
+		}
 		if i.exact && len(l.addrs[i.at.s]) > 0 {
 			c.at(i.at.line, "%s has addrs, and addrs of its interface, which are all it has: remove one of them", i.at.s)
 		}
@@ -165,6 +177,15 @@ func (c *checker) linkIfaces(l *cable) {
 			c.at(i.at.line, "%s has an mtu of %d, and the link carries %d: write that at most", i.at.s, i.mtu, most)
 		}
 	}
+}
+
+// maker returns the node in which the interface is made. It is then lent to its own, if
+// that is another.
+func (e *end) maker() *node {
+	if e.iface != nil && e.iface.maker != nil {
+		return e.iface.maker
+	}
+	return e.node.top()
 }
 
 // other returns the link's other end.

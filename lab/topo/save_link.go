@@ -79,6 +79,9 @@ func (s *saver) iface(e *end) *mapping {
 	if e.name != s.names[e] {
 		m.word("name", e.name)
 	}
+	if e.iface.maker != nil {
+		m.word("made", e.iface.maker.name.s)
+	}
 	if e.iface.mac != nil {
 		m.word("mac", e.iface.mac.String())
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
@@ -28,12 +29,17 @@ func (n *Network) stack(s *node) *vnet.Stack { return n.nodes[s].Internal() }
 
 // conf returns how an interface is configured, nil where it is not in its node's stack.
 func (n *Network) conf(e *end) *ifnet.Conf {
-	return n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
+	c := n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
+	if c == nil || c.Port != n.links[e.link].Ends()[endIndex(e)].Port() {
+		return nil
+	}
+	return c
 }
 
 // refresh has the file say of links, and of addresses, what is so now; for u, which is told
 // what it cannot say, also of nodes.
 func (n *Network) refresh(u *unsaid) {
+	n.locate()
 	for _, g := range n.file.segments {
 		clear(g.taken)
 	}
@@ -42,16 +48,37 @@ func (n *Network) refresh(u *unsaid) {
 		l.dirs = [2]link.FaultConfig{made.Faults(link.AtoB), made.Faults(link.BtoA)}
 		l.dirs[0].Seed, l.dirs[1].Seed = 0, 0
 		l.querier = nil
+		l.lost = l.ends[0].node != nil && l.ends[0].node == l.ends[1].node
+		if l.lost {
+			u.add("the link %s, both ends of which are at %s", l.name.s, l.between[0].s)
+		}
 		for i := range l.ends {
 			if e := &l.ends[i]; e.node != nil {
 				n.refreshEnd(e, u)
 			}
 		}
 	}
+	for _, l := range n.file.links {
+		for i := range l.ends {
+			if e := &l.ends[i]; e.node != nil && e.name == "" {
+				e.name = n.spareName(e.node)
+			}
+		}
+	}
 	n.refreshTunnels(u)
-	for _, s := range n.file.nodes {
+	for s := range n.file.stacks() {
 		if s.fibs = n.nodes[s].FIBs(); u != nil {
 			n.refreshNode(s, u)
+		}
+	}
+}
+
+// spareName returns a name for an interface that is not there.
+func (n *Network) spareName(s *node) string {
+	for k := 0; ; k++ {
+		name := "eth" + strconv.Itoa(k)
+		if n.stack(s).View().Named(name) == nil && s.portNamed(name) == nil {
+			return name
 		}
 	}
 }
@@ -62,10 +89,17 @@ func (n *Network) refreshEnd(e *end, u *unsaid) {
 	c := n.conf(e)
 	if c == nil {
 		u.add("%s: its interface %s on the link %s, which was moved or removed", e.node.name.s, e.name, e.link.name.s)
-		e.iface = &iface{at: e.node.name, down: true, exact: true}
+		e.iface, e.name = &iface{at: e.node.name, down: true, exact: true}, ""
 		return
 	}
 	i := &iface{at: e.node.name, down: c.Flags&ifnet.Up == 0}
+	made := n.links[e.link].Ends()[endIndex(e)].Node
+	switch i.maker = n.owner[made.Internal()]; i.maker {
+	case e.node.top():
+		i.maker = nil
+	case nil:
+		u.add("%s: that its interface %s was made in %s", e.node.name.s, c.Name, made.Name())
+	}
 	if c.MTU != c.Props.MTU {
 		i.mtu = c.MTU
 	}
@@ -181,8 +215,8 @@ func (n *Network) refreshNode(s *node, u *unsaid) {
 func (n *Network) refreshLoopback(s *node, list ifaddr.List, u *unsaid) {
 	for _, a := range list {
 		switch ip := a.Addr(); {
-		case ip.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast():
-		case !unicast(ip) || a.Peer().IsValid():
+		case ip.IsLoopback() && !s.bare() || ip.Is6() && ip.IsLinkLocalUnicast():
+		case !unicast(ip) && !ip.IsLoopback() || a.Peer().IsValid():
 			u.add("%s: the address %v of lo0", s.name.s, a.Prefix)
 		default:
 			s.loopback = append(s.loopback, addr{ip: ip, bits: a.Bits()})
