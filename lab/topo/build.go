@@ -29,8 +29,9 @@ type Network struct {
 	tunnels  map[*end]*vimage.Interface
 	at       map[*end]*vimage.Interface // interfaces that are not where their links were made
 	owner    map[*vnet.Stack]*node
-	gone     []*node // jails that are no more, until nothing is at them
-	lost     *unsaid // what of the network went with something else
+	ports    map[link.Port]bool // that interfaces have now, while the network is saved
+	gone     []*node            // jails that are no more, until nothing is at them
+	lost     *unsaid            // what of the network went with something else
 	sinks    map[*sink]*sinkRun
 	began    time.Time
 	started  bool
@@ -135,6 +136,9 @@ func (n *Network) build() error {
 		if err := n.addTunnel(t); err != nil {
 			return f.wrong(t.line, err)
 		}
+	}
+	if err := n.addOthers(); err != nil {
+		return err
 	}
 	for s := range f.stacks() {
 		for _, r := range s.routes {
@@ -317,9 +321,14 @@ func (n *Network) finishEnd(e *end) error {
 		}
 	}
 	if e.querier() {
-		return ifi.SetQuerier(true)
+		if err := ifi.SetQuerier(true); err != nil {
+			return err
+		}
 	}
-	return nil
+	if e.iface == nil {
+		return nil
+	}
+	return n.finishInterface(ifi, e.iface)
 }
 
 func (n *Network) addRoute(s *node, r *route) error {
@@ -328,8 +337,11 @@ func (n *Network) addRoute(s *node, r *route) error {
 		return err
 	}
 	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Metric: uint32(r.metric), Reject: r.reject, Blackhole: r.blackhole}
-	if r.out != nil {
+	switch {
+	case r.out != nil:
 		vr.Interface = n.iface(r.out).Name()
+	case r.iface.line != 0:
+		vr.Interface = r.iface.s
 	}
 	return st.AddRoute(vr)
 }

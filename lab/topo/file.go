@@ -60,6 +60,7 @@ type node struct {
 	proxy        *mproxy // nil: it is none
 	ports        []*end  // in the order of the links
 	tunnels      []*end
+	others       []*other // interfaces of no link
 }
 
 type sysctl struct {
@@ -121,6 +122,7 @@ type subnet struct {
 type route struct {
 	line              int
 	to, via, link     text
+	iface             text // one that is of no link
 	table             text
 	fib, mtu, metric  int
 	ipv6              bool // what names mean
@@ -327,6 +329,7 @@ func (d *decoder) stackKeys(n *node) []key {
 		d.integer("shards", &n.shards, 1, 64),
 		{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
 		{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
+		{name: "interfaces", to: func(key string, v *yaml.Node) { d.others(key, v, n) }},
 		{name: "routes", to: func(key string, v *yaml.Node) {
 			d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
 		}},
@@ -362,6 +365,7 @@ func (d *decoder) route(v *yaml.Node) *route {
 		d.integer("mtu", &r.mtu, 68, 65535),
 		d.integer("metric", &r.metric, 0, math.MaxInt32),
 		d.word("link", &r.link),
+		d.word("interface", &r.iface),
 		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
 		d.boolean("blackhole", &r.blackhole),

@@ -2,6 +2,7 @@ package topo
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -23,6 +25,73 @@ type iface struct {
 	overlaps bool // another link of the node may have its subnet
 	addrs    []addr
 	exact    bool // addrs are all it has
+
+	promisc, noCarrier bool
+	arp                string                 // static, off; "" for what is usual
+	auto               *vimage.AutoconfConfig // otherwise than its node has it
+	noAuto             bool                   // likewise
+	neighbors          []vimage.NeighborConfig
+	lines              []int // of these
+}
+
+// ifaceKeys makes the keys of what may be said of any interface.
+func (d *decoder) ifaceKeys(i *iface) []key {
+	return []key{
+		value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
+		d.integer("mtu", &i.mtu, 68, 65535),
+		d.boolean("down", &i.down),
+		d.boolean("promisc", &i.promisc),
+		value(d, "carrier", &i.noCarrier, "write true or false", func(s string) (bool, bool) { return s == "false", s == "true" || s == "false" }),
+		value(d, "arp", &i.arp, "write static or off", func(s string) (string, bool) { return s, s == "static" || s == "off" }),
+		{name: "autoconf", to: func(_ string, v *yaml.Node) {
+			n := new(node)
+			d.autoconf(v, n)
+			i.auto, i.noAuto = n.autoconf, n.autoconf == nil
+		}},
+		{name: "neighbors", to: func(name string, v *yaml.Node) {
+			d.mapping(name, v, "{ADDRESS: MAC, …}", func(k, v *yaml.Node) { d.neighbor(k, v, i) })
+		}},
+	}
+}
+
+// neighbor reads a neighbour that is set by hand.
+func (d *decoder) neighbor(k, v *yaml.Node, i *iface) {
+	a, ok := parseAddr(k.Value)
+	if !ok || a.bits >= 0 {
+		d.at(k.Line, "neighbors has %q: write the neighbour's address", k.Value)
+	}
+	c := vimage.NeighborConfig{Addr: a.ip}
+	mac := value(d, "mac", &c.MAC, "write a hardware address, as 02:00:00:00:00:01", parseMAC)
+	if v.Kind == yaml.ScalarNode {
+		mac.to("the neighbour "+k.Value, v)
+	} else {
+		d.object(v, "the neighbour "+k.Value, needed(mac), d.boolean("published", &c.Published))
+	}
+	i.neighbors, i.lines = append(i.neighbors, c), append(i.lines, k.Line)
+}
+
+// finishInterface gives an interface what it is to have last.
+func (n *Network) finishInterface(ifi *vimage.Interface, i *iface) error {
+	var errs []error
+	if i.promisc {
+		errs = append(errs, ifi.SetPromiscuous(true))
+	}
+	if i.auto != nil || i.noAuto {
+		errs = append(errs, ifi.SetAutoconf(i.auto))
+	}
+	for _, o := range i.neighbors {
+		errs = append(errs, ifi.AddNeighbor(o))
+	}
+	switch i.arp {
+	case "static":
+		errs = append(errs, ifi.SetARP(vimage.ARPStatic))
+	case "off":
+		errs = append(errs, ifi.SetARP(vimage.ARPOff))
+	}
+	if i.noCarrier {
+		errs = append(errs, ifi.SetCarrier(false))
+	}
+	return errors.Join(errs...)
 }
 
 // toward is what happens to what goes toward an end of a link.
@@ -72,18 +141,15 @@ func (d *decoder) interfaces(name string, v *yaml.Node, l *cable) {
 		i := &iface{at: text{k.Value, k.Line}}
 		l.ifaces = append(l.ifaces, i)
 		l.named = append(l.named, i.at)
-		d.object(v, "the interface of "+k.Value,
+		d.object(v, "the interface of "+k.Value, append(d.ifaceKeys(i),
 			d.word("name", &i.name),
 			d.word("made", &i.made),
-			value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
-			d.integer("mtu", &i.mtu, 68, 65535),
-			d.boolean("down", &i.down),
 			d.boolean("overlaps", &i.overlaps),
 			key{name: "addrs", to: func(name string, v *yaml.Node) {
 				i.exact = true
 				d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+k.Value, v, &i.addrs) })
 			}},
-		)
+		)...)
 	})
 }
 
@@ -199,8 +265,14 @@ func (e *end) other() *end {
 // interfaceNames gives a node's interfaces their names, in the order of its links.
 func (c *checker) interfaceNames(n *node) {
 	taken := make(map[string]*end)
+	for _, o := range n.others {
+		taken[o.name.s] = &end{}
+	}
 	for _, e := range n.tunnels {
 		e.name = e.link.name.s
+		if n.otherNamed(e.name) != nil {
+			c.at(e.link.line, "%s has an interface %s: give the tunnel another name", n.name.s, e.name)
+		}
 		taken[e.name] = e
 	}
 	for _, e := range n.ports {
@@ -212,7 +284,11 @@ func (c *checker) interfaceNames(n *node) {
 // that is free.
 func (c *checker) nameInterface(e *end, taken map[string]*end) {
 	if i := e.iface; i != nil && i.name.line != 0 {
-		if o := taken[i.name.s]; o != nil {
+		switch o := taken[i.name.s]; {
+		case o == nil:
+		case e.node.otherNamed(i.name.s) != nil:
+			c.at(i.name.line, "%s has another interface %s: choose another name", e.node.name.s, i.name.s)
+		default:
 			c.at(i.name.line, "%s has an interface %s, by the link %s: choose another name", e.node.name.s, i.name.s, o.link.name.s)
 		}
 		e.name = i.name.s

@@ -47,6 +47,7 @@ func (c *checker) resolve() {
 	for n := range c.stacks() {
 		c.settings(n)
 	}
+	c.pairs()
 	for _, l := range c.links {
 		c.advertised(l)
 	}
@@ -74,6 +75,7 @@ func (c *checker) settings(n *node) {
 	c.autoconfig(n)
 	c.loopbacks(n)
 	c.jailed(n)
+	c.otherInterfaces(n)
 }
 
 // names makes sure that a name is given once.

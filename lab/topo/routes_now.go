@@ -56,7 +56,7 @@ func (n *Network) routesOf(s *node, fib int, u *unsaid) (all []nowRoute) {
 		if !strings.Contains(r.Flags, "S") {
 			continue
 		}
-		if own[r.Dst] != nil {
+		if own[r.Dst] != nil || s.otherSubnet(r.Dst, func(o *other) bool { return allFIBs != 0 || o.fib == fib }) {
 			u.add("%s: the route to %v of FIB %d, a subnet of its own", s.name.s, r.Dst, fib)
 		} else if n.sayable(s, &r, fib, u) {
 			all = append(all, nowRoute{r, fib})
@@ -75,6 +75,15 @@ func (n *Network) routesOf(s *node, fib int, u *unsaid) (all []nowRoute) {
 		}
 	}
 	return all
+}
+
+// otherSubnet tells whether a prefix is the subnet of an interface that is of no link.
+func (s *node) otherSubnet(p netip.Prefix, of func(*other) bool) bool {
+	return slices.ContainsFunc(s.others, func(o *other) bool {
+		return of(o) && slices.ContainsFunc(o.all, func(a vimage.AddrConfig) bool {
+			return a.Prefix.Masked() == p && !a.Peer.IsValid() || a.Peer.IsValid() && netip.PrefixFrom(a.Peer, a.Peer.BitLen()) == p
+		})
+	})
 }
 
 // subnets returns the subnets of interfaces, each with the first that is up and so brings
@@ -105,7 +114,7 @@ func (n *Network) sayable(s *node, r *vimage.Route, fib int, u *unsaid) bool {
 	case r.Reject && r.Blackhole || (r.Reject || r.Blackhole) && r.Gateway.IsValid() && !r.Gateway.IsLoopback():
 		why = "which refuses packets and has a gateway"
 	case r.Reject || r.Blackhole:
-	case s.portNamed(r.Interface) == nil:
+	case s.portNamed(r.Interface) == nil && s.otherNamed(r.Interface) == nil && r.Interface != "lo0":
 		why = "by " + r.Interface
 	}
 	if why != "" {

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/link"
 )
 
 // Save writes the network as it is now as a file, of which Load and Build make the same
@@ -20,9 +21,9 @@ import (
 // of addresses are written as addresses, comments are not kept. The same network gives
 // the same bytes.
 //
-// What a file cannot say is returned, and stands in comments at its end: interfaces that
-// are of no link, jails, neighbours set by hand, policies of addresses, nodes that a
-// program has added to the lab. Sockets, but for those of joins and flows, and what
+// What a file cannot say is returned, and stands in comments at its end: interfaces whose
+// link is a program, routes that expire, link-local addresses and policies that
+// somebody has set, nodes that a program has added to the lab. Sockets, but for those of joins and flows, and what
 // stacks have learned are no part of a file. Hardware addresses that nobody has set are
 // given out anew, and with them link-local addresses. Flows and joins are written as
 // they were given, to begin anew.
@@ -39,6 +40,7 @@ func (n *Network) Save(w io.Writer) (unsaid []string, err error) {
 // save writes the file and looks whether it is one.
 func (n *Network) save() ([]byte, []string, error) {
 	u := new(unsaid)
+	n.ports = nil
 	n.refresh(u)
 	n.foreign(u)
 	u.list = append(u.list, n.lost.list...)
@@ -95,17 +97,6 @@ func (n *Network) foreign(u *unsaid) {
 		if s.host == nil {
 			n.refreshJails(s, u)
 		}
-		for _, e := range s.ports {
-			if n.conf(e) == nil {
-				continue
-			}
-			list, _ := n.iface(e).Neighbors()
-			for _, o := range list {
-				if o.Permanent && !n.has(e, o.Addr) {
-					u.add("%s: the neighbour %v at %v on %s", s.name.s, o.Addr, o.MAC, e.name)
-				}
-			}
-		}
 	}
 }
 
@@ -116,6 +107,7 @@ type saver struct {
 	routes  map[*node][]nowRoute
 	auto    bool
 	tunnels []*tunnel
+	pairs   map[link.Port]string
 	names   map[*end]string // that interfaces are given without saying so
 	b       bytes.Buffer
 	line    int
@@ -185,7 +177,7 @@ func (s *saver) nodes(f *File) {
 		}
 		s.node("  ", o)
 	}
-	if b := s.stack(f.world, new(mapping)); len(b.m.pairs)+len(b.routes)+len(b.mroutes) > 0 {
+	if b := s.stack(f.world, new(mapping)); len(b.m.pairs)+len(b.others)+len(b.routes)+len(b.mroutes) > 0 {
 		s.put("")
 		s.block("", "jail0", b, nil)
 	}
@@ -209,8 +201,8 @@ func (s *saver) node(indent string, o *node) {
 
 // body is what is written of a stack.
 type body struct {
-	m               *mapping
-	routes, mroutes []string
+	m                       *mapping
+	others, routes, mroutes []string
 }
 
 // stack adds to a mapping what is said of a stack.
@@ -237,7 +229,11 @@ func (s *saver) stack(o *node, m *mapping) body {
 		as.put("downstream", inline(down))
 		m.sub("proxy", &as)
 	}
-	return body{m, s.nodeRoutes(o), s.mroutes(o)}
+	var others []string
+	for _, i := range o.others {
+		others = append(others, word(i.name.s)+": "+s.other(i))
+	}
+	return body{m, others, s.nodeRoutes(o), s.mroutes(o)}
 }
 
 // block writes what there is to say of something that has a name, in one line where
@@ -246,7 +242,7 @@ func (s *saver) block(indent, name string, b body, jails *node) {
 	if jails != nil && len(jails.jails) == 0 {
 		jails = nil
 	}
-	if len(b.routes)+len(b.mroutes) == 0 && jails == nil {
+	if len(b.others)+len(b.routes)+len(b.mroutes) == 0 && jails == nil {
 		s.put("%s%s: %s", indent, word(name), b.m.String())
 		return
 	}
@@ -257,8 +253,9 @@ func (s *saver) block(indent, name string, b body, jails *node) {
 	if jails != nil {
 		s.jails(indent+"  ", jails)
 	}
-	s.list(indent+"  ", "routes", b.routes)
-	s.list(indent+"  ", "mroutes", b.mroutes)
+	s.list(indent+"  ", "interfaces", "", b.others)
+	s.list(indent+"  ", "routes", "- ", b.routes)
+	s.list(indent+"  ", "mroutes", "- ", b.mroutes)
 }
 
 // jails writes the jails in a node.
@@ -274,13 +271,13 @@ func (s *saver) jails(indent string, o *node) {
 	}
 }
 
-// list writes a list, an item a line.
-func (s *saver) list(indent, name string, items []string) {
+// list writes a list, or a mapping, an item a line.
+func (s *saver) list(indent, name, mark string, items []string) {
 	if len(items) > 0 {
 		s.put("%s%s:", indent, name)
 	}
 	for _, i := range items {
-		s.put("%s  - %s", indent, i)
+		s.put("%s  %s%s", indent, mark, i)
 	}
 }
 
@@ -321,8 +318,11 @@ func (s *saver) nodeRoutes(o *node) (all []string) {
 			if r.Gateway.IsValid() {
 				m.word("via", r.Gateway.WithZone("").String())
 			}
-			if !o.plainRoute(&r, to[nowRoute{vimage.Route{Dst: r.Dst}, r.fib}] > 1) {
-				m.word("link", o.portNamed(r.Interface).link.name.s)
+			switch e := o.portNamed(r.Interface); {
+			case e == nil:
+				m.word("interface", r.Interface)
+			case !o.plainRoute(&r, to[nowRoute{vimage.Route{Dst: r.Dst}, r.fib}] > 1):
+				m.word("link", e.link.name.s)
 			}
 		}
 		m.number("fib", int64(r.fib), 0)

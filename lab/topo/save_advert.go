@@ -12,6 +12,9 @@ func (f *File) autoNames() map[*end]string {
 	all := make(map[*end]string)
 	for s := range f.stacks() {
 		taken := make(map[string]bool)
+		for _, o := range s.others {
+			taken[o.name.s] = true
+		}
 		for _, e := range s.ports {
 			if e.link.lost {
 				continue

@@ -82,11 +82,7 @@ func (s *saver) iface(e *end) *mapping {
 	if e.iface.maker != nil {
 		m.word("made", e.iface.maker.name.s)
 	}
-	if e.iface.mac != nil {
-		m.word("mac", e.iface.mac.String())
-	}
-	m.number("mtu", int64(e.iface.mtu), 0)
-	m.flag("down", e.iface.down, false)
+	e.iface.put(m)
 	m.flag("overlaps", slices.ContainsFunc(e.node.interfaces(), func(o *end) bool { return e.overlaps(o) || e.overlaps6(o) }), false)
 	if e.iface.exact {
 		var all []string

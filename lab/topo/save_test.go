@@ -118,6 +118,28 @@ func snapshotInterface(h *vimage.Stack, i ifnet.Info) string {
 	if err != nil {
 		return s + " gone"
 	}
+	info, _ := ifi.Info()
+	s += fmt.Sprintf(" %s carrier %v promisc %v arp %v %v", info.Kind, info.Carrier, info.Promiscuous, info.NoARP, info.StaticARP)
+	for _, a := range ifi.Addresses() {
+		if a.Peer.IsValid() || a.Anycast {
+			s += fmt.Sprintf(" %v peer %v anycast %v", a.Prefix, a.Peer, a.Anycast)
+		} else if a.Prefix.Addr().Is4() {
+			s += fmt.Sprintf(" broadcast %v", a.Broadcast)
+		}
+	}
+	if a := ifi.Autoconf(); a != nil {
+		a.Secret = nil
+		s += fmt.Sprintf(" %+v", *a)
+	}
+	list, _ := ifi.Neighbors()
+	for _, n := range list {
+		if n.Permanent && !n.Own {
+			s += fmt.Sprintf(" %v at %v %v", n.Addr, n.MAC, n.Published)
+		}
+	}
+	if t, err := ifi.Tunnel(); err == nil {
+		s += fmt.Sprintf(" %+v fib %d", t.TunnelConfig, t.FIB)
+	}
 	for _, m := range ifi.Memberships() {
 		for _, g := range m.Groups {
 			if i.Addrs.Has(false) && g.Group.Is4() && g.Group.String() != "224.0.0.1" { // which comes with an address and stays
@@ -381,13 +403,77 @@ func (m *monkey) iface(h *vimage.Stack) *vimage.Interface {
 	return one(m.r, all)
 }
 
+// create makes interfaces that are of no link, or changes or removes them.
+func (m *monkey) create(h *vimage.Stack) {
+	r := m.r
+	name := m.name("x")
+	ip := func(k int) netip.Addr { return netip.AddrFrom4([4]byte{172, 17, byte(r.IntN(2)), byte(k)}) }
+	switch r.IntN(6) {
+	case 0, 1:
+		a, b, err := h.CreateEpair()
+		m.need("epair", err)
+		a.Rename(name)
+		b.AddAddr(netip.PrefixFrom(ip(1+r.IntN(9)), 24))
+		a.SetUp(r.IntN(3) > 0)
+	case 2:
+		h.CreateTunnel(name, vimage.TunnelKind(1+r.IntN(4)))
+	case 3:
+		c := vimage.TunnelConfig{Kind: vimage.TunnelKind(1 + r.IntN(4)), Local: ip(1), Remote: ip(2 + r.IntN(5)), TTL: uint8(r.IntN(3)), NoLearning: false}
+		if ifi := m.iface(h); ifi != nil && len(ifi.Addrs()) > 0 {
+			c.Local = ifi.Addrs()[0].Addr()
+			if c.Local.Is6() {
+				c.Remote = c.Local.Next()
+			}
+		}
+		switch c.Kind {
+		case vimage.VXLAN:
+			c.VNI, c.NoLearning = uint32(r.IntN(3)), r.IntN(2) == 0
+		case vimage.GRE, vimage.GRETAP:
+			c.HasKey, c.Key, c.Checksum = true, uint32(r.IntN(3)), r.IntN(2) == 0
+		}
+		ifi, err := h.AddTunnel(name, c, vimage.InterfaceConfig{FIB: r.IntN(h.FIBs())})
+		if err != nil {
+			return
+		}
+		if c.Kind == vimage.GIF || c.Kind == vimage.GRE {
+			ifi.Configure(vimage.AddrConfig{Prefix: netip.PrefixFrom(ip(20), 32), Peer: ip(21)})
+		} else {
+			ifi.Configure(vimage.AddrConfig{Prefix: netip.PrefixFrom(ip(30), 24), Broadcast: ip(77)})
+		}
+		if r.IntN(2) == 0 {
+			h.AddRoute(vimage.Route{Dst: netip.MustParsePrefix("192.88.99.0/24"), Interface: name})
+		}
+	default:
+		if ifi := m.iface(h); ifi != nil && !strings.HasPrefix(ifi.Name(), "eth") {
+			ifi.Remove()
+		}
+	}
+}
+
 // configure changes a stack.
 func (m *monkey) configure(h *vimage.Stack) {
 	r := m.r
 	ifi := m.iface(h)
-	switch k := r.IntN(13); {
+	switch k := r.IntN(18); {
 	case k == 12:
 		m.jail(h)
+	case k == 13 || k == 14:
+		m.create(h)
+	case k == 15:
+		lo, _ := h.Interface("lo0")
+		one(r, []func(){
+			func() { lo.SetUp(r.IntN(2) == 0) }, func() { lo.SetMTU(8000) }, func() { lo.DelAddr(netip.MustParseAddr("127.0.0.1")) },
+			func() { lo.AddAddr(netip.MustParsePrefix("10.254.0.1/32")) }, func() { lo.AddAddr(netip.MustParsePrefix("127.0.0.1/8")) },
+		})()
+	case k == 16 && ifi != nil:
+		one(r, []func(){
+			func() { ifi.SetPromiscuous(r.IntN(2) == 0) }, func() { ifi.SetARP(vimage.ARPMode(r.IntN(3))) }, func() { ifi.SetCarrier(r.IntN(2) == 0) },
+			func() { ifi.SetAutoconf(&vimage.AutoconfConfig{LinkLocalOnly: true, Stable: r.IntN(2) == 0}) }, func() { ifi.SetAutoconf(nil) },
+		})()
+	case k == 17 && ifi != nil:
+		for _, a := range ifi.Addrs() {
+			ifi.AddNeighbor(vimage.NeighborConfig{Addr: a.Addr().Next().Next(), MAC: []byte{2, 0, 0, 0, 1, byte(r.IntN(9))}, Published: r.IntN(3) == 0})
+		}
 	case k == 0:
 		h.SetSysctl(one(r, []string{"net.inet.ip.ttl", "net.inet.udp.checksum", "net.inet.ip.forwarding", "net.inet.icmp.bmcastecho"}), int64(r.IntN(2)))
 	case k == 1:

@@ -205,40 +205,31 @@ func (n *Network) endTraffic(s *node) {
 // lend moves a new interface, which was made in the node that a jail is in, into that
 // jail's stack, and gives it what it is to have there.
 func (n *Network) lend(e *end) error {
-	st, ifi := n.nodes[e.node], n.iface(e)
+	ifi := n.iface(e)
 	var err error
 	if e.node == n.file.world {
 		ifi, err = n.nodes[e.maker()].Jail().Reclaim(ifi.Name())
 	} else {
-		ifi, err = ifi.MoveTo(st.Jail())
+		ifi, err = ifi.MoveTo(n.nodes[e.node].Jail())
 	}
 	if err != nil {
 		return err
 	}
 	n.at[e] = ifi
-	asked, err := st.Sysctl(dadCount)
-	if err != nil {
-		return err
-	}
-	// What a file says may be used at once.
 	steps := []func() error{
-		func() error { return st.SetSysctl(dadCount, 0) },
 		func() error { return ifi.Rename(e.name) },
 		func() error { return ifi.SetFIB(e.fib) },
 	}
 	for _, a := range slices.Concat(e.addrs, e.six) {
 		steps = append(steps, func() error { return ifi.AddAddr(a) })
 	}
-	steps = append(steps,
-		func() error { return ifi.SetUp(e.iface == nil || !e.iface.down) },
-		func() error { return st.SetSysctl(dadCount, asked) },
-	)
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
+	steps = append(steps, func() error { return ifi.SetUp(e.iface == nil || !e.iface.down) })
+	return n.atOnce(e.node, func() error {
+		for _, step := range steps {
+			if err := step(); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
-
-const dadCount = "net.inet6.ip6.dad_count"
