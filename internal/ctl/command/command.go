@@ -66,6 +66,7 @@ func Table() []*Command {
 		sockstatCommand(),
 		switchCommand(),
 		sysctlCommand(),
+		topCommand(),
 		tracerouteCommand(),
 	}
 }
@@ -92,7 +93,8 @@ type Env struct {
 	FIB  string // routing table, by number or name; "": the process's own
 	JSON bool   // print one JSON document instead of text
 
-	Terminal bool // Out is one: no place for what only programs read
+	Terminal bool   // Out is one: no place for what only programs read
+	Screen   Screen // the terminal that In and Out are, for commands that draw; nil: none
 
 	name string
 	c    *client.Client
