@@ -60,24 +60,6 @@ func registerInterfaces(s *Server) {
 		}
 		return client.Done{}, i.Remove()
 	})
-	type reclaim struct {
-		AtInterface
-		Body struct {
-			From string `json:"from" doc:"Name or number of the jail below this one that has it"`
-		}
-	}
-	modify(s, op{"POST", one + "/reclaim", "reclaim-interface", "Take an interface back from a jail below"}, func(_ *tx, in *reclaim) (client.Done, error) {
-		j, err := in.of(s)
-		if err != nil {
-			return client.Done{}, err
-		}
-		from, err := child(j, in.Body.From, "body.from")
-		if err != nil {
-			return client.Done{}, err
-		}
-		_, err = from.Reclaim(in.If)
-		return client.Done{}, err
-	})
 }
 
 // child returns a jail below another one.
@@ -248,6 +230,9 @@ func (s *Server) createInterface(t *tx, in *createInterface) (client.Interface, 
 	}
 	if st, err = in.table(st); err != nil {
 		return client.Interface{}, err
+	}
+	if in.Body.Change != nil && in.Body.Change.Reclaim != nil {
+		return client.Interface{}, blame(fmt.Errorf("%w: a new interface is in no other jail", syscall.EINVAL), "body.change.reclaim", *in.Body.Change.Reclaim)
 	}
 	i, err := s.clone(t, st, in.Body.Name)
 	if err != nil {

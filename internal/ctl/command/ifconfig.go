@@ -177,12 +177,12 @@ func changeInterface(e *Env, c *client.Client, name string, r *ifRequest) int {
 		return 0
 	case r.create:
 		return createInterface(e, c, name, r)
-	case r.reclaim != "":
-		if err := c.ReclaimInterface(e.Ctx, e.Jail, name, r.reclaim); err != nil {
-			return e.reclaimFail(name, r.reclaim, err)
-		}
 	}
-	if err := r.apply(e, c, name); err != nil {
+	err := r.apply(e, c, name)
+	switch {
+	case err != nil && r.change.Reclaim != nil:
+		return e.reclaimFail(name, *r.change.Reclaim, err)
+	case err != nil:
 		return e.ifFail(name, err)
 	}
 	if r.change.Name != nil {
@@ -284,10 +284,13 @@ func ifCall(part string) string {
 	return part
 }
 
+// reclaimFail is ifFail for what was to be taken back from a jail first.
 func (e *Env) reclaimFail(name, from string, err error) int {
-	var said *client.Error
-	if errors.As(err, &said) && len(said.Fields) > 0 && said.Fields[0].Field == "body.from" {
+	switch at, _ := blamed(err); at {
+	case "":
+		return e.Failf("SIOCSIFRVNET (%s, %s): %s", from, name, Strerror(err))
+	case "body.reclaim":
 		return e.Failf("jail %q not found", from)
 	}
-	return e.Failf("SIOCSIFRVNET (%s, %s): %s", from, name, Strerror(err))
+	return e.ifFail(name, err)
 }

@@ -164,8 +164,9 @@ func (s jlsStyle) print(w io.Writer, jails []client.Jail, params []string) {
 	if s.header {
 		fmt.Fprintln(w, strings.Join(params, " "))
 	}
+	var words []string
 	for _, j := range jails {
-		var words []string
+		words = words[:0]
 		for _, p := range params {
 			v := j.Parameters[p]
 			if s.settable && (v == "" || readOnly(p)) {
@@ -173,7 +174,7 @@ func (s jlsStyle) print(w io.Writer, jails []client.Jail, params []string) {
 			}
 			words = append(words, s.word(p, v))
 		}
-		fmt.Fprintln(w, strings.Join(words, " "))
+		io.WriteString(w, strings.Join(words, " ")+"\n")
 	}
 }
 
