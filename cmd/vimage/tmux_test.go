@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +59,7 @@ func TestNewcomer(t *testing.T) {
 	s.complete()
 	s.change()
 	s.top()
+	s.terminated()
 	s.interrupt()
 	s.run("vimage capture -c 3 -w job.pcapng pc-printer udp", 0, "3 packets")
 	s.run("od -An -tx1 -N4 job.pcapng", 0, "^ 0a 0d 0d 0a$")
@@ -146,6 +149,27 @@ func (s *terminal) top() {
 	s.at = s.prompt()
 }
 
+// terminated ends top by a signal: the terminal shows again what is typed.
+func (s *terminal) terminated() {
+	s.clear()
+	s.keys("-l", "bash -c 'echo $$ > pid; exec vimage top'")
+	s.keys("Enter")
+	s.until("^lab home, every 1s")
+	text, err := os.ReadFile(filepath.Join(s.home, "pid"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	s.done(0)
+	s.run("stty -a", 0, `[; ]icanon `, `[; ]echo `, `[; ]onlcr `)
+}
+
 // interrupt ends a ping by hand: it says what there was.
 func (s *terminal) interrupt() {
 	s.clear()
@@ -160,6 +184,7 @@ func (s *terminal) interrupt() {
 type terminal struct {
 	t    *testing.T
 	name string
+	home string
 	env  []string
 	at   string // the prompt behind the last command
 }
@@ -193,7 +218,7 @@ func newTerminal(t *testing.T) *terminal {
 	if err := os.WriteFile(rc, []byte(shellrc), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &terminal{t: t, name: "vimage-test", env: []string{
+	s := &terminal{t: t, name: "vimage-test", home: dir + "/home", env: []string{
 		"HOME=" + dir + "/home", "XDG_RUNTIME_DIR=" + dir + "/run", "TMUX_TMPDIR=" + dir + "/tmux", "PATH=" + dir + "/bin:" + os.Getenv("PATH"),
 		"LC_ALL=C.UTF-8", "TERM=xterm", "GORACE=atexit_sleep_ms=0",
 	}}
