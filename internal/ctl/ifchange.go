@@ -47,18 +47,16 @@ func (s *Server) changeInterface(t *tx, in *changeInterface) (client.Done, error
 	if err != nil {
 		return client.Done{}, err
 	}
-	st, err := in.stack(s)
+	st, err := InTable{in.InJail, in.InFIB}.stack(s) // tunnels are routed by the handle's table
 	if err != nil {
-		return client.Done{}, err
-	}
-	if st, err = in.table(st); err != nil {
 		return client.Done{}, err
 	}
 	c := ifChange{tx: t, s: s, jail: j, at: "body.", want: &in.Body}
 	if in.Body.Reclaim != nil {
 		err = c.reclaim(in.If)
 	} else {
-		c.i, err = in.iface(st)
+		c.i, err = st.Interface(in.If)
+		err = blame(err, "path.if", in.If)
 	}
 	if err != nil {
 		return client.Done{}, err
