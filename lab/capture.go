@@ -137,7 +137,7 @@ func (n *Lab) traced(l *Link) {
 	}
 	for _, e := range l.ends {
 		if e.port != nil {
-			n.captures.ports[portKey{e.Node.Internal(), uint32(e.port.ifi.Index())}] = l.capture
+			n.captures.ports[portKey{e.Node.Internal(), uint32(e.port.iface().Index())}] = l.capture
 		}
 	}
 }

@@ -79,12 +79,21 @@ type End struct {
 }
 
 // Interface returns the interface at a node's end, nil at a switch's. One that has
-// been moved to another stack is not found by it.
+// been moved to another stack is not found by it, until it is back.
 func (e End) Interface() *vimage.Interface {
 	if e.port == nil {
 		return nil
 	}
-	return e.port.ifi
+	return e.port.iface()
+}
+
+// Port returns what the interface at a node's end is plugged into, which tells it from
+// others wherever it is moved; nil at a switch's.
+func (e End) Port() link.Port {
+	if e.port == nil {
+		return nil
+	}
+	return e.port.plug
 }
 
 // MAC returns the hardware address that the interface at a node's end was given at
@@ -136,7 +145,7 @@ func endOf(e endpoint) End {
 // addLink makes a link. What it has made when it returns an error is in l.
 func (n *Lab) addLink(l *Link, a, b endpoint, c *LinkConfig) error {
 	for _, e := range [...]endpoint{a, b} {
-		if n.named(e.name()) != e {
+		if h, ok := e.(*Node); n.named(e.name()) != e && !(ok && h.guest) {
 			return fmt.Errorf("%s has been removed", e.name())
 		}
 	}

@@ -139,7 +139,7 @@ func (n *Lab) unplug(e *End) {
 	h.ports = slices.DeleteFunc(h.ports, func(o *nodePort) bool { return o == p })
 	n.mu.Unlock()
 	h.auto.stale, h.eth = true, 0
-	if p.ifi.Remove() != nil { // it has been removed, or moved to another stack
+	if p.conf() == nil || p.iface().Remove() != nil { // it has been removed, or moved to another stack
 		n.removeMoved(p.plug)
 	}
 	p.subnet.takeBack(p)

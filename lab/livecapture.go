@@ -178,7 +178,7 @@ func (e *End) found() (*vnet.Stack, uint32) {
 	if e.port == nil {
 		return nil, 0
 	}
-	st, index := e.Node.Internal(), uint32(e.port.ifi.Index())
+	st, index := e.Node.Internal(), uint32(e.port.iface().Index())
 	if c := st.View().Conf(index); c != nil && c.Port == e.port.plug {
 		return st, index
 	}

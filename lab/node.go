@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/wire"
 	"github.com/seed88948545/vimage/link"
 )
@@ -30,11 +32,13 @@ type Node struct {
 	ipv6     bool        // lo0 has ::1; under lab.building, as are the next two
 	eth      int         // no number of an ethN below is free
 	auto     autoRoutes
+	guest    bool // it is none of the lab's nodes
 }
 
 // nodePort is one of a node's interfaces and the subnet it is in.
 type nodePort struct {
-	ifi     *vimage.Interface
+	node    *Node
+	ifi     atomic.Pointer[vimage.Interface]
 	plug    link.Port // what the interface was plugged into
 	addr    netip.Prefix
 	addr6   netip.Prefix // the first that was given; invalid: none
@@ -109,7 +113,7 @@ func (h *Node) configure(c NodeConfig) error {
 
 // needIPv6 gives lo0 its address of IPv6: a node without pays nothing for it.
 func (h *Node) needIPv6() error {
-	if h.ipv6 {
+	if h.ipv6 || h.guest {
 		return nil
 	}
 	h.ipv6 = true
@@ -160,7 +164,7 @@ func (h *Node) Addr6() netip.Addr {
 }
 
 func (p *nodePort) usable6() netip.Addr {
-	for _, a := range p.ifi.Addresses() {
+	for _, a := range p.iface().Addresses() {
 		if ip := a.Prefix.Addr(); ip.Is6() && !ip.IsLinkLocalUnicast() && a.Usable() && !a.Deprecated {
 			return ip
 		}
@@ -201,7 +205,50 @@ func (h *Node) portOn(other *Node) *nodePort {
 
 // Eth returns the node's interface on the i-th of the links it has, counted from 0. It
 // panics where the node has fewer.
-func (h *Node) Eth(i int) *vimage.Interface { return h.port(i).ifi }
+func (h *Node) Eth(i int) *vimage.Interface { return h.port(i).iface() }
+
+// iface returns the interface. One that was moved away and has come back has another
+// index.
+func (p *nodePort) iface() *vimage.Interface {
+	ifi := p.ifi.Load()
+	c := p.conf()
+	if c == nil || int(c.Index) == ifi.Index() {
+		return ifi
+	}
+	back, err := p.node.Interface(c.Name)
+	if err != nil {
+		return ifi
+	}
+	p.ifi.Store(back)
+	return back
+}
+
+// conf returns how the interface is configured, nil where it is not in the node's stack.
+func (p *nodePort) conf() *ifnet.Conf {
+	v := p.node.Internal().View()
+	if c := v.Conf(uint32(p.ifi.Load().Index())); c != nil && c.Port == p.plug {
+		return c
+	}
+	i := slices.IndexFunc(v.Ifs, func(c *ifnet.Conf) bool { return c != nil && c.Port == p.plug })
+	if i < 0 {
+		return nil
+	}
+	return v.Ifs[i]
+}
+
+// InterfacesMoved says that interfaces of nodes have been moved to or from other stacks:
+// routes that FollowRoutes has made may be gone.
+func (n *Lab) InterfacesMoved(nodes []*Node) {
+	n.building.Lock()
+	defer n.building.Unlock()
+	for _, h := range nodes {
+		h.auto.stale, h.eth = true, 0
+	}
+}
+
+// Within returns a stack that is not the lab's own, such as a jail's, as a Node without
+// links. One that links lead to gets interfaces as other nodes do, but no routes.
+func (n *Lab) Within(st *vimage.Stack) *Node { return &Node{Stack: st, lab: n, guest: true} }
 
 func (h *Node) name() string { return h.Name() }
 
@@ -209,7 +256,7 @@ func (h *Node) segment() *subnet { return nil }
 
 // plug implements endpoint: the node gets an interface eth0, eth1, ….
 func (h *Node) plug(p link.Port, e *End, want *plugConfig, s *subnet) error {
-	port := &nodePort{plug: p, fib: want.fib, subnet: s}
+	port := &nodePort{node: h, plug: p, fib: want.fib, subnet: s}
 	all, err := h.addrs(port, want, s)
 	if err != nil {
 		s.takeBack(port)
@@ -220,12 +267,14 @@ func (h *Node) plug(p link.Port, e *End, want *plugConfig, s *subnet) error {
 	if name == "" {
 		name = h.freeName()
 	}
-	if port.ifi, err = h.AddInterface(name, c); err != nil {
+	ifi, err := h.AddInterface(name, c)
+	if err != nil {
 		s.takeBack(port)
 		return err
 	}
+	port.ifi.Store(ifi)
 	if len(want.end.MAC) == 0 {
-		port.mac = h.Internal().View().Conf(uint32(port.ifi.Index())).MAC
+		port.mac = h.Internal().View().Conf(uint32(ifi.Index())).MAC
 	}
 	e.port = port
 	h.lab.mu.Lock()
@@ -237,7 +286,7 @@ func (h *Node) plug(p link.Port, e *End, want *plugConfig, s *subnet) error {
 		}
 	}
 	if h.autoconf != nil {
-		if err := port.ifi.SetAutoconf(h.autoconf); err != nil {
+		if err := ifi.SetAutoconf(h.autoconf); err != nil {
 			return err
 		}
 	}
@@ -300,7 +349,7 @@ func (h *Node) Advertise(i int, c *vimage.RouterConfig) error {
 
 func (p *nodePort) advertise(h *Node, c *vimage.RouterConfig) error {
 	if c == nil {
-		return p.ifi.Advertise(nil)
+		return p.iface().Advertise(nil)
 	}
 	if on, err := h.Sysctl("net.inet6.ip6.forwarding"); err != nil || on == 0 {
 		return fmt.Errorf("%s is no router: it does not advertise", h.Name())
@@ -312,5 +361,5 @@ func (p *nodePort) advertise(h *Node, c *vimage.RouterConfig) error {
 	if own.Prefixes == nil && sub.IsValid() {
 		own.Prefixes = []vimage.RouterPrefix{{Prefix: sub}}
 	}
-	return p.ifi.Advertise(&own)
+	return p.iface().Advertise(&own)
 }

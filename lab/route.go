@@ -148,8 +148,8 @@ type member struct {
 
 // addr returns the address by which a port is a gateway: the first it has in its subnet,
 // or else the first. It is invalid where the port takes no part.
-func (f *family) addr(h *Node, p *nodePort) (found netip.Addr) {
-	c := h.Internal().View().Conf(uint32(p.ifi.Index()))
+func (f *family) addr(p *nodePort) (found netip.Addr) {
+	c := p.conf()
 	if c == nil || c.FIB != 0 || !c.Up() {
 		return found
 	}
@@ -185,13 +185,13 @@ func (f *family) routes(nodes []*Node) {
 	var all []*subnet
 	for _, h := range nodes {
 		for _, p := range h.ports {
-			if f.addrs[p] = f.addr(h, p); !f.addrs[p].IsValid() {
+			if f.addrs[p] = f.addr(p); !f.addrs[p].IsValid() {
 				continue
 			}
 			if f.members[p.subnet] == nil {
 				all = append(all, p.subnet)
 			}
-			f.members[p.subnet] = append(f.members[p.subnet], member{h, p.ifi.Name()})
+			f.members[p.subnet] = append(f.members[p.subnet], member{h, p.iface().Name()})
 		}
 	}
 	for _, s := range all {

@@ -38,6 +38,14 @@ func (e *Epair) A() Port { return &e.a }
 // B returns the other end.
 func (e *Epair) B() Port { return &e.b }
 
+// Peer returns the other end of the Epair that a Port is an end of, nil where it is none.
+func Peer(p Port) Port {
+	if e, ok := p.(*epairEnd); ok {
+		return e.peer
+	}
+	return nil
+}
+
 // Drops returns how many frames arrived where nothing was attached.
 func (e *Epair) Drops() uint64 { return e.a.rx.drops.Load() + e.b.rx.drops.Load() }
 

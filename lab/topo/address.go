@@ -298,7 +298,7 @@ func (e *end) mayOverlap() bool { return e.iface != nil && e.iface.overlaps }
 // addr returns a node's first address of a family, invalid if it has none.
 func (n *node) addr(is6 bool) netip.Addr {
 	for _, e := range n.ports {
-		if a := e.addr(is6); a.IsValid() {
+		if a := e.addr(is6); a.IsValid() && !e.link.lost {
 			return a
 		}
 	}

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/vnet"
 	"github.com/seed88948545/vimage/lab"
 	"github.com/seed88948545/vimage/link"
 )
@@ -24,6 +27,11 @@ type Network struct {
 	links    map[*cable]*lab.Link
 	flows    map[*flow]*flowRun
 	tunnels  map[*end]*vimage.Interface
+	at       map[*end]*vimage.Interface // interfaces that are not where their links were made
+	owner    map[*vnet.Stack]*node
+	ports    map[link.Port]bool // that interfaces have now, while the network is saved
+	gone     []*node            // jails that are no more, until nothing is at them
+	lost     *unsaid            // what of the network went with something else
 	sinks    map[*sink]*sinkRun
 	began    time.Time
 	started  bool
@@ -62,6 +70,7 @@ func Build(f *File, c lab.Config, captures ...Capture) (*Network, error) {
 		Lab: lab.Open(c), file: f,
 		nodes: make(map[*node]*lab.Node), switches: make(map[*swtch]*lab.Switch), links: make(map[*cable]*lab.Link),
 		sinks: make(map[*sink]*sinkRun), flows: make(map[*flow]*flowRun), tunnels: make(map[*end]*vimage.Interface),
+		at: make(map[*end]*vimage.Interface), owner: make(map[*vnet.Stack]*node), lost: new(unsaid),
 	}
 	for _, c := range captures {
 		n.Lab.CaptureLinks(c.W, append([]string{c.Link}, c.More...)...)
@@ -95,6 +104,15 @@ func (n *Network) build() error {
 			return f.wrong(s.name.line, err)
 		}
 	}
+	n.adopt(f.world, "vnet0")
+	if err := n.configure(f.world); err != nil {
+		return f.wrong(f.world.name.line, err)
+	}
+	for _, s := range append(slices.Clone(f.nodes), f.world) {
+		if err := n.addJails(s); err != nil {
+			return err
+		}
+	}
 	for _, s := range f.switches { // the first of a segment before those within it
 		if s.first() == s {
 			if err := n.addSwitch(s, nil); err != nil {
@@ -119,21 +137,19 @@ func (n *Network) build() error {
 			return f.wrong(t.line, err)
 		}
 	}
-	for _, s := range f.nodes {
+	if err := n.addOthers(); err != nil {
+		return err
+	}
+	for s := range f.stacks() {
 		for _, r := range s.routes {
 			if err := n.addRoute(s, r); err != nil {
 				return f.wrong(r.line, err)
 			}
 		}
 	}
-	for _, s := range f.nodes {
+	for s := range f.stacks() {
 		if err := n.addMulticast(s); err != nil {
 			return err
-		}
-		if len(s.jail.params)+len(s.jails) > 0 { // to ask for its jail makes it
-			if err := n.addJails(s); err != nil {
-				return err
-			}
 		}
 	}
 	if err := n.followRoutes(); err != nil {
@@ -168,6 +184,18 @@ func (n *Network) addNode(s *node) error {
 		return err
 	}
 	n.nodes[s] = h
+	n.owner[h.Internal()] = s
+	return n.configure(s)
+}
+
+// configure gives a stack what it has beside its interfaces.
+func (n *Network) configure(s *node) error {
+	h := n.nodes[s]
+	if s.fibs > h.FIBs() {
+		if err := h.SetFIBs(s.fibs); err != nil {
+			return err
+		}
+	}
 	for i, name := range s.fibNames {
 		if err := h.NameFIB(i, name); err != nil {
 			return err
@@ -208,6 +236,10 @@ func (n *Network) endpoint(e *end) (h lab.Endpoint, a netip.Prefix, says *vimage
 			c.Addrs = append(append([]netip.Prefix{}, e.addrs...), e.six...)
 		}
 	}
+	if s := e.maker(); s != e.node {
+		c.Addrs, c.Down, c.Name = []netip.Prefix{}, true, n.freeName(s, endIndex(e))
+		return n.nodes[s], a, nil, c // until it is lent
+	}
 	c.Name = e.name
 	if len(e.addrs) > 0 {
 		a = e.addrs[0]
@@ -220,10 +252,28 @@ func (n *Network) endpoint(e *end) (h lab.Endpoint, a netip.Prefix, says *vimage
 	return n.nodes[e.node], a, says, c
 }
 
+// freeName returns a name that no interface of a node has, another for the link's other end.
+func (n *Network) freeName(s *node, end int) string {
+	v := n.stack(s).View()
+	for k := end; ; k += 2 {
+		if name := "lent" + strconv.Itoa(k); v.Named(name) == nil {
+			return name
+		}
+	}
+}
+
+// firstFIB returns the table of the interface where it is made.
+func (e *end) firstFIB() int {
+	if e.node != nil && e.node != e.maker() {
+		return 0
+	}
+	return e.fib
+}
+
 func (n *Network) addLink(l *cable) error {
 	cfg := lab.LinkConfig{
 		Name: l.name.s, MTU: l.mtu, FaultConfig: l.dirs[link.AtoB],
-		FIBA: l.ends[0].fib, FIBB: l.ends[1].fib, A6: l.ends[0].six, B6: l.ends[1].six,
+		FIBA: l.ends[0].firstFIB(), FIBB: l.ends[1].firstFIB(), A6: l.ends[0].six, B6: l.ends[1].six,
 		PortA: l.ends[0].port, PortB: l.ends[1].port,
 	}
 	var a, b lab.Endpoint
@@ -255,8 +305,15 @@ func (n *Network) finishEnd(e *end) error {
 	if e.node == nil {
 		return nil
 	}
+	lent := e.maker() != e.node
+	if lent {
+		if err := n.lend(e); err != nil {
+			return err
+		}
+	}
+	e.was = n.conf(e).Iface
 	ifi := n.iface(e)
-	if !e.exact() {
+	if !e.exact() && !lent && len(e.addrs) > 0 {
 		for _, more := range e.addrs[1:] {
 			if err := ifi.AddAddr(more); err != nil {
 				return err
@@ -264,9 +321,14 @@ func (n *Network) finishEnd(e *end) error {
 		}
 	}
 	if e.querier() {
-		return ifi.SetQuerier(true)
+		if err := ifi.SetQuerier(true); err != nil {
+			return err
+		}
 	}
-	return nil
+	if e.iface == nil {
+		return nil
+	}
+	return n.finishInterface(ifi, e.iface)
 }
 
 func (n *Network) addRoute(s *node, r *route) error {
@@ -275,8 +337,11 @@ func (n *Network) addRoute(s *node, r *route) error {
 		return err
 	}
 	vr := vimage.Route{Dst: r.dst, Gateway: r.gateway, MTU: r.mtu, Metric: uint32(r.metric), Reject: r.reject, Blackhole: r.blackhole}
-	if r.out != nil {
+	switch {
+	case r.out != nil:
 		vr.Interface = n.iface(r.out).Name()
+	case r.iface.line != 0:
+		vr.Interface = r.iface.s
 	}
 	return st.AddRoute(vr)
 }

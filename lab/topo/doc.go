@@ -84,15 +84,16 @@
 //	fibs      routing tables, 1 to 65536, or a list of their names: 0, 1, … may be
 //	          named so wherever a table is; one whose name is its number has none; 1
 //	jail      {PARAMETER: VALUE, …} of its own jail, as jail(8) names them
-//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it that share its stack; they
-//	          persist, and one in another is called OTHER.NAME
+//	jails     {NAME: {PARAMETER: VALUE, …}, …}: those in it: see Jails
 //	loopback  addresses of lo0, a list or one, beside 127.0.0.1
 //	shards    parts of the stack that work in parallel, 1 to 64; 1
 //	sysctl    {NAME: VALUE, …}, of this node only
 //	routes    a list of: to (a prefix, an address, default, or the name of a
 //	          switch or link for its subnet), via (a neighbour, or its address)
 //	          or reject: true or blackhole: true; fib, mtu, metric, ipv6, and link:
-//	          via is then anybody's address there, or, left out, everybody is
+//	          via is then anybody's address there, or, left out, everybody is;
+//	          interface, instead of link, is one that interfaces has
+//	interfaces  {NAME: {…}, …}, of no link: see Interfaces
 //	mroutes   static multicast routes, a list of: group (one, or a prefix), in (the
 //	          link by which its packets come), out (links), listeners: true (and
 //	          every link that the node is the querier of and where somebody
@@ -103,6 +104,19 @@
 //
 // With routing: auto every node also gets routes in table 0 to every subnet, by
 // the fewest routers. The default is routing: static.
+//
+// # Jails
+//
+// Jails in a host or router persist, and one in another is called OTHER.NAME. They share
+// its stack; those with vnet: new have one of their own, and beside parameters the fields
+// fibs, shards, loopback (all addresses of lo0: there are no others), sysctl, interfaces,
+// routes, mroutes and proxy of nodes. Wherever a node is named a jail WEB with a stack, in the
+// host A, is A.WEB: at the ends of links and tunnels, in routes, joins, flows and
+// expectations. Its interfaces are made in its host and lent to it; they go back when it
+// is removed. It is handed out addresses as other nodes are, and no routes by routing: auto.
+//
+// There may be jails outside of hosts, in a section jails of the file; they are in jail 0,
+// which is called 0. Its own stack has the same fields in the section jail0.
 //
 // # Switches
 //
@@ -135,8 +149,9 @@
 //	          flood_unregistered, flood_reports (hosts' reports go there too),
 //	          max_groups, max_sources
 //	interfaces {NODE: {…}, …}: what the interface is otherwise than others are, with
-//	          name, mac, mtu, down, addrs: all it has, in any subnets, [] for none, and
-//	          overlaps: true where another link of the node may have its subnet too
+//	          name, addrs: all it has, in any subnets, [] for none, overlaps: true where
+//	          another link of the node may have its subnet too, made: the node that has
+//	          lent it, if that is not the host of the jail, and what any interface has
 //	mtu       1500
 //
 // and faults, the same both ways, which are those of link.FaultConfig, or in toward:
@@ -167,6 +182,31 @@
 //	ttl         of outer packets; the stack's
 //	key checksum sequence      of gre and gretap; none
 //	vni port                   of vxlan; 0, and 4789
+//
+// # Interfaces
+//
+// Any interface may have
+//
+//	mac mtu down: true
+//	promisc: true    it takes every frame
+//	carrier: false   its link is down
+//	arp              static (it does not ask or learn) or off
+//	autoconf         as hosts have it; the host's
+//	neighbors        {ADDRESS: MAC, …} that are set by hand; or {mac, published: true}
+//
+// The interfaces of a node, beside those at its links and the ends of tunnels, have also
+//
+//	kind       epair, gif, gre, gretap or vxlan; none of lo0
+//	addrs      all it has, a list of addresses, or of {addr, peer, broadcast, anycast}
+//	fib querier
+//	pair       of epair: a word that the other end has, in whatever node that is
+//	local remote tunnelfib ttl key checksum sequence vni port check_source
+//	           the outer side of a tunnel, which leads nowhere without remote
+//	out        of vxlan: the interface that leads to a group
+//	learning   of vxlan; true
+//
+// Here a tunnel's other end is a matter of who has the address remote. A pair is made where
+// both its ends are inside, be it jail 0, and lent to the jails where they are.
 //
 // # IPv6
 //

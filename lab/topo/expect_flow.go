@@ -2,6 +2,7 @@ package topo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (c *checker) sinksOf(flow, at text, line int) (*flow, []*sink) {
 	case len(f.sinks) == 0 && c.whole:
 		c.at(line, "nobody receives the flow %s: no node has the address %v, or has joined it", f.name.s, f.dst)
 	}
-	return f, f.sinks
+	return f, slices.Clone(f.sinks)
 }
 
 func (e *delivered) check(n *Network) []Outcome {

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/link"
 )
 
@@ -20,6 +21,7 @@ type File struct {
 	auto     bool // routing: auto
 	ipv6     bool // every segment has a subnet of IPv6
 	nodes    []*node
+	world    *node // jail 0; nil in a description of a node
 	switches []*swtch
 	links    []*cable
 	tunnels  []*tunnel
@@ -40,9 +42,10 @@ type File struct {
 	listed []*sink // sinks in the order they were needed
 }
 
-// node is a host or a router.
+// node is a host or a router; or a jail in one that has a stack of its own, or jail 0.
 type node struct {
 	name         text
+	host         *node // that the jail is in, nil of others
 	router       bool
 	autoconf     *vimage.AutoconfConfig // nil: it does not configure itself
 	autoconfLine int
@@ -50,13 +53,14 @@ type node struct {
 	fibNames     []string // of the tables, "" of those without; none, or as many as tables
 	loopback     []addr   // of lo0, beside those that every node has
 	jail         jail     // its own
-	jails        []*jail
+	jails        []*jail  // in it; of a jail, those of its host
 	sysctls      []sysctl
 	routes       []*route
 	mroutes      []*mroute
 	proxy        *mproxy // nil: it is none
 	ports        []*end  // in the order of the links
 	tunnels      []*end
+	others       []*other // interfaces of no link
 }
 
 type sysctl struct {
@@ -83,7 +87,7 @@ type cable struct {
 	dirs    [2]link.FaultConfig // what both say, by link.FaultDir
 	ifaces  []*iface
 	tunnel  bool
-	lost    bool // it is no tunnel any more as the file has it
+	lost    bool // it is none any more that a file can have
 	ends    [2]end
 }
 
@@ -97,6 +101,7 @@ type end struct {
 	six   []netip.Prefix // of IPv6
 	fib   int
 	name  string          // of the interface
+	was   *ifnet.Iface    // what it was when it was last looked at
 	iface *iface          // what the file says of it, or nil
 	port  link.PortConfig // of a switch
 }
@@ -117,6 +122,7 @@ type subnet struct {
 type route struct {
 	line              int
 	to, via, link     text
+	iface             text // one that is of no link
 	table             text
 	fib, mtu, metric  int
 	ipv6              bool // what names mean
@@ -230,6 +236,8 @@ func (d *decoder) file(root *yaml.Node, f *File) {
 		key{name: "tunnels", to: func(name string, v *yaml.Node) {
 			d.list(name, v, func(v *yaml.Node) { f.tunnels = append(f.tunnels, d.tunnel(v)) })
 		}},
+		key{name: "jails", to: func(name string, v *yaml.Node) { d.jails(name, v, f.needWorld(v.Line)) }},
+		key{name: "jail0", to: func(name string, v *yaml.Node) { d.object(v, name, d.stackKeys(f.needWorld(v.Line))...) }},
 		d.boolean("ipv6", &f.ipv6),
 		value(d, "routing", &f.auto, "write static (routes as given) or auto (to every subnet)", func(s string) (bool, bool) {
 			return s == "auto", s == "auto" || s == "static"
@@ -289,27 +297,47 @@ func goodName(s string) bool {
 	return err != nil
 }
 
+func newNode(name text, host *node) *node {
+	return &node{name: name, host: host, fibs: 1, shards: 1}
+}
+
+// needWorld returns jail 0, of which something is said.
+func (f *File) needWorld(line int) *node {
+	if f.world == nil {
+		f.world = newNode(text{world, line}, nil)
+	}
+	return f.world
+}
+
 func (d *decoder) nodes(section string, v *yaml.Node, router bool, f *File) {
 	d.named(section, v, func(name text, v *yaml.Node) {
-		n := &node{name: name, router: router, fibs: 1, shards: 1}
+		n := newNode(name, nil)
+		n.router = router
 		f.nodes = append(f.nodes, n)
-		d.object(v, name.s,
-			key{name: "fibs", to: func(key string, v *yaml.Node) { d.fibs(key, v, n) }},
-			d.integer("shards", &n.shards, 1, 64),
-			key{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
+		d.object(v, name.s, append(d.stackKeys(n),
 			key{name: "autoconf", to: func(_ string, v *yaml.Node) { d.autoconf(v, n) }},
-			key{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
 			key{name: "jail", to: func(key string, v *yaml.Node) { d.jailParams(key, v, &n.jail) }},
 			key{name: "jails", to: func(key string, v *yaml.Node) { d.jails(key, v, n) }},
-			key{name: "routes", to: func(key string, v *yaml.Node) {
-				d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
-			}},
-			key{name: "mroutes", to: func(key string, v *yaml.Node) {
-				d.list(key, v, func(v *yaml.Node) { n.mroutes = append(n.mroutes, d.mroute(v)) })
-			}},
-			key{name: "proxy", to: func(_ string, v *yaml.Node) { d.mproxy(v, n) }},
-		)
+		)...)
 	})
+}
+
+// stackKeys makes the keys of what is said of a stack.
+func (d *decoder) stackKeys(n *node) []key {
+	return []key{
+		{name: "fibs", to: func(key string, v *yaml.Node) { d.fibs(key, v, n) }},
+		d.integer("shards", &n.shards, 1, 64),
+		{name: "loopback", to: func(key string, v *yaml.Node) { d.loopback(key, v, n) }},
+		{name: "sysctl", to: func(key string, v *yaml.Node) { d.sysctls(key, v, n) }},
+		{name: "interfaces", to: func(key string, v *yaml.Node) { d.others(key, v, n) }},
+		{name: "routes", to: func(key string, v *yaml.Node) {
+			d.list(key, v, func(v *yaml.Node) { n.routes = append(n.routes, d.route(v)) })
+		}},
+		{name: "mroutes", to: func(key string, v *yaml.Node) {
+			d.list(key, v, func(v *yaml.Node) { n.mroutes = append(n.mroutes, d.mroute(v)) })
+		}},
+		{name: "proxy", to: func(_ string, v *yaml.Node) { d.mproxy(v, n) }},
+	}
 }
 
 func (d *decoder) sysctls(name string, v *yaml.Node, n *node) {
@@ -337,6 +365,7 @@ func (d *decoder) route(v *yaml.Node) *route {
 		d.integer("mtu", &r.mtu, 68, 65535),
 		d.integer("metric", &r.metric, 0, math.MaxInt32),
 		d.word("link", &r.link),
+		d.word("interface", &r.iface),
 		d.boolean("ipv6", &r.ipv6),
 		d.boolean("reject", &r.reject),
 		d.boolean("blackhole", &r.blackhole),

@@ -156,8 +156,14 @@ type tally struct {
 // tally returns a copy of what has come of a flow.
 func (n *Network) tally(s *sink, f *flow) tally {
 	r := n.sinks[s]
+	if r == nil { // it has the address no more that the flow goes to
+		return tally{}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.flows[uint32(f.index)] == nil {
+		return tally{}
+	}
 	t := *r.flows[uint32(f.index)]
 	t.seen = nil
 	return t

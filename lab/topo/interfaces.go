@@ -2,6 +2,7 @@ package topo
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,18 +10,88 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/link"
 )
 
 // iface is what a link says of the interface at one of its ends.
 type iface struct {
 	at, name text
+	made     text  // where it was made, and goes back to from jails
+	maker    *node // that
 	mac      net.HardwareAddr
 	mtu      int
 	down     bool
 	overlaps bool // another link of the node may have its subnet
 	addrs    []addr
 	exact    bool // addrs are all it has
+
+	promisc, noCarrier bool
+	arp                string                 // static, off; "" for what is usual
+	auto               *vimage.AutoconfConfig // otherwise than its node has it
+	noAuto             bool                   // likewise
+	neighbors          []vimage.NeighborConfig
+	lines              []int // of these
+}
+
+// ifaceKeys makes the keys of what may be said of any interface.
+func (d *decoder) ifaceKeys(i *iface) []key {
+	return []key{
+		value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
+		d.integer("mtu", &i.mtu, 68, 65535),
+		d.boolean("down", &i.down),
+		d.boolean("promisc", &i.promisc),
+		value(d, "carrier", &i.noCarrier, "write true or false", func(s string) (bool, bool) { return s == "false", s == "true" || s == "false" }),
+		value(d, "arp", &i.arp, "write static or off", func(s string) (string, bool) { return s, s == "static" || s == "off" }),
+		{name: "autoconf", to: func(_ string, v *yaml.Node) {
+			n := new(node)
+			d.autoconf(v, n)
+			i.auto, i.noAuto = n.autoconf, n.autoconf == nil
+		}},
+		{name: "neighbors", to: func(name string, v *yaml.Node) {
+			d.mapping(name, v, "{ADDRESS: MAC, …}", func(k, v *yaml.Node) { d.neighbor(k, v, i) })
+		}},
+	}
+}
+
+// neighbor reads a neighbour that is set by hand.
+func (d *decoder) neighbor(k, v *yaml.Node, i *iface) {
+	a, ok := parseAddr(k.Value)
+	if !ok || a.bits >= 0 {
+		d.at(k.Line, "neighbors has %q: write the neighbour's address", k.Value)
+	}
+	c := vimage.NeighborConfig{Addr: a.ip}
+	mac := value(d, "mac", &c.MAC, "write a hardware address, as 02:00:00:00:00:01", parseMAC)
+	if v.Kind == yaml.ScalarNode {
+		mac.to("the neighbour "+k.Value, v)
+	} else {
+		d.object(v, "the neighbour "+k.Value, needed(mac), d.boolean("published", &c.Published))
+	}
+	i.neighbors, i.lines = append(i.neighbors, c), append(i.lines, k.Line)
+}
+
+// finishInterface gives an interface what it is to have last.
+func (n *Network) finishInterface(ifi *vimage.Interface, i *iface) error {
+	var errs []error
+	if i.promisc {
+		errs = append(errs, ifi.SetPromiscuous(true))
+	}
+	if i.auto != nil || i.noAuto {
+		errs = append(errs, ifi.SetAutoconf(i.auto))
+	}
+	for _, o := range i.neighbors {
+		errs = append(errs, ifi.AddNeighbor(o))
+	}
+	switch i.arp {
+	case "static":
+		errs = append(errs, ifi.SetARP(vimage.ARPStatic))
+	case "off":
+		errs = append(errs, ifi.SetARP(vimage.ARPOff))
+	}
+	if i.noCarrier {
+		errs = append(errs, ifi.SetCarrier(false))
+	}
+	return errors.Join(errs...)
 }
 
 // toward is what happens to what goes toward an end of a link.
@@ -70,17 +141,15 @@ func (d *decoder) interfaces(name string, v *yaml.Node, l *cable) {
 		i := &iface{at: text{k.Value, k.Line}}
 		l.ifaces = append(l.ifaces, i)
 		l.named = append(l.named, i.at)
-		d.object(v, "the interface of "+k.Value,
+		d.object(v, "the interface of "+k.Value, append(d.ifaceKeys(i),
 			d.word("name", &i.name),
-			value(d, "mac", &i.mac, "write a hardware address of one interface, as 02:00:00:00:00:01", parseMAC),
-			d.integer("mtu", &i.mtu, 68, 65535),
-			d.boolean("down", &i.down),
+			d.word("made", &i.made),
 			d.boolean("overlaps", &i.overlaps),
 			key{name: "addrs", to: func(name string, v *yaml.Node) {
 				i.exact = true
 				d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+k.Value, v, &i.addrs) })
 			}},
-		)
+		)...)
 	})
 }
 
@@ -107,6 +176,9 @@ func (d *decoder) loopback(name string, v *yaml.Node, n *node) {
 	d.list(name, v, func(v *yaml.Node) { d.address1("an address of "+name, v, &n.loopback) })
 }
 
+// bare tells whether lo0 has only the addresses that it is given, as in jails.
+func (n *node) bare() bool { return n.host != nil || n.name.s == world }
+
 // loopbacks looks at the addresses of a node's lo0.
 func (c *checker) loopbacks(n *node) {
 	had := make(map[netip.Addr]bool)
@@ -118,7 +190,7 @@ func (c *checker) loopbacks(n *node) {
 		switch {
 		case had[a.ip]:
 			c.at(a.line, "%v of %s is there twice: remove one", a.ip, n.name.s)
-		case !unicast(a.ip):
+		case !unicast(a.ip) && !(a.ip.IsLoopback() && n.bare()):
 			c.at(a.line, "%v of %s is no host's address: choose one of %s", a.ip, n.name.s, hosts(a.ip))
 		}
 		had[a.ip] = true
@@ -154,6 +226,12 @@ func (c *checker) linkIfaces(l *cable) {
 		if i.name.line != 0 && (!goodName(i.name.s) || i.name.s == "lo0") {
 			c.at(i.name.line, "an interface has the name %q: a name is letters, digits, dots, underlines and hyphens, and not lo0", i.name.s)
 		}
+		if i.made.line != 0 {
+			i.maker = c.findNode(i.made)
+			if i.maker != nil && i.maker.host != nil {
+				c.at(i.made.line, "%s is a jail, and what is lent to a jail was made in a host, a router or 0: name one", i.made.s)
+			}
+		}
 		if i.exact && len(l.addrs[i.at.s]) > 0 {
 			c.at(i.at.line, "%s has addrs, and addrs of its interface, which are all it has: remove one of them", i.at.s)
 		}
@@ -167,6 +245,15 @@ func (c *checker) linkIfaces(l *cable) {
 	}
 }
 
+// maker returns the node in which the interface is made. It is then lent to its own, if
+// that is another.
+func (e *end) maker() *node {
+	if e.iface != nil && e.iface.maker != nil {
+		return e.iface.maker
+	}
+	return e.node.top()
+}
+
 // other returns the link's other end.
 func (e *end) other() *end {
 	if e == &e.link.ends[0] {
@@ -178,8 +265,14 @@ func (e *end) other() *end {
 // interfaceNames gives a node's interfaces their names, in the order of its links.
 func (c *checker) interfaceNames(n *node) {
 	taken := make(map[string]*end)
+	for _, o := range n.others {
+		taken[o.name.s] = &end{}
+	}
 	for _, e := range n.tunnels {
 		e.name = e.link.name.s
+		if n.otherNamed(e.name) != nil {
+			c.at(e.link.line, "%s has an interface %s: give the tunnel another name", n.name.s, e.name)
+		}
 		taken[e.name] = e
 	}
 	for _, e := range n.ports {
@@ -191,7 +284,11 @@ func (c *checker) interfaceNames(n *node) {
 // that is free.
 func (c *checker) nameInterface(e *end, taken map[string]*end) {
 	if i := e.iface; i != nil && i.name.line != 0 {
-		if o := taken[i.name.s]; o != nil {
+		switch o := taken[i.name.s]; {
+		case o == nil:
+		case e.node.otherNamed(i.name.s) != nil:
+			c.at(i.name.line, "%s has another interface %s: choose another name", e.node.name.s, i.name.s)
+		default:
 			c.at(i.name.line, "%s has an interface %s, by the link %s: choose another name", e.node.name.s, i.name.s, o.link.name.s)
 		}
 		e.name = i.name.s

@@ -133,7 +133,8 @@ func linkInfo(l *cable) LinkInfo {
 func (n *Network) HasNode(name string) bool {
 	n.live.RLock()
 	defer n.live.RUnlock()
-	return n.file.node[name] != nil
+	s := n.file.node[name]
+	return s != nil && s.host == nil && s != n.file.world
 }
 
 // Failure returns what has gone wrong with joins and what routers advertise, or nil.

@@ -52,23 +52,25 @@ func (n *Network) AddNode(name string, router bool, spec []byte) error {
 	var f File
 	p.nodes("the network", p.named(name), router, &f)
 	if len(f.nodes) == 1 {
-		c, s := n.checker(p), f.nodes[0]
-		c.newName(s.name)
-		c.tunables(s)
-		c.autoconfig(s)
-		c.loopbacks(s)
-		c.jailed(s)
-		c.staticRoutes(s)
-		c.multicast(s)
+		n.locate()
+		c := n.checker(p)
+		for s := range f.stacks() {
+			c.newName(s.name)
+			c.settings(s)
+			c.staticRoutes(s)
+			c.multicast(s)
+		}
 	}
 	if err := p.done(); err != nil {
 		return err
 	}
 	s := f.nodes[0]
-	if err := n.buildNode(s); err != nil {
+	if err := n.buildNode(&f); err != nil {
 		if h := n.nodes[s]; h != nil {
 			n.Lab.RemoveNode(h)
-			delete(n.nodes, s)
+		}
+		for s := range f.stacks() {
+			n.forgetNode(s)
 		}
 		return err
 	}
@@ -76,20 +78,34 @@ func (n *Network) AddNode(name string, router bool, spec []byte) error {
 	return n.changed()
 }
 
-// buildNode makes a node with its routes.
-func (n *Network) buildNode(s *node) error {
-	if err := n.addNode(s); err != nil {
+// buildNode makes the one node of a file with its routes.
+func (n *Network) buildNode(f *File) error {
+	if err := n.addNode(f.nodes[0]); err != nil {
 		return err
 	}
-	for _, r := range s.routes {
-		if err := n.addRoute(s, r); err != nil {
-			return err
+	if err := n.addJails(f.nodes[0]); err != nil {
+		return err
+	}
+	for s := range f.stacks() {
+		n.file.node[s.name.s] = s
+		for _, r := range s.routes {
+			if err := n.addRoute(s, r); err != nil {
+				return err
+			}
 		}
 	}
-	if len(s.jail.params)+len(s.jails) > 0 {
-		return n.addJails(s)
-	}
 	return nil
+}
+
+// forgetNode takes what there is of a node, which has been removed, out of the model.
+func (n *Network) forgetNode(s *node) {
+	if h := n.nodes[s]; h != nil {
+		delete(n.owner, h.Internal())
+	}
+	delete(n.nodes, s)
+	if n.file.node[s.name.s] == s {
+		delete(n.file.node, s.name.s)
+	}
 }
 
 // insert puts a node behind those of its kind: in a file they stand together.
@@ -101,7 +117,6 @@ func (f *File) insert(s *node) {
 		}
 	}
 	f.nodes = slices.Insert(f.nodes, at, s)
-	f.node[s.name.s] = s
 }
 
 // changed is called when the network is another: routes, flows and expectations follow.
@@ -167,6 +182,7 @@ func (n *Network) AddLink(spec []byte) (string, error) {
 	if len(p.List) > 0 {
 		return "", p.done()
 	}
+	n.locate()
 	c := n.checker(p)
 	c.ends(l)
 	if len(p.List) == 0 {
@@ -179,7 +195,7 @@ func (n *Network) AddLink(spec []byte) (string, error) {
 	if err != nil {
 		if made := n.links[l]; made != nil {
 			n.Lab.RemoveLink(made)
-			delete(n.links, l)
+			n.forgetLink(l)
 		}
 		n.file.forget(l)
 		return "", err
@@ -258,6 +274,14 @@ func (n *Network) plug(l *cable) error {
 		}
 	}
 	return n.addLink(l)
+}
+
+// forgetLink forgets a link that has been removed.
+func (n *Network) forgetLink(l *cable) {
+	delete(n.links, l)
+	for i := range l.ends {
+		delete(n.at, &l.ends[i])
+	}
 }
 
 // forget takes a link out of the file.

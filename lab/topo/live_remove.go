@@ -50,6 +50,7 @@ func (n *Network) RemoveLink(name string) error {
 	if err != nil {
 		return err
 	}
+	n.locate()
 	if err := n.removeLink(l); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (n *Network) removeLink(l *cable) error {
 	if err := n.Lab.RemoveLink(n.links[l]); err != nil {
 		return err
 	}
-	delete(n.links, l)
+	n.forgetLink(l)
 	n.file.forget(l)
 	if a, b := l.ends[0].sw, l.ends[1].sw; a != nil && b != nil {
 		n.file.divide(a, b)
@@ -90,7 +91,7 @@ func (n *Network) removeLink(l *cable) error {
 // leaveProxies has those that are proxies by a link's interfaces go on without, or be
 // none.
 func (n *Network) leaveProxies(at func(*end) bool) error {
-	for _, s := range n.file.nodes {
+	for s := range n.file.stacks() {
 		p := s.proxy
 		if p == nil || !at(p.up) && !slices.ContainsFunc(p.down, at) {
 			continue
@@ -156,33 +157,55 @@ func (f *File) divide(a, b *swtch) {
 func (n *Network) RemoveNode(name string) error {
 	n.live.Lock()
 	defer n.live.Unlock()
+	n.locate()
 	s := n.file.node[name]
-	if s == nil {
-		return n.missing("node", name, (&checker{File: n.file}).nodeNames())
+	if s == nil || !slices.Contains(n.file.nodes, s) {
+		return n.missing("node", name, n.file.hostNames())
 	}
-	for _, e := range slices.Clone(s.ports) {
-		if err := n.removeLink(e.link); err != nil {
-			return err
+	for _, l := range slices.Clone(n.file.links) {
+		if n.hangsOn(l, s) {
+			if err := n.removeLink(l); err != nil {
+				return err
+			}
 		}
 	}
-	for _, f := range slices.Clone(n.file.flows) {
-		if f.node == s || f.whose == s || f.to.s == name {
-			n.removeFlow(f)
+	with := []*node{s}
+	for _, j := range s.jails {
+		if j.own != nil {
+			with = append(with, j.own)
 		}
 	}
-	for _, k := range slices.Clone(n.file.listed) {
-		if k.node == s {
-			n.dropSink(k)
-		}
+	for _, s := range with {
+		n.endTraffic(s)
+		n.removeTunnels(s)
 	}
-	n.removeTunnels(s)
 	if err := n.Lab.RemoveNode(n.nodes[s]); err != nil {
 		return err
 	}
-	delete(n.nodes, s)
-	delete(n.file.node, name)
+	for _, s := range with {
+		n.forgetNode(s)
+	}
 	n.file.nodes = slices.DeleteFunc(n.file.nodes, func(o *node) bool { return o == s })
 	return n.changed()
+}
+
+// hangsOn tells whether a link ends, or was made to end, at a node or a jail in it.
+func (n *Network) hangsOn(l *cable, s *node) bool {
+	for i, made := range n.links[l].Ends() {
+		if e := &l.ends[i]; e.node != nil && (e.node.top() == s || made.Node == n.nodes[s]) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostNames returns the names of hosts and routers.
+func (f *File) hostNames() []string {
+	names := make([]string, len(f.nodes))
+	for i, s := range f.nodes {
+		names[i] = s.name.s
+	}
+	return names
 }
 
 // RemoveSwitch removes a switch with its links, as RemoveLink does.
@@ -193,6 +216,7 @@ func (n *Network) RemoveSwitch(name string) error {
 	if s == nil {
 		return n.missing("switch", name, (&checker{File: n.file}).switchNames())
 	}
+	n.locate()
 	for _, l := range slices.Clone(n.file.links) {
 		if l.ends[0].sw == s || l.ends[1].sw == s {
 			if err := n.removeLink(l); err != nil {

@@ -194,20 +194,24 @@ hosts: {a: {}, b: {}}
 links: [{between: [a, b], subnet: 192.0.2.0/24}, {between: [a, b], name: second}]
 `, lab.Config{Simulated: true})
 	a := n.Lab.Node("a")
-	if err := a.Eth(0).SetNeighbor(netip.MustParseAddr("192.0.2.9"), []byte{2, 0, 0, 0, 0, 9}, false); err != nil {
-		t.Fatal(err)
-	}
 	if err := a.Jail().Set(vimage.JailParam{Name: "children.max", Value: "1"}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := a.Jail().Create(vimage.JailConfig{Name: "in", VNET: true, Persist: true})
+	j, err := a.Jail().Create(vimage.JailConfig{Name: "in", VNET: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Eth(1).MoveTo(j); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := n.Lab.Node("b").CreateEpair(); err != nil {
+	moved, err := n.Lab.World.Stack("a.in").Interface("eth1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Lab.Node("b").AddTun("tun0", vimage.InterfaceConfig{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.AddRoute(vimage.Route{Dst: netip.MustParsePrefix("203.0.113.0/24"), Gateway: netip.MustParseAddr("192.0.2.2"), Expire: time.Hour}); err != nil {
@@ -220,8 +224,8 @@ links: [{between: [a, b], subnet: 192.0.2.0/24}, {between: [a, b], name: second}
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"a: its interface eth1 on the link second, which was moved or removed", "the node stranger", "a: the jail a.in",
-		"a: the neighbour 192.0.2.9 at 02:00:00:00:00:09 on eth0", "b: its interface epair0a", "a: the route to 203.0.113.0/24 of FIB 0, which expires",
+		"a: its interface eth1 on the link second, which was moved or removed", "the node stranger", "that the jail a.in lasts as long as",
+		"b: its interface tun0, which is of no link", "a: the route to 203.0.113.0/24 of FIB 0, which expires",
 	} {
 		if !strings.Contains(strings.Join(left, "\n"), want) || !strings.Contains(file.String(), "#   "+want) {
 			t.Errorf("not listed: %s\n%s", want, file.String())

@@ -101,8 +101,10 @@ func (n *Network) Report(seed uint64) *Report {
 	if n.Lab.World.Simulated() {
 		r.Time = "simulated"
 	}
-	for _, s := range n.file.nodes {
-		r.Nodes = append(r.Nodes, n.nodeReport(s))
+	for s := range n.file.stacks() {
+		if s != n.file.world {
+			r.Nodes = append(r.Nodes, n.nodeReport(s))
+		}
 	}
 	for _, s := range n.file.switches {
 		l := LinkReport{Name: s.name.s, Counters: make(map[string]uint64)}

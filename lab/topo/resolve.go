@@ -23,6 +23,7 @@ func (c *checker) resolve() {
 	c.node, c.swtch, c.cable = make(map[string]*node), make(map[string]*swtch), make(map[string]*cable)
 	c.join, c.flow, c.sinks = make(map[string]*join), make(map[string]*flow), make(map[sinkKey]*sink)
 	c.unnamed = make(map[sinkKey]int)
+	c.needWorld(0)
 	c.names()
 	before := len(c.List)
 	for _, l := range c.links {
@@ -31,28 +32,26 @@ func (c *checker) resolve() {
 	for i, t := range c.tunnels {
 		c.tunnelEnds(i, t)
 	}
-	for _, n := range c.nodes {
+	for n := range c.stacks() {
 		c.interfaceNames(n)
 	}
 	c.segment()
 	c.address()
 	c.whole = len(c.List) == before
-	for _, n := range c.nodes {
+	for n := range c.stacks() {
 		c.overlaps(n)
 	}
 	for i, t := range c.tunnels {
 		c.tunnel(i, t)
 	}
-	for _, n := range c.nodes {
-		c.tunables(n)
-		c.autoconfig(n)
-		c.loopbacks(n)
-		c.jailed(n)
+	for n := range c.stacks() {
+		c.settings(n)
 	}
+	c.pairs()
 	for _, l := range c.links {
 		c.advertised(l)
 	}
-	for _, n := range c.nodes {
+	for n := range c.stacks() {
 		c.staticRoutes(n)
 		c.multicast(n)
 	}
@@ -70,6 +69,15 @@ func (c *checker) resolve() {
 	}
 }
 
+// settings looks at what is said of a node alone.
+func (c *checker) settings(n *node) {
+	c.tunables(n)
+	c.autoconfig(n)
+	c.loopbacks(n)
+	c.jailed(n)
+	c.otherInterfaces(n)
+}
+
 // names makes sure that a name is given once.
 func (c *checker) names() {
 	taken := make(map[string]int)
@@ -81,7 +89,7 @@ func (c *checker) names() {
 		taken[name.s] = name.line
 		return true
 	}
-	for _, n := range c.nodes {
+	for n := range c.stacks() {
 		if take(n.name) {
 			c.node[n.name.s] = n
 		}
@@ -98,8 +106,10 @@ func (c *checker) names() {
 
 func (c *checker) nodeNames() []string {
 	var names []string
-	for _, n := range c.nodes {
-		names = append(names, n.name.s)
+	for n := range c.stacks() {
+		if n != c.world {
+			names = append(names, n.name.s)
+		}
 	}
 	return names
 }

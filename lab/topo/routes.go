@@ -33,7 +33,7 @@ func (c *checker) staticRoutes(n *node) {
 		}
 		at := place{r.fib, r.metric, r.dst, "", ""}
 		if r.metric != 0 || r.link.line != 0 { // of several to one destination
-			at.via, at.link = r.via.s, r.link.s
+			at.via, at.link = r.via.s, r.link.s+" "+r.iface.s
 		}
 		if first := had[at]; first != 0 {
 			c.at(r.line, "%s has a route to %v in FIB %d since line %d: remove one", n.name.s, r.dst, r.fib, first)
@@ -54,12 +54,12 @@ func (c *checker) route(n *node, r *route) {
 	c.destination(r)
 	r.fib = c.table(n, r.table)
 	if r.reject || r.blackhole {
-		if r.via.line != 0 || r.link.line != 0 || r.reject && r.blackhole {
+		if r.via.line != 0 || r.link.line != 0 || r.iface.line != 0 || r.reject && r.blackhole {
 			c.at(r.line, "a route has one of via, reject and blackhole: remove the others")
 		}
 		return
 	}
-	if r.link.line != 0 {
+	if r.link.line != 0 || r.iface.line != 0 {
 		c.byLink(n, r)
 		return
 	}
@@ -75,6 +75,9 @@ func (c *checker) route(n *node, r *route) {
 // byLink finds the link of a route that says it: its gateway may be anybody's address
 // there, or there is none, and the destination is on the link.
 func (c *checker) byLink(n *node, r *route) {
+	if r.iface.line != 0 && n.otherNamed(r.iface.s) == nil && r.iface.s != "lo0" || r.iface.line != 0 && r.link.line != 0 {
+		c.at(r.iface.line, "%s has no interface %s that is of no link: name one, or the link", n.name.s, r.iface.s)
+	}
 	i := slices.IndexFunc(n.tunnels, func(e *end) bool { return e.link.name.s == r.link.s })
 	if i >= 0 {
 		r.out = n.tunnels[i]

@@ -1,7 +1,9 @@
 package topo
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/seed88948545/vimage"
@@ -23,7 +25,7 @@ func (n *Network) setRoutes(u *unsaid) (map[*node][]nowRoute, bool) {
 		wanted = n.Lab.Ways(n.labNodes())
 	}
 	all := make(map[*node][]nowRoute)
-	for _, s := range n.file.nodes {
+	for s := range n.file.stacks() {
 		for k := range s.fibs {
 			all[s] = append(all[s], n.routesOf(s, k, u)...)
 		}
@@ -32,7 +34,7 @@ func (n *Network) setRoutes(u *unsaid) (map[*node][]nowRoute, bool) {
 	if !auto {
 		return all, false
 	}
-	for _, s := range n.file.nodes {
+	for s := range n.file.stacks() {
 		all[s] = without(all[s], wanted[n.nodes[s]])
 	}
 	return all, true
@@ -44,28 +46,57 @@ func (n *Network) routesOf(s *node, fib int, u *unsaid) (all []nowRoute) {
 	if err != nil {
 		return nil
 	}
-	there := make(map[netip.Prefix]bool)
+	allFIBs, _ := st.Sysctl("net.add_addr_allfibs")
+	own := s.subnets(func(e *end) bool { return allFIBs != 0 || e.fib == fib })
+	there := make(map[netip.Prefix]string)
 	for _, r := range st.Routes() {
-		there[r.Dst] = true
-		if strings.Contains(r.Flags, "S") {
-			if n.sayable(s, &r, fib, u) {
-				all = append(all, nowRoute{r, fib})
-			}
+		if there[r.Dst] == "" || !r.Gateway.IsValid() {
+			there[r.Dst] = r.Interface
+		}
+		if !strings.Contains(r.Flags, "S") {
+			continue
+		}
+		if own[r.Dst] != nil || s.otherSubnet(r.Dst, func(o *other) bool { return allFIBs != 0 || o.fib == fib }) {
+			u.add("%s: the route to %v of FIB %d, a subnet of its own", s.name.s, r.Dst, fib)
+		} else if n.sayable(s, &r, fib, u) {
+			all = append(all, nowRoute{r, fib})
 		}
 	}
 	if u == nil {
 		return all
 	}
-	allFIBs, _ := st.Sysctl("net.add_addr_allfibs")
+	for _, dst := range slices.SortedFunc(maps.Keys(own), netip.Prefix.Compare) {
+		switch e := own[dst]; {
+		case e.iface != nil && e.iface.down: // it brings none
+		case there[dst] == "":
+			u.add("%s: that FIB %d has no route to %v, the subnet of %s", s.name.s, fib, dst, e.name)
+		case there[dst] != e.name:
+			u.add("%s: that %s leads to %v in FIB %d, and not %s", s.name.s, there[dst], dst, fib, e.name)
+		}
+	}
+	return all
+}
+
+// otherSubnet tells whether a prefix is the subnet of an interface that is of no link.
+func (s *node) otherSubnet(p netip.Prefix, of func(*other) bool) bool {
+	return slices.ContainsFunc(s.others, func(o *other) bool {
+		return of(o) && slices.ContainsFunc(o.all, func(a vimage.AddrConfig) bool {
+			return a.Prefix.Masked() == p && !a.Peer.IsValid() || a.Peer.IsValid() && netip.PrefixFrom(a.Peer, a.Peer.BitLen()) == p
+		})
+	})
+}
+
+// subnets returns the subnets of interfaces, each with the first that is up and so brings
+// its route.
+func (s *node) subnets(of func(*end) bool) map[netip.Prefix]*end {
+	all := make(map[netip.Prefix]*end)
 	for _, e := range s.ports {
-		if e.iface == nil || e.iface.down || allFIBs == 0 && e.fib != fib {
+		if !of(e) || e.link.lost {
 			continue
 		}
-		for _, list := range [...][]netip.Prefix{e.addrs, e.six} {
-			for _, a := range list {
-				if !a.IsSingleIP() && !there[a.Masked()] {
-					u.add("%s: that FIB %d has no route to %v, the subnet of %s", s.name.s, fib, a.Masked(), e.name)
-				}
+		for _, a := range slices.Concat(e.addrs, e.six) {
+			if o := all[a.Masked()]; !a.IsSingleIP() && (o == nil || o.iface != nil && o.iface.down) {
+				all[a.Masked()] = e
 			}
 		}
 	}
@@ -83,7 +114,7 @@ func (n *Network) sayable(s *node, r *vimage.Route, fib int, u *unsaid) bool {
 	case r.Reject && r.Blackhole || (r.Reject || r.Blackhole) && r.Gateway.IsValid() && !r.Gateway.IsLoopback():
 		why = "which refuses packets and has a gateway"
 	case r.Reject || r.Blackhole:
-	case s.portNamed(r.Interface) == nil:
+	case s.portNamed(r.Interface) == nil && s.otherNamed(r.Interface) == nil && r.Interface != "lo0":
 		why = "by " + r.Interface
 	}
 	if why != "" {

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/link"
 )
 
 // Save writes the network as it is now as a file, of which Load and Build make the same
@@ -20,9 +21,9 @@ import (
 // of addresses are written as addresses, comments are not kept. The same network gives
 // the same bytes.
 //
-// What a file cannot say is returned, and stands in comments at its end: interfaces that
-// are of no link, jails, neighbours set by hand, policies of addresses, nodes that a
-// program has added to the lab. Sockets, but for those of joins and flows, and what
+// What a file cannot say is returned, and stands in comments at its end: interfaces whose
+// link is a program, routes that expire, link-local addresses and policies that
+// somebody has set, nodes that a program has added to the lab. Sockets, but for those of joins and flows, and what
 // stacks have learned are no part of a file. Hardware addresses that nobody has set are
 // given out anew, and with them link-local addresses. Flows and joins are written as
 // they were given, to begin anew.
@@ -39,15 +40,17 @@ func (n *Network) Save(w io.Writer) (unsaid []string, err error) {
 // save writes the file and looks whether it is one.
 func (n *Network) save() ([]byte, []string, error) {
 	u := new(unsaid)
+	n.ports = nil
 	n.refresh(u)
 	n.foreign(u)
+	u.list = append(u.list, n.lost.list...)
 	if err := n.followFlows(); err != nil {
 		return nil, nil, err
 	}
 	s := &saver{n: n, u: u}
 	s.routes, s.auto = n.setRoutes(u)
 	s.names = n.file.autoNames()
-	s.tunnels = slices.DeleteFunc(slices.Clone(n.file.tunnels), func(t *tunnel) bool { return t.lost })
+	s.tunnels = kept(n.file.tunnels, func(t *tunnel) bool { return !t.lost })
 	expects := slices.Clone(n.file.expectNodes)
 	for {
 		s.b.Reset()
@@ -86,23 +89,13 @@ func (n *Network) foreign(u *unsaid) {
 			u.add("the switch %s, which is of no file", s.Name())
 		}
 	}
-	for _, s := range n.file.nodes {
-		h := n.nodes[s]
-		if h.Internal().Closed() {
+	for s := range n.file.stacks() {
+		if n.nodes[s].Internal().Closed() {
 			u.add("%s, which was removed as a jail", s.name.s)
 			continue
 		}
-		n.refreshJails(s, u)
-		for _, e := range s.ports {
-			if n.conf(e) == nil {
-				continue
-			}
-			list, _ := n.iface(e).Neighbors()
-			for _, o := range list {
-				if o.Permanent && !n.has(e, o.Addr) {
-					u.add("%s: the neighbour %v at %v on %s", s.name.s, o.Addr, o.MAC, e.name)
-				}
-			}
+		if s.host == nil {
+			n.refreshJails(s, u)
 		}
 	}
 }
@@ -114,6 +107,7 @@ type saver struct {
 	routes  map[*node][]nowRoute
 	auto    bool
 	tunnels []*tunnel
+	pairs   map[link.Port]string
 	names   map[*end]string // that interfaces are given without saying so
 	b       bytes.Buffer
 	line    int
@@ -143,7 +137,7 @@ func (s *saver) write(expects []*yaml.Node) int {
 	for _, o := range f.switches {
 		s.put("  %s: %s", word(o.name.s), s.swtch(o))
 	}
-	items(s, "links", f.links, s.link)
+	items(s, "links", kept(f.links, func(l *cable) bool { return !l.lost }), s.link)
 	items(s, "tunnels", s.tunnels, tunnelOf)
 	if f.ipv6 || s.auto {
 		s.put("")
@@ -154,10 +148,15 @@ func (s *saver) write(expects []*yaml.Node) int {
 	if s.auto {
 		s.put("routing: auto")
 	}
-	items(s, "joins", f.joins, s.join)
-	items(s, "flows", f.flows, s.flow)
+	items(s, "joins", kept(f.joins, func(j *join) bool { return !j.port.link.lost }), s.join)
+	items(s, "flows", kept(f.flows, func(f *flow) bool { return f.out == nil || !f.out.link.lost }), s.flow)
 	items(s, "expect", expects, inlineNode)
 	return s.line + 1 - len(expects)
+}
+
+// kept returns those of a list that a file can have.
+func kept[T any](all []T, ok func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(x T) bool { return !ok(x) })
 }
 
 // items writes a section that is a list, an item a line.
@@ -170,40 +169,57 @@ func items[T any](s *saver, name string, all []T, text func(T) string) {
 	}
 }
 
-// nodes writes hosts and routers in the order in which they stand.
+// nodes writes hosts and routers in the order in which they stand, and jail 0.
 func (s *saver) nodes(f *File) {
 	for i, o := range f.nodes {
 		if i == 0 || f.nodes[i-1].router != o.router {
 			s.section(map[bool]string{false: "hosts", true: "routers"}[o.router])
 		}
-		s.node(o)
+		s.node("  ", o)
+	}
+	if b := s.stack(f.world, new(mapping)); len(b.m.pairs)+len(b.others)+len(b.routes)+len(b.mroutes) > 0 {
+		s.put("")
+		s.block("", "jail0", b, nil)
+	}
+	if len(f.world.jails) > 0 {
+		s.put("")
+		s.jails("", f.world)
 	}
 }
 
-func (s *saver) node(o *node) {
-	var m mapping
+func (s *saver) node(indent string, o *node) {
+	m := new(mapping)
+	if c := o.autoconf; c != nil {
+		m.put("autoconf", autoconfOf(c))
+	}
+	b := s.stack(o, m)
+	j := new(mapping)
+	o.jail.put(j)
+	m.sub("jail", j)
+	s.block(indent, o.name.s, b, o)
+}
+
+// body is what is written of a stack.
+type body struct {
+	m                       *mapping
+	others, routes, mroutes []string
+}
+
+// stack adds to a mapping what is said of a stack.
+func (s *saver) stack(o *node, m *mapping) body {
 	if len(o.fibNames) > 0 {
 		m.put("fibs", inline(o.tableNames()))
 	} else {
 		m.number("fibs", int64(o.fibs), 1)
 	}
 	m.number("shards", int64(o.shards), 1)
-	ctl := new(mapping)
 	m.words("loopback", prefixes(o.loopback))
-	if c := o.autoconf; c != nil {
-		m.put("autoconf", autoconfOf(c))
-	}
+	ctl := new(mapping)
 	for _, t := range o.sysctls {
 		ctl.put(t.name.s, strconv.FormatInt(t.value, 10))
 	}
 	m.sub("sysctl", ctl)
-	m.sub("jail", jailOf(&o.jail))
-	inside := new(mapping)
-	for _, j := range o.jails {
-		inside.put(j.name.s, jailOf(j).String())
-	}
-	m.sub("jails", inside)
-	if p := o.proxy; p != nil {
+	if p := o.proxy; p != nil && !slices.ContainsFunc(append(p.down[:len(p.down):len(p.down)], p.up), func(e *end) bool { return e.link.lost }) {
 		var down []string
 		for _, e := range p.down {
 			down = append(down, e.link.name.s)
@@ -213,26 +229,55 @@ func (s *saver) node(o *node) {
 		as.put("downstream", inline(down))
 		m.sub("proxy", &as)
 	}
-	routes, mroutes := s.nodeRoutes(o), s.mroutes(o)
-	if len(routes)+len(mroutes) == 0 {
-		s.put("  %s: %s", word(o.name.s), m.String())
-		return
+	var others []string
+	for _, i := range o.others {
+		others = append(others, word(i.name.s)+": "+s.other(i))
 	}
-	s.put("  %s:", word(o.name.s))
-	for _, p := range m.pairs {
-		s.put("    %s", p)
-	}
-	s.list("routes", routes)
-	s.list("mroutes", mroutes)
+	return body{m, others, s.nodeRoutes(o), s.mroutes(o)}
 }
 
-// list writes a list of a node, an item a line.
-func (s *saver) list(name string, items []string) {
+// block writes what there is to say of something that has a name, in one line where
+// there are no lists. jails are those of a node, or nil.
+func (s *saver) block(indent, name string, b body, jails *node) {
+	if jails != nil && len(jails.jails) == 0 {
+		jails = nil
+	}
+	if len(b.others)+len(b.routes)+len(b.mroutes) == 0 && jails == nil {
+		s.put("%s%s: %s", indent, word(name), b.m.String())
+		return
+	}
+	s.put("%s%s:", indent, word(name))
+	for _, p := range b.m.pairs {
+		s.put("%s  %s", indent, p)
+	}
+	if jails != nil {
+		s.jails(indent+"  ", jails)
+	}
+	s.list(indent+"  ", "interfaces", "", b.others)
+	s.list(indent+"  ", "routes", "- ", b.routes)
+	s.list(indent+"  ", "mroutes", "- ", b.mroutes)
+}
+
+// jails writes the jails in a node.
+func (s *saver) jails(indent string, o *node) {
+	s.put("%sjails:", indent)
+	for _, j := range o.jails {
+		b := body{m: new(mapping)}
+		j.put(b.m)
+		if j.own != nil {
+			b = s.stack(j.own, b.m)
+		}
+		s.block(indent+"  ", j.name.s, b, nil)
+	}
+}
+
+// list writes a list, or a mapping, an item a line.
+func (s *saver) list(indent, name, mark string, items []string) {
 	if len(items) > 0 {
-		s.put("    %s:", name)
+		s.put("%s%s:", indent, name)
 	}
 	for _, i := range items {
-		s.put("      - %s", i)
+		s.put("%s  %s%s", indent, mark, i)
 	}
 }
 
@@ -273,8 +318,11 @@ func (s *saver) nodeRoutes(o *node) (all []string) {
 			if r.Gateway.IsValid() {
 				m.word("via", r.Gateway.WithZone("").String())
 			}
-			if !o.plainRoute(&r, to[nowRoute{vimage.Route{Dst: r.Dst}, r.fib}] > 1) {
-				m.word("link", o.portNamed(r.Interface).link.name.s)
+			switch e := o.portNamed(r.Interface); {
+			case e == nil:
+				m.word("interface", r.Interface)
+			case !o.plainRoute(&r, to[nowRoute{vimage.Route{Dst: r.Dst}, r.fib}] > 1):
+				m.word("link", e.link.name.s)
 			}
 		}
 		m.number("fib", int64(r.fib), 0)
@@ -385,13 +433,18 @@ func (s *saver) join(j *join) string {
 	} else {
 		m.words("exclude", addrs)
 	}
-	if len(j.node.ports) > 1 {
+	if j.node.several() {
 		m.word("link", j.port.link.name.s)
 	}
 	m.flag("unfiltered", j.unfiltered, false)
 	m.time("start", j.start)
 	m.time("stop", j.stop)
 	return m.String()
+}
+
+// several tells whether it must be said which link of a node is meant.
+func (n *node) several() bool {
+	return len(kept(n.ports, func(e *end) bool { return !e.link.lost })) > 1
 }
 
 func (s *saver) flow(f *flow) string {
@@ -419,7 +472,7 @@ func (s *saver) flow(f *flow) string {
 	m.number("ttl", int64(f.ttl), 0)
 	m.number("fib", int64(f.fib), 0)
 	m.flag("ipv6", f.ipv6 && to == f.to.s, false)
-	if f.out != nil && len(f.node.ports) > 1 {
+	if f.out != nil && f.node.several() {
 		m.word("link", f.out.link.name.s)
 	}
 	return m.String()

@@ -10,9 +10,15 @@ import (
 // autoNames returns the names that interfaces have which are not given one.
 func (f *File) autoNames() map[*end]string {
 	all := make(map[*end]string)
-	for _, s := range f.nodes {
+	for s := range f.stacks() {
 		taken := make(map[string]bool)
+		for _, o := range s.others {
+			taken[o.name.s] = true
+		}
 		for _, e := range s.ports {
+			if e.link.lost {
+				continue
+			}
 			for k := 0; ; k++ {
 				if name := "eth" + strconv.Itoa(k); !taken[name] {
 					all[e] = name

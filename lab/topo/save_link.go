@@ -79,11 +79,10 @@ func (s *saver) iface(e *end) *mapping {
 	if e.name != s.names[e] {
 		m.word("name", e.name)
 	}
-	if e.iface.mac != nil {
-		m.word("mac", e.iface.mac.String())
+	if e.iface.maker != nil {
+		m.word("made", e.iface.maker.name.s)
 	}
-	m.number("mtu", int64(e.iface.mtu), 0)
-	m.flag("down", e.iface.down, false)
+	e.iface.put(m)
 	m.flag("overlaps", slices.ContainsFunc(e.node.interfaces(), func(o *end) bool { return e.overlaps(o) || e.overlaps6(o) }), false)
 	if e.iface.exact {
 		var all []string

@@ -22,9 +22,10 @@ import (
 func snapshot(t testing.TB, n *Network) string {
 	t.Helper()
 	var b strings.Builder
-	nodes := n.Lab.Nodes()
-	slices.SortFunc(nodes, func(x, y *lab.Node) int { return strings.Compare(x.Name(), y.Name()) })
-	for _, h := range nodes {
+	stacks := n.Lab.World.Stacks()
+	slices.SortFunc(stacks, func(x, y *vimage.Stack) int { return strings.Compare(x.Name(), y.Name()) })
+	where := make(map[link.Port]string)
+	for _, h := range stacks {
 		fmt.Fprintf(&b, "%s fibs %d\n", h.Name(), h.FIBs())
 		for _, s := range h.Sysctls() {
 			if s.Value != s.Default && s.Name != "net.my_fibnum" {
@@ -34,18 +35,12 @@ func snapshot(t testing.TB, n *Network) string {
 		var ifs []string
 		for i := range h.Internal().Interfaces() {
 			ifs = append(ifs, snapshotInterface(h, i))
+			where[h.Internal().View().Conf(i.Index).Port] = h.Name() + " " + i.Name
 		}
 		slices.Sort(ifs)
 		b.WriteString(strings.Join(ifs, ""))
 		for k := range h.FIBs() {
 			snapshotTable(t, &b, h, k)
-		}
-		for _, j := range append(h.Jail().Children(), h.Jail()) {
-			for _, p := range j.Params() {
-				if p.Name != "jid" && p.Name != "parent" && p.Value != "0" && p.Value != "" {
-					fmt.Fprintf(&b, "  jail %s %s=%s\n", j.Name(), p.Name, p.Value)
-				}
-			}
 		}
 		for _, r := range h.MulticastRoutes() {
 			fmt.Fprintf(&b, "  mroute %v %v in %s listeners %v", r.Group, r.Source, r.In.Name(), r.Listeners)
@@ -55,6 +50,7 @@ func snapshot(t testing.TB, n *Network) string {
 			b.WriteString("\n")
 		}
 	}
+	snapshotJails(&b, n.Lab.World.Root())
 	var links []string
 	for _, l := range n.Lab.Links() {
 		s := "link " + l.Name()
@@ -62,7 +58,7 @@ func snapshot(t testing.TB, n *Network) string {
 			if e.Switch != nil {
 				s += " " + e.Switch.Name()
 			} else {
-				s += fmt.Sprintf(" %s %s", e.Node.Name(), e.Interface().Name())
+				s += " " + where[e.Port()]
 			}
 		}
 		for _, dir := range []link.FaultDir{link.AtoB, link.BtoA} {
@@ -96,7 +92,20 @@ func snapshot(t testing.TB, n *Network) string {
 	return b.String()
 }
 
-func snapshotInterface(h *lab.Node, i ifnet.Info) string {
+func snapshotJails(b *strings.Builder, in *vimage.Jail) {
+	all := in.Children()
+	slices.SortFunc(all, func(x, y *vimage.Jail) int { return strings.Compare(x.Name(), y.Name()) })
+	for _, j := range all {
+		for _, p := range j.Params() {
+			if p.Name != "jid" && p.Name != "parent" && p.Value != "0" && p.Value != "" {
+				fmt.Fprintf(b, "jail %s %s=%s\n", j.Name(), p.Name, p.Value)
+			}
+		}
+		snapshotJails(b, j)
+	}
+}
+
+func snapshotInterface(h *vimage.Stack, i ifnet.Info) string {
 	s := fmt.Sprintf("  %s mtu %d up %v fib %d querier %v", i.Name, i.MTU, i.Flags&ifnet.Up != 0, i.FIB, i.Flags&ifnet.Querier != 0)
 	for _, is6 := range []bool{false, true} {
 		for _, a := range i.Addrs {
@@ -109,9 +118,31 @@ func snapshotInterface(h *lab.Node, i ifnet.Info) string {
 	if err != nil {
 		return s + " gone"
 	}
+	info, _ := ifi.Info()
+	s += fmt.Sprintf(" %s carrier %v promisc %v arp %v %v", info.Kind, info.Carrier, info.Promiscuous, info.NoARP, info.StaticARP)
+	for _, a := range ifi.Addresses() {
+		if a.Peer.IsValid() || a.Anycast {
+			s += fmt.Sprintf(" %v peer %v anycast %v", a.Prefix, a.Peer, a.Anycast)
+		} else if a.Prefix.Addr().Is4() {
+			s += fmt.Sprintf(" broadcast %v", a.Broadcast)
+		}
+	}
+	if a := ifi.Autoconf(); a != nil {
+		a.Secret = nil
+		s += fmt.Sprintf(" %+v", *a)
+	}
+	list, _ := ifi.Neighbors()
+	for _, n := range list {
+		if n.Permanent && !n.Own {
+			s += fmt.Sprintf(" %v at %v %v", n.Addr, n.MAC, n.Published)
+		}
+	}
+	if t, err := ifi.Tunnel(); err == nil {
+		s += fmt.Sprintf(" %+v fib %d", t.TunnelConfig, t.FIB)
+	}
 	for _, m := range ifi.Memberships() {
 		for _, g := range m.Groups {
-			if g.Group.Is4() && g.Group.String() != "224.0.0.1" { // which comes with an address and stays
+			if i.Addrs.Has(false) && g.Group.Is4() && g.Group.String() != "224.0.0.1" { // which comes with an address and stays
 				s += fmt.Sprintf(" (%v %v %v)", g.Group, g.Mode, g.Sources)
 			}
 		}
@@ -119,7 +150,7 @@ func snapshotInterface(h *lab.Node, i ifnet.Info) string {
 	return s + "\n"
 }
 
-func snapshotTable(t testing.TB, b *strings.Builder, h *lab.Node, k int) {
+func snapshotTable(t testing.TB, b *strings.Builder, h *vimage.Stack, k int) {
 	st, err := h.FIB(k)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +163,7 @@ func snapshotTable(t testing.TB, b *strings.Builder, h *lab.Node, k int) {
 		if r.Dst.Addr().IsLinkLocalUnicast() {
 			continue
 		}
-		all = append(all, fmt.Sprintf("  fib %d %v %v %s mtu %d metric %d %v %v %s\n", k, r.Dst, r.Gateway.WithZone(""), r.Interface, r.MTU, r.Metric, r.Reject, r.Blackhole, r.Flags))
+		all = append(all, fmt.Sprintf("  %s fib %d %v %v %s mtu %d metric %d %v %v %s\n", h.Name(), k, r.Dst, r.Gateway.WithZone(""), r.Interface, r.MTU, r.Metric, r.Reject, r.Blackhole, r.Flags))
 	}
 	slices.Sort(all)
 	b.WriteString(strings.Join(all, ""))
@@ -253,7 +284,7 @@ func (m *monkey) need(what string, err error) {
 // step makes one change.
 func (m *monkey) step() {
 	n, r := m.n, m.r
-	switch r.IntN(12) {
+	switch r.IntN(14) {
 	case 0, 1:
 		spec := one(r, []string{"", "{}", "{fibs: 3, sysctl: {net.inet.ip.ttl: 40}}", `{"fibs": ["0", "red"]}`, "{loopback: 10.255.0.1/32}", "{routes: [{to: 198.51.100.0/24, blackhole: true}]}"})
 		m.need("add node", n.AddNode(m.name(one(r, []string{"h", "true", "z-"})), r.IntN(3) == 0, []byte(spec)))
@@ -275,9 +306,9 @@ func (m *monkey) step() {
 			m.setLink(l)
 		}
 	case 8, 9:
-		if h := one(r, n.Lab.Nodes()); h != nil {
-			m.configure(h)
-		}
+		m.configure(one(r, n.Lab.World.Stacks()))
+	case 12, 13:
+		m.jail(one(r, n.Lab.World.Stacks()))
 	case 10:
 		m.traffic()
 	case 11:
@@ -301,6 +332,7 @@ func (m *monkey) addLink() {
 	more := one(r, []string{"", "", ", delay: 3ms, loss: 1%", ", mtu: 1400", ", querier: " + a, ", down: true", ", toward: {" + b + ": {rate: 1Mbit/s}}",
 		", interfaces: {" + a + ": {name: wan" + fmt.Sprint(m.k) + "}}", ", interfaces: {" + b + ": {down: true, addrs: []}}"})
 	spec := fmt.Sprintf("{between: [%q, %q], name: %s%s}", a, b, m.name("l"), more)
+	n.Info() // looks what has become of the rest
 	before := snapshot(m.t, n)
 	if _, err := n.AddLink([]byte(spec)); err != nil { // there are many reasons, and nothing must be left then
 		if after := snapshot(m.t, n); before != after {
@@ -313,37 +345,134 @@ func (m *monkey) setLink(l *lab.Link) {
 	spec := one(m.r, []string{"{down: true}", "{down: false}", "{loss: 0.25, delay: 2ms}", "{loss: 0, delay: none, rate: none}", "{rate: 64kbit/s, queue: 10KiB}", "{jitter: 1ms, jitter_reorders: true}"})
 	m.need("set link", m.n.SetLink(l.Name(), []byte(spec)))
 	if m.r.IntN(3) == 0 {
-		e := l.Ends()[m.r.IntN(2)]
-		name := ""
-		if e.Node != nil {
-			name = e.Node.Name()
-		} else {
-			name = e.Switch.Name()
-		}
+		i := slices.IndexFunc(m.n.Info().Links, func(i LinkInfo) bool { return i.Name == l.Name() })
+		name := m.n.Info().Links[i].Between[m.r.IntN(2)]
 		m.need("set link", m.n.SetLink(l.Name(), []byte(fmt.Sprintf("{toward: {%q: {delay: 7ms, corrupt: 0.5, corrupt_bits: 3}}}", name))))
 	}
 }
 
-// configure changes a stack.
-func (m *monkey) configure(h *lab.Node) {
+// jail changes jails, and which interfaces they have.
+func (m *monkey) jail(h *vimage.Stack) {
 	r := m.r
-	var ifi *vimage.Interface
-	if l := one(r, h.Links()); l != nil {
-		for _, e := range l.Ends() {
-			if e.Node == h {
-				ifi = e.Interface()
+	j := h.Jail()
+	if j == nil { // it is gone, with one that it was in
+		return
+	}
+	switch k := r.IntN(8); {
+	case k < 4:
+		j.Set(vimage.JailParam{Name: "children.max", Value: fmt.Sprint(r.IntN(8))})
+		c := vimage.JailConfig{Name: m.name("j"), Persist: true, ChildrenMax: r.IntN(3), Allow: vimage.JailFlags{RawSockets: r.IntN(2) == 0}, VNET: k < 2}
+		if ifi := m.iface(h); ifi != nil && !c.VNET && r.IntN(2) == 0 && len(ifi.Addrs()) > 0 && ifi.Addrs()[0].Addr().Is4() {
+			c.IP4 = vimage.JailAddrs{Mode: vimage.JailNew, Addrs: []netip.Addr{ifi.Addrs()[0].Addr()}}
+		}
+		if j, err := j.Create(c); err == nil {
+			j.Create(vimage.JailConfig{Name: "in", Persist: true, Hostname: "x: y", VNET: r.IntN(3) == 0})
+		}
+	case k == 4:
+		for _, in := range j.Children() {
+			if j.ID() != 0 && r.IntN(2) == 0 {
+				m.need("remove jail", in.Remove())
+			}
+		}
+	case k == 5:
+		if ifi := m.iface(h); ifi != nil && j.ID() != 0 {
+			j.Reclaim(ifi.Name())
+		}
+	default:
+		if ifi := m.iface(h); ifi != nil {
+			to := one(r, m.n.Lab.World.Stacks()).Jail()
+			if below := one(r, j.Children()); below != nil {
+				to = below
+			}
+			if to != nil && to.ID() != 0 {
+				ifi.MoveTo(to)
 			}
 		}
 	}
-	switch k := r.IntN(13); {
-	case k == 12:
-		h.Jail().Set(vimage.JailParam{Name: "children.max", Value: fmt.Sprint(r.IntN(4))})
-		c := vimage.JailConfig{Name: m.name("j"), Persist: true, ChildrenMax: r.IntN(2), Allow: vimage.JailFlags{RawSockets: r.IntN(2) == 0}}
-		if a := h.Addr(); a.IsValid() && r.IntN(2) == 0 {
-			c.IP4 = vimage.JailAddrs{Mode: vimage.JailNew, Addrs: []netip.Addr{a}}
+}
+
+// iface returns an interface of a link, or nil.
+func (m *monkey) iface(h *vimage.Stack) *vimage.Interface {
+	var all []*vimage.Interface
+	list, _ := h.Interfaces()
+	for _, i := range list {
+		if ifi, err := h.Interface(i.Name); err == nil && i.Name != "lo0" {
+			all = append(all, ifi)
 		}
-		if j, err := h.Jail().Create(c); err == nil {
-			j.Create(vimage.JailConfig{Name: "in", Persist: true, Hostname: "x: y"})
+	}
+	return one(m.r, all)
+}
+
+// create makes interfaces that are of no link, or changes or removes them.
+func (m *monkey) create(h *vimage.Stack) {
+	r := m.r
+	name := m.name("x")
+	ip := func(k int) netip.Addr { return netip.AddrFrom4([4]byte{172, 17, byte(r.IntN(2)), byte(k)}) }
+	switch r.IntN(6) {
+	case 0, 1:
+		a, b, err := h.CreateEpair()
+		m.need("epair", err)
+		a.Rename(name)
+		b.AddAddr(netip.PrefixFrom(ip(1+r.IntN(9)), 24))
+		a.SetUp(r.IntN(3) > 0)
+	case 2:
+		h.CreateTunnel(name, vimage.TunnelKind(1+r.IntN(4)))
+	case 3:
+		c := vimage.TunnelConfig{Kind: vimage.TunnelKind(1 + r.IntN(4)), Local: ip(1), Remote: ip(2 + r.IntN(5)), TTL: uint8(r.IntN(3)), NoLearning: false}
+		if ifi := m.iface(h); ifi != nil && len(ifi.Addrs()) > 0 {
+			c.Local = ifi.Addrs()[0].Addr()
+			if c.Local.Is6() {
+				c.Remote = c.Local.Next()
+			}
+		}
+		switch c.Kind {
+		case vimage.VXLAN:
+			c.VNI, c.NoLearning = uint32(r.IntN(3)), r.IntN(2) == 0
+		case vimage.GRE, vimage.GRETAP:
+			c.HasKey, c.Key, c.Checksum = true, uint32(r.IntN(3)), r.IntN(2) == 0
+		}
+		ifi, err := h.AddTunnel(name, c, vimage.InterfaceConfig{FIB: r.IntN(h.FIBs())})
+		if err != nil {
+			return
+		}
+		if c.Kind == vimage.GIF || c.Kind == vimage.GRE {
+			ifi.Configure(vimage.AddrConfig{Prefix: netip.PrefixFrom(ip(20), 32), Peer: ip(21)})
+		} else {
+			ifi.Configure(vimage.AddrConfig{Prefix: netip.PrefixFrom(ip(30), 24), Broadcast: ip(77)})
+		}
+		if r.IntN(2) == 0 {
+			h.AddRoute(vimage.Route{Dst: netip.MustParsePrefix("192.88.99.0/24"), Interface: name})
+		}
+	default:
+		if ifi := m.iface(h); ifi != nil && !strings.HasPrefix(ifi.Name(), "eth") {
+			ifi.Remove()
+		}
+	}
+}
+
+// configure changes a stack.
+func (m *monkey) configure(h *vimage.Stack) {
+	r := m.r
+	ifi := m.iface(h)
+	switch k := r.IntN(18); {
+	case k == 12:
+		m.jail(h)
+	case k == 13 || k == 14:
+		m.create(h)
+	case k == 15:
+		lo, _ := h.Interface("lo0")
+		one(r, []func(){
+			func() { lo.SetUp(r.IntN(2) == 0) }, func() { lo.SetMTU(8000) }, func() { lo.DelAddr(netip.MustParseAddr("127.0.0.1")) },
+			func() { lo.AddAddr(netip.MustParsePrefix("10.254.0.1/32")) }, func() { lo.AddAddr(netip.MustParsePrefix("127.0.0.1/8")) },
+		})()
+	case k == 16 && ifi != nil:
+		one(r, []func(){
+			func() { ifi.SetPromiscuous(r.IntN(2) == 0) }, func() { ifi.SetARP(vimage.ARPMode(r.IntN(3))) }, func() { ifi.SetCarrier(r.IntN(2) == 0) },
+			func() { ifi.SetAutoconf(&vimage.AutoconfConfig{LinkLocalOnly: true, Stable: r.IntN(2) == 0}) }, func() { ifi.SetAutoconf(nil) },
+		})()
+	case k == 17 && ifi != nil:
+		for _, a := range ifi.Addrs() {
+			ifi.AddNeighbor(vimage.NeighborConfig{Addr: a.Addr().Next().Next(), MAC: []byte{2, 0, 0, 0, 1, byte(r.IntN(9))}, Published: r.IntN(3) == 0})
 		}
 	case k == 0:
 		h.SetSysctl(one(r, []string{"net.inet.ip.ttl", "net.inet.udp.checksum", "net.inet.ip.forwarding", "net.inet.icmp.bmcastecho"}), int64(r.IntN(2)))
@@ -380,7 +509,7 @@ func (m *monkey) configure(h *lab.Node) {
 	}
 }
 
-func (m *monkey) route(h *lab.Node) {
+func (m *monkey) route(h *vimage.Stack) {
 	r := m.r
 	rt := vimage.Route{Dst: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(r.IntN(3)), 0}), 24), Metric: uint32(r.IntN(2))}
 	st, err := h.FIB(r.IntN(h.FIBs()))

@@ -3,14 +3,11 @@ package topo
 import "slices"
 
 // refreshTunnels has tunnels say what is so now.
-func (n *Network) refreshTunnels(u *unsaid) {
+func (n *Network) refreshTunnels() {
 	for _, t := range n.file.tunnels {
 		t.lost = false
 		for i := range t.ends {
 			t.lost = !n.refreshTunnelEnd(t, i) || t.lost
-		}
-		if t.lost {
-			u.add("the tunnel %s, which is not what it was", t.name.s)
 		}
 	}
 }
@@ -36,6 +33,9 @@ func (n *Network) refreshTunnelEnd(t *tunnel, i int) bool {
 			e.addrs = append(e.addrs, a.Prefix)
 			e.seg.taken[a.Addr()] = e
 		}
+	}
+	if i, err := n.tunnels[e].Info(); err != nil || i.Promiscuous || i.NoARP && i.Broadcast || i.StaticARP || !i.Carrier {
+		return false
 	}
 	return e.plain() && slices.ContainsFunc(e.node.ports, func(o *end) bool { return o.seg.taken[t.local[i]] == o })
 }

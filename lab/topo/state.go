@@ -6,7 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
+	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/internal/ifaddr"
 	"github.com/seed88948545/vimage/internal/ifnet"
 	"github.com/seed88948545/vimage/internal/vars"
@@ -28,12 +31,17 @@ func (n *Network) stack(s *node) *vnet.Stack { return n.nodes[s].Internal() }
 
 // conf returns how an interface is configured, nil where it is not in its node's stack.
 func (n *Network) conf(e *end) *ifnet.Conf {
-	return n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
+	c := n.stack(e.node).View().Conf(uint32(n.iface(e).Index()))
+	if c == nil || c.Port != n.links[e.link].Ends()[endIndex(e)].Port() {
+		return nil
+	}
+	return c
 }
 
 // refresh has the file say of links, and of addresses, what is so now; for u, which is told
 // what it cannot say, also of nodes.
 func (n *Network) refresh(u *unsaid) {
+	n.locate()
 	for _, g := range n.file.segments {
 		clear(g.taken)
 	}
@@ -42,16 +50,37 @@ func (n *Network) refresh(u *unsaid) {
 		l.dirs = [2]link.FaultConfig{made.Faults(link.AtoB), made.Faults(link.BtoA)}
 		l.dirs[0].Seed, l.dirs[1].Seed = 0, 0
 		l.querier = nil
+		l.lost = l.ends[0].node != nil && l.ends[0].node == l.ends[1].node
+		if l.lost {
+			u.add("the link %s, both ends of which are at %s", l.name.s, l.between[0].s)
+		}
 		for i := range l.ends {
 			if e := &l.ends[i]; e.node != nil {
 				n.refreshEnd(e, u)
 			}
 		}
 	}
-	n.refreshTunnels(u)
-	for _, s := range n.file.nodes {
+	for _, l := range n.file.links {
+		for i := range l.ends {
+			if e := &l.ends[i]; e.node != nil && e.name == "" {
+				e.name = n.spareName(e.node)
+			}
+		}
+	}
+	n.refreshTunnels()
+	for s := range n.file.stacks() {
 		if s.fibs = n.nodes[s].FIBs(); u != nil {
 			n.refreshNode(s, u)
+		}
+	}
+}
+
+// spareName returns a name for an interface that is not there.
+func (n *Network) spareName(s *node) string {
+	for k := 0; ; k++ {
+		name := "eth" + strconv.Itoa(k)
+		if n.stack(s).View().Named(name) == nil && s.portNamed(name) == nil {
+			return name
 		}
 	}
 }
@@ -62,15 +91,29 @@ func (n *Network) refreshEnd(e *end, u *unsaid) {
 	c := n.conf(e)
 	if c == nil {
 		u.add("%s: its interface %s on the link %s, which was moved or removed", e.node.name.s, e.name, e.link.name.s)
-		e.iface = &iface{at: e.node.name, down: true, exact: true}
+		e.iface, e.name = &iface{at: e.node.name, down: true, exact: true}, ""
 		return
 	}
 	i := &iface{at: e.node.name, down: c.Flags&ifnet.Up == 0}
+	made := n.links[e.link].Ends()[endIndex(e)].Node
+	switch i.maker = n.owner[made.Internal()]; i.maker {
+	case e.node.top():
+		i.maker = nil
+	case nil:
+		u.add("%s: that its interface %s was made in %s", e.node.name.s, c.Name, made.Name())
+	}
 	if c.MTU != c.Props.MTU {
 		i.mtu = c.MTU
 	}
 	if mac := net.HardwareAddr(c.MAC[:]); mac.String() != n.links[e.link].Ends()[endIndex(e)].MAC().String() {
 		i.mac = mac
+	}
+	var auto *vimage.AutoconfConfig
+	if u != nil {
+		if i.maker == nil && e.node.host == nil {
+			auto = e.node.autoconf
+		}
+		n.refreshInterface(n.iface(e), c, auto, i, e.node.name.s+": "+c.Name, u)
 	}
 	e.link.carries(e, c.Props.MTU)
 	e.name, e.fib = c.Name, int(c.FIB)
@@ -79,6 +122,9 @@ func (n *Network) refreshEnd(e *end, u *unsaid) {
 	}
 	for _, a := range c.Addrs {
 		n.refreshAddr(e, &a, u)
+	}
+	if u != nil && (i.auto == nil || !i.auto.Stable) && (auto == nil || !auto.Stable) {
+		ownLinkLocals(c, e.node.name.s+": "+c.Name, u)
 	}
 	e.iface = i
 	i.exact = !e.plain()
@@ -164,25 +210,123 @@ func (n *Network) refreshNode(s *node, u *unsaid) {
 	}
 	ours := make(map[uint32]bool)
 	for _, e := range s.interfaces() {
-		ours[uint32(n.iface(e).Index())] = true
-	}
-	s.loopback = nil
-	for i := range n.stack(s).Interfaces() {
-		switch {
-		case i.Name == "lo0":
-			n.refreshLoopback(s, i.Addrs, u)
-		case !ours[i.Index]:
-			u.add("%s: its interface %s, which is of no link", s.name.s, i.Name)
+		if e.link.tunnel && !e.link.lost || !e.link.tunnel && n.conf(e) != nil {
+			ours[uint32(n.iface(e).Index())] = true
 		}
 	}
+	s.loopback, s.others = nil, nil
+	for i := range n.stack(s).Interfaces() {
+		switch ifi, err := h.Interface(i.Name); {
+		case err != nil || ours[i.Index]:
+		case i.Name == "lo0":
+			n.refreshLo0(s, ifi, &i, u)
+		default:
+			n.refreshOther(s, ifi, u)
+		}
+	}
+	slices.SortFunc(s.others, func(a, b *other) int { return strings.Compare(a.name.s, b.name.s) })
 	n.refreshSysctls(s, u)
+}
+
+// refreshLo0 notes what lo0 has beside what every node's has.
+func (n *Network) refreshLo0(s *node, ifi *vimage.Interface, i *ifnet.Info, u *unsaid) {
+	o := &other{fib: i.FIB, learning: true}
+	o.at, o.name, o.down = s.name, text{i.Name, 1}, i.Flags&ifnet.Up == 0
+	if i.MTU != lo0MTU {
+		o.mtu = i.MTU
+	}
+	n.refreshInterface(ifi, n.stack(s).View().Conf(i.Index), nil, &o.iface, s.name.s+": lo0", u)
+	if o.exact = !s.bare() && i.Addrs.First() != netip.AddrFrom4([4]byte{127, 0, 0, 1}); o.exact {
+		o.refreshAddrs(s, i.Addrs, u)
+	} else {
+		n.refreshLoopback(s, i.Addrs, u)
+	}
+	if o.exact || o.fib != 0 || o.put(new(mapping)) {
+		s.others = append(s.others, o)
+	}
+}
+
+// lo0MTU is the MTU of a new lo0.
+const lo0MTU = 16384
+
+// refreshInterface notes what of an interface is in its flags and rooms.
+func (n *Network) refreshInterface(ifi *vimage.Interface, c *ifnet.Conf, auto *vimage.AutoconfConfig, i *iface, where string, u *unsaid) {
+	has := func(f ifnet.Flags) bool { return c.Flags&f != 0 }
+	i.promisc, i.noCarrier = has(ifnet.Promisc), has(ifnet.NoCarrier)
+	switch {
+	case has(ifnet.StaticARP):
+		i.arp = "static"
+	case has(ifnet.NoARP) && has(ifnet.Broadcast):
+		i.arp = "off"
+	}
+	if c.Mute {
+		u.add("%s: that it reports no groups", where)
+	}
+	if c.V6 != nil {
+		if now := ifi.Autoconf(); !sameAuto(now, auto) {
+			i.auto, i.noAuto = now, now == nil
+		}
+	}
+	list, _ := ifi.Neighbors()
+	for _, o := range list {
+		if o.Permanent && !o.Own {
+			i.neighbors = append(i.neighbors, vimage.NeighborConfig{Addr: o.Addr, MAC: o.MAC, Published: o.Published})
+		}
+	}
+}
+
+func sameAuto(a, b *vimage.AutoconfConfig) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	x.Secret, y.Secret = nil, nil
+	return x == y
+}
+
+// ownLinkLocals says which link-local addresses are not those that interfaces form by
+// themselves (RFC 4862 §5.3).
+func ownLinkLocals(c *ifnet.Conf, where string, u *unsaid) {
+	for _, a := range c.Addrs {
+		ip := a.Addr()
+		if !ip.Is6() || !ip.IsLinkLocalUnicast() {
+			continue
+		}
+		b := ip.As16()
+		m := c.MAC
+		if formed := [8]byte{m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]}; [8]byte(b[8:]) != formed && !m.IsZero() {
+			u.add("%s: its address %v", where, ip)
+		}
+	}
+}
+
+// refreshAddrs notes the addresses of an interface that is of no link.
+func (o *other) refreshAddrs(s *node, list ifaddr.List, u *unsaid) {
+	for i := range list {
+		a := &list[i]
+		ip := a.Addr()
+		c := vimage.AddrConfig{Prefix: a.Prefix, Peer: a.Peer()}
+		if ip.Is4() && !c.Peer.IsValid() && a.Bits() < 31 && a.Broadcast() != ifaddr.Broadcast(a.Prefix) {
+			c.Broadcast = a.Broadcast()
+		}
+		if a.Flags&ifaddr.Anycast != 0 {
+			c.Flags = vimage.AddrAnycast
+		}
+		switch {
+		case a.Flags&ifaddr.Auto != 0 || ip.Is6() && ip.IsLinkLocalUnicast():
+		case a.Flags&ifaddr.Temporary != 0 || !unicast(ip) && !(ip.IsLoopback() && o.kind == ""):
+			u.add("%s: %s: its address %v", s.name.s, o.name.s, a.Prefix)
+		default:
+			o.all, o.lines = append(o.all, c), append(o.lines, 1)
+		}
+	}
 }
 
 func (n *Network) refreshLoopback(s *node, list ifaddr.List, u *unsaid) {
 	for _, a := range list {
 		switch ip := a.Addr(); {
-		case ip.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast():
-		case !unicast(ip) || a.Peer().IsValid():
+		case ip.IsLoopback() && !s.bare() || ip.Is6() && ip.IsLinkLocalUnicast():
+		case !unicast(ip) && !ip.IsLoopback() || a.Peer().IsValid():
 			u.add("%s: the address %v of lo0", s.name.s, a.Prefix)
 		default:
 			s.loopback = append(s.loopback, addr{ip: ip, bits: a.Bits()})

@@ -93,6 +93,8 @@ func (c *checker) host(t text, is6 bool) (netip.Addr, bool) {
 		c.at(t.line, "%s has no link and so no address: add a link", t.s)
 	case is6:
 		c.at(t.line, "%s has no IPv6 address: give one of its links a subnet6, or the file ipv6: true", t.s)
+	default:
+		c.at(t.line, "%s has no IPv4 address: give it one", t.s)
 	}
 	return ip, ip.IsValid()
 }

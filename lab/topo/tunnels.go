@@ -222,6 +222,9 @@ func (n *Network) iface(e *end) *vimage.Interface {
 	if i := n.tunnels[e]; i != nil {
 		return i
 	}
+	if i := n.at[e]; i != nil {
+		return i
+	}
 	ends := n.links[e.link].Ends()
 	return ends[endIndex(e)].Interface()
 }
