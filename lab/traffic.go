@@ -34,12 +34,12 @@ func (l *Link) Traffic() (toward [2]LinkTraffic) {
 func cameTo(e, from *End) (packets, bytes uint64) {
 	switch {
 	case e.port != nil:
-		s, _ := e.port.iface().Stats() // zero where it is gone
+		s, _ := e.Interface().Stats() // zero where it is gone
 		return s.InPackets, s.InBytes
 	case e.teed != nil:
 		return e.teed.In.Load()
 	case from.port != nil:
-		s, _ := from.port.iface().Stats()
+		s, _ := from.Interface().Stats()
 		return s.OutPackets, s.OutBytes
 	case from.teed != nil:
 		return from.teed.Out.Load()
