@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -115,5 +116,33 @@ func TestSetARP(t *testing.T) {
 	}
 	if err := must(a.Interface("lo0"))(t).SetARP(vimage.ARPOff); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("lo0: %v", err)
+	}
+}
+
+// TestInterfaceStats reads the counters of all interfaces at once.
+func TestInterfaceStats(t *testing.T) {
+	w := world(t, vimage.Config{Simulated: true})
+	a, b := pair(t, w)
+	sock := must(a.ListenPacket("udp4", ":0"))(t)
+	to := must(b.Interface("e0"))(t).Addrs()[0].Addr()
+	if _, err := sock.WriteTo(make([]byte, 100), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9))); err != nil {
+		t.Fatal(err)
+	}
+	w.Run(time.Second)
+	var names []string
+	for i, n := range a.InterfaceStats() {
+		names = append(names, i.Name())
+		if one := must(i.Stats())(t); one != n || i.Name() == "e0" && n.OutPackets < 2 {
+			t.Errorf("%s: %+v and %+v", i.Name(), n, one)
+		}
+	}
+	if !slices.Equal(names, []string{"lo0", "e0"}) {
+		t.Errorf("%q", names)
+	}
+	for i := range a.InterfaceStats() {
+		if i.Name() != "lo0" {
+			t.Error("it goes on behind the first")
+		}
+		break
 	}
 }

@@ -1,6 +1,7 @@
 package vimage
 
 import (
+	"iter"
 	"syscall"
 )
 
@@ -21,4 +22,16 @@ func (i *Interface) Stats() (InterfaceStats, error) {
 		return InterfaceStats{}, wrapConfig("stats", i.name, syscall.ENXIO)
 	}
 	return InterfaceStats(n), nil
+}
+
+// InterfaceStats returns what each interface has counted, in order of index.
+func (s *Stack) InterfaceStats() iter.Seq2[*Interface, InterfaceStats] {
+	return func(yield func(*Interface, InterfaceStats) bool) {
+		for i := range s.st.Interfaces() {
+			n, ok := s.st.IfaceStats(i.Index)
+			if ok && !yield(&Interface{s: s, index: i.Index, name: i.Name}, InterfaceStats(n)) {
+				return
+			}
+		}
+	}
 }

@@ -51,7 +51,7 @@ func cases() []Case {
 	for _, c := range casesOf(ip6) {
 		all = append(all, c.over6())
 	}
-	return append(all, crowdCase())
+	return append(all, crowdCase(), controlCase())
 }
 
 func casesOf(f family) []Case {

@@ -16,7 +16,7 @@ const CaptureHeader = "Vimage-Capture"
 // CaptureRequest says what to capture, and how.
 type CaptureRequest struct {
 	At      []string // links by name; interfaces as JAIL:IF or, in the jail In, by name; see CapturePoints
-	In      string   // name or number of a jail; "": interfaces are named with theirs
+	In      string   // name or number of a jail: what is named is in it; "": all can be named
 	Filter  string   // in tcpdump's language; "" chooses every packet
 	SnapLen int      // bytes to keep of each packet; 0: all
 	Buffer  int      // KiB that may wait for the client; 0: 8 MiB

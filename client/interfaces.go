@@ -85,6 +85,7 @@ type AddAddr struct {
 // InterfaceChange is what is to change about an interface; nil, and none, leave it as
 // it is. All is done, or nothing.
 type InterfaceChange struct {
+	Reclaim     *string      `json:"reclaim,omitempty" doc:"Name or number of a jail below this one that it is taken back from, first"`
 	Up          *bool        `json:"up,omitempty"`
 	MTU         *int         `json:"mtu,omitempty" minimum:"68" maximum:"65535"`
 	Ether       *string      `json:"ether,omitempty" doc:"Hardware address" pattern:"^([0-9A-Fa-f]{1,2}:){5}[0-9A-Fa-f]{1,2}$" example:"02:00:00:00:00:01"`
@@ -141,18 +142,4 @@ func (c *Client) ChangeInterface(ctx context.Context, jail, name, fib string, to
 // DestroyInterface removes an interface.
 func (c *Client) DestroyInterface(ctx context.Context, jail, name string) error {
 	return c.Do(ctx, "DELETE", jailPath(jail, "interfaces", name), nil, nil, nil)
-}
-
-// ReclaimInterface takes an interface back from a jail below this one.
-func (c *Client) ReclaimInterface(ctx context.Context, jail, name, from string) error {
-	in := struct {
-		From string `json:"from"`
-	}{from}
-	return c.Do(ctx, "POST", jailPath(jail, "interfaces", name, "reclaim"), nil, in, nil)
-}
-
-// Empty tells whether nothing is to change.
-func (c *InterfaceChange) Empty() bool {
-	return c.Up == nil && c.MTU == nil && c.Ether == nil && c.FIB == nil && c.Promiscuous == nil && c.Carrier == nil && c.ARP == nil &&
-		c.Tunnel == nil && c.TunnelFIB == nil && !c.NoTunnel && c.Delete == nil && c.Add == nil && c.Name == nil && c.VNET == nil
 }

@@ -30,7 +30,11 @@ type JailQuery struct {
 }
 
 type jailList struct {
-	Jails []Jail `json:"jails"`
+	Parameters []string `json:"parameters"`
+	Jails      []struct {
+		Jail
+		Values []string `json:"values"`
+	} `json:"jails"`
 }
 
 // Jails returns jails, by number. q may be nil.
@@ -41,7 +45,21 @@ func (c *Client) Jails(ctx context.Context, q *JailQuery) ([]Jail, error) {
 		v["param"] = q.Params
 	}
 	var l jailList
-	return l.Jails, c.Do(ctx, "GET", "/v1/jails", v, nil, &l)
+	if err := c.Do(ctx, "GET", "/v1/jails", v, nil, &l); err != nil {
+		return nil, err
+	}
+	all := make([]Jail, len(l.Jails))
+	for i, j := range l.Jails {
+		all[i] = j.Jail
+		if len(l.Parameters) == 0 {
+			continue
+		}
+		all[i].Parameters = make(map[string]string, len(l.Parameters))
+		for k, value := range j.Values {
+			all[i].Parameters[l.Parameters[k]] = value
+		}
+	}
+	return all, nil
 }
 
 // Jail returns a jail by name or number, with the parameters that are named.

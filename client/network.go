@@ -74,9 +74,10 @@ type Join struct {
 
 // NewNode says which host or router is added.
 type NewNode struct {
-	Name   string `json:"name"`
-	Router bool   `json:"router,omitempty" doc:"It forwards"`
-	Spec   Spec   `json:"spec,omitempty" doc:"As behind its name in a topology file"`
+	Name   string   `json:"name"`
+	Router bool     `json:"router,omitempty" doc:"It forwards"`
+	Spec   Spec     `json:"spec,omitempty" doc:"As behind its name in a topology file"`
+	Links  []string `json:"links,omitempty" doc:"Switches and nodes that a link is added to"`
 }
 
 // NewSwitch says which switch is added.
@@ -131,7 +132,7 @@ func (c *Client) Joins(ctx context.Context) ([]Join, error) {
 	return l.Joins, c.Do(ctx, "GET", "/v1/joins", nil, nil, &l)
 }
 
-// AddNode adds a host or router, without links.
+// AddNode adds a host or router with its links, all or, after an error, nothing.
 func (c *Client) AddNode(ctx context.Context, n NewNode) error {
 	return c.Do(ctx, "POST", "/v1/nodes", nil, n, nil)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/netip"
+	"net/url"
 	"time"
 )
 
@@ -45,30 +46,52 @@ func (c *Client) GetRoute(ctx context.Context, jail, fib string, to netip.Addr) 
 	return r, c.Do(ctx, "GET", jailPath(jail, "routes", "get"), values("fib", fib, "to", to.String()), nil, &r)
 }
 
-// AddRoute adds a route to a table. EEXIST: there is one. ENETUNREACH: the gateway is
-// not on a link of that table.
-func (c *Client) AddRoute(ctx context.Context, jail, fib string, r Route) error {
-	return c.Do(ctx, "POST", jailPath(jail, "routes"), values("fib", fib), r, nil)
+// RouteResult is what became of a change in one of several tables.
+type RouteResult struct {
+	FIB     int    `json:"fib"`
+	Errno   string `json:"errno,omitempty" doc:"Symbolic name of the system error, where nothing was changed"`
+	Message string `json:"detail,omitempty"`
 }
 
-// ChangeRoute puts a route in the place of the one to its destination. ESRCH: there is
-// none.
-func (c *Client) ChangeRoute(ctx context.Context, jail, fib string, r Route) error {
-	return c.Do(ctx, "PATCH", jailPath(jail, "routes"), values("fib", fib), r, nil)
+// Err returns why nothing was changed in the table, nil where something was.
+func (r *RouteResult) Err() error {
+	if r.Message == "" {
+		return nil
+	}
+	return &Error{Errno: r.Errno, Message: r.Message}
 }
 
-// DelRoute removes the routes to a destination from a table; where r has a gateway or an
-// interface, the one by that alone. ESRCH: there is none.
-func (c *Client) DelRoute(ctx context.Context, jail, fib string, r Route) error {
+// AddRoute adds a route to a table, by number or name, or to several: "0-3,spare" or
+// "all". In one table, the error is EEXIST where there is one, ENETUNREACH where the
+// gateway is not on a link of that table; of several each has a result.
+func (c *Client) AddRoute(ctx context.Context, jail, fib string, r Route) ([]RouteResult, error) {
+	return c.setRoute(ctx, "POST", jail, values("fib", fib), r)
+}
+
+// ChangeRoute puts a route in the place of the one to its destination, in a table or
+// several, as AddRoute does. ESRCH: there is none.
+func (c *Client) ChangeRoute(ctx context.Context, jail, fib string, r Route) ([]RouteResult, error) {
+	return c.setRoute(ctx, "PATCH", jail, values("fib", fib), r)
+}
+
+// DelRoute removes the routes to a destination from a table or several, as AddRoute;
+// where r has a gateway or an interface, the one by that alone. ESRCH: there is none.
+func (c *Client) DelRoute(ctx context.Context, jail, fib string, r Route) ([]RouteResult, error) {
 	v := values("fib", fib, "destination", r.Dst.String(), "interface", r.Interface)
 	if r.Gateway.IsValid() {
 		v.Set("gateway", r.Gateway.String())
 	}
-	return c.Do(ctx, "DELETE", jailPath(jail, "routes"), v, nil, nil)
+	return c.setRoute(ctx, "DELETE", jail, v, nil)
 }
 
-// FlushRoutes removes the routes of a table that lead to gateways, those of IPv4 ("inet")
-// or IPv6 ("inet6") alone unless family is "", and returns them.
+func (c *Client) setRoute(ctx context.Context, method, jail string, v url.Values, body any) ([]RouteResult, error) {
+	var l struct{ Tables []RouteResult }
+	return l.Tables, c.Do(ctx, method, jailPath(jail, "routes"), v, body, &l)
+}
+
+// FlushRoutes removes the routes of a table, or of several as AddRoute has them, that lead
+// to gateways, those of IPv4 ("inet") or IPv6 ("inet6") alone unless family is "", and
+// returns them.
 func (c *Client) FlushRoutes(ctx context.Context, jail, fib, family string) ([]RouteEntry, error) {
 	var l routeList
 	return l.Routes, c.Do(ctx, "POST", jailPath(jail, "routes", "flush"), values("fib", fib, "family", family), nil, &l)

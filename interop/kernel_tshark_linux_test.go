@@ -2,7 +2,6 @@ package interop
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,13 +60,18 @@ func TestKernelCapture(t *testing.T) {
 }
 
 // tshark returns a line for every packet that matches the filter: a summary, or
-// fields with ";" between them.
+// fields with ";" between them. Ports that are chosen at random stand for protocols that
+// nobody speaks here: what is sent to and from them is data.
 func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
-	args := []string{"-n", "-2", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", filter}
-	for port := mcastPort; port <= mcastPort+1; port++ { // whatever the port at the other end stands for
-		args = append(args, "-d", fmt.Sprintf("udp.port==%d,data", port))
-	}
+	return tsharkWith(t, []string{"-d", "udp.port==5000-65535,data", "-d", "tcp.port==5000-65535,data"}, file, filter, fields...)
+}
+
+// tsharkWith is tshark with options of its own, and the port of a protocol meaning that.
+func tsharkWith(t *testing.T, options []string, file, filter string, fields ...string) []string {
+	t.Helper()
+	args := append([]string{"-n", "-2", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
+		"-o", "tcp.check_checksum:TRUE", "-Y", filter}, options...)
 	if len(fields) > 0 {
 		args = append(args, "-T", "fields", "-E", "separator=;")
 	}

@@ -82,14 +82,27 @@ func (t *Tee) Drop(b *pkt.Buf, why pkt.Reason) {
 }
 
 // Joint is a Port in front of another one, with a place for a Tee. It is for where two
-// links are joined, and no interface has one.
+// links are joined, and no interface has one; so it also counts, as an interface does.
 type Joint struct {
 	Port
-	Tee atomic.Pointer[Tee]
+	Tee     atomic.Pointer[Tee]
+	In, Out Passed // what came out of the Port, and what was put into it
+}
+
+// Passed is how much has passed a place, in one direction.
+type Passed struct{ packets, bytes atomic.Uint64 }
+
+// Load returns how many packets, a super-segment being one, and how many bytes.
+func (p *Passed) Load() (packets, bytes uint64) { return p.packets.Load(), p.bytes.Load() }
+
+func (p *Passed) add(b *pkt.Buf) {
+	p.packets.Add(1)
+	p.bytes.Add(uint64(b.Len()))
 }
 
 // Put implements Port.
 func (j *Joint) Put(r *netisr.Runner, b *pkt.Buf) {
+	j.Out.add(b)
 	if t := j.Tee.Load(); t != nil {
 		t.Sent(r, b)
 	}
@@ -107,6 +120,7 @@ type teed struct {
 
 // Put implements netisr.Sink.
 func (x teed) Put(r *netisr.Runner, b *pkt.Buf) {
+	x.j.In.add(b)
 	if t := x.j.Tee.Load(); t != nil {
 		t.Received(r, b)
 	}

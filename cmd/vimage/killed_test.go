@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,9 +45,17 @@ func TestKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := c.SetSysctls(t.Context(), "a", client.SysctlSetting{Name: "net.fibs", Value: killedTables}); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if out, err := vimage("jls").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		took := time.Since(begun) // so that clients are killed before, in the middle, and after
 		var clients sync.WaitGroup
-		for n := range 6 {
-			kill := time.Duration(rnd.IntN(30_000)) * time.Microsecond
+		for n := range 12 {
+			kill := time.Duration(rnd.Int64N(int64(3 * took)))
 			clients.Go(func() { killClient(n, kill) })
 		}
 		if round%2 == 0 { // while they are at it
@@ -67,6 +76,9 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// killedTables is how many routing tables a has.
+const killedTables = 16
+
 // vimage returns a command of vimage's in a process of its own.
 func vimage(args ...string) *exec.Cmd {
 	exe, err := os.Executable()
@@ -79,11 +91,17 @@ func vimage(args ...string) *exec.Cmd {
 // killClient starts one of several commands, and kills it after a while.
 func killClient(n int, after time.Duration) {
 	var c *exec.Cmd
-	switch n % 3 {
+	switch n % 6 {
 	case 0:
 		c = vimage("ifconfig", "epair", "create")
 	case 1:
 		c = vimage("jail", "-c", "name=j"+strconv.Itoa(n), "vnet", "command=jls")
+	case 2:
+		c = vimage("host", "add", "-l", "a", "-l", "b", "h"+strconv.Itoa(n), "fibs=2")
+	case 3:
+		c = vimage("route", "-j", "a", "add", "203.0.113.0/24", "-blackhole", "-fib", "all")
+	case 4:
+		c = vimage("jexec", "b", "setfib", "0", "ping", "-q", "-i", "0.01", "a")
 	default:
 		c = vimage("ifconfig", "-j", "a", "eth0", "mtu", "1400", "inet", "192.0.2.1/24", "alias")
 	}
@@ -130,12 +148,27 @@ func checkWhole(t *testing.T, c *client.Client) {
 	}
 	for n := 0; ; n++ { // until the daemon has seen that the clients are gone
 		jails, err := c.Jails(t.Context(), nil)
-		if err != nil || n == 10_000 {
-			t.Errorf("jails without anybody in them: %+v, %v", jails, err)
-		}
-		if err != nil || n == 10_000 || len(jails) == 2 {
+		sockets, err2 := c.Sockets(t.Context(), "b")
+		if err != nil || err2 != nil || n == 10_000 {
+			t.Errorf("a jail without anybody in it: %+v, %v; or a ping's socket: %+v, %v", jails, err, sockets, err2)
 			break
 		}
+		sockets = slices.DeleteFunc(sockets, func(s client.Socket) bool { return s.Protocol != "ip" }) // the flows'
+		hosts := slices.DeleteFunc(jails, func(j client.Jail) bool { return j.Name[0] == 'j' })
+		if len(hosts) == len(jails) && len(sockets) == 0 {
+			break
+		}
+	}
+	nodes, err := c.Nodes(t.Context())
+	for _, h := range nodes {
+		if h.Name[0] == 'h' && (len(h.Links) != 2 || h.FIBs != 2) {
+			t.Errorf("half a host: %+v", h)
+		}
+	}
+	routes, err2 := c.Routes(t.Context(), "a", "all")
+	routes = slices.DeleteFunc(routes, func(r client.RouteEntry) bool { return !r.Blackhole })
+	if err != nil || err2 != nil || len(routes) != 0 && len(routes) != killedTables {
+		t.Errorf("half a route: %+v, %v, %v", routes, err, err2)
 	}
 	i, err := c.Interface(t.Context(), "a", "eth0")
 	if err != nil || (i.MTU == 1400) != (len(i.Addresses) == 2) {

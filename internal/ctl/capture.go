@@ -60,7 +60,7 @@ func (cs *captures) remove(name string) (end context.CancelFunc) {
 
 type captureRequest struct {
 	At      []string `query:"at,explode" required:"true" minItems:"1" maxItems:"1024" doc:"A link by its name, or an interface as JAIL:IF; link:NAME and interface:JAIL:IF where that is both" example:"a-b"`
-	In      string   `query:"in" doc:"Jail whose interfaces may be named without it"`
+	In      string   `query:"in" doc:"Jail that the request comes from: only its interfaces, named without it, and those below it are meant" example:"web"`
 	Filter  string   `query:"filter" doc:"Chooses the packets, in tcpdump's language" example:"tcp port 80"`
 	SnapLen int      `query:"snaplen" minimum:"0" maximum:"262144" doc:"Bytes to keep of each packet; 0: all"`
 	Buffer  int      `query:"buffer" minimum:"0" maximum:"65536" doc:"KiB that may wait for the client; 0: 8 MiB"`
@@ -68,7 +68,7 @@ type captureRequest struct {
 }
 
 type pointsRequest struct {
-	In     string `query:"in" doc:"Jail whose interfaces may be named without it"`
+	In     string `query:"in" doc:"Jail that the request comes from" example:"web"`
 	Begins string `query:"begins" doc:"What names must begin with"`
 }
 
@@ -194,7 +194,8 @@ const (
 	asInterface = "interface:"
 )
 
-// point finds what a name means. ENOENT: nothing. EINVAL: two things.
+// point finds what a name means. ENOENT: nothing. EINVAL: two things. EPERM: a link,
+// which is nothing that is in a jail.
 func (s *Server) point(in, name string) (point, error) {
 	var all []point
 	bare, isLink := strings.CutPrefix(name, asLink)
@@ -203,10 +204,14 @@ func (s *Server) point(in, name string) (point, error) {
 	}
 	bare, isIface := strings.CutPrefix(name, asInterface)
 	if !isLink {
-		if isIface {
-			all = nil
+		if found := s.ifacePoints(in, bare); isIface || len(found) > 0 && inside(in) {
+			all = found
+		} else {
+			all = append(all, found...)
 		}
-		all = append(all, s.ifacePoints(in, bare)...)
+	}
+	if len(all) == 1 && all[0].link != "" && inside(in) {
+		return point{}, fmt.Errorf("%w: %s is a link of the network as a whole: in a jail interfaces can be captured", syscall.EPERM, name)
 	}
 	switch len(all) {
 	case 0:
@@ -223,6 +228,18 @@ func (s *Server) point(in, name string) (point, error) {
 		asInterface, all[0].jail.Name(), all[0].iface, asInterface, all[1].jail.Name(), all[1].iface)
 }
 
+// inside tells whether a request comes from a jail, so that it finds what is there and
+// below.
+func inside(in string) bool { return in != "" && in != "0" }
+
+// inJail returns what the lab calls a jail that is called so in another.
+func inJail(in, name string) string {
+	if inside(in) {
+		return in + "/" + name
+	}
+	return name
+}
+
 // ifacePoints returns the interfaces that a name means.
 func (s *Server) ifacePoints(in, name string) (all []point) {
 	add := func(jail, iface string) {
@@ -235,8 +252,8 @@ func (s *Server) ifacePoints(in, name string) (all []point) {
 	if in != "" {
 		add(in, name)
 	}
-	if i := strings.LastIndexByte(name, ':'); i >= 0 {
-		add(name[:i], name[i+1:])
+	if jail, iface, ok := cutLast(name); ok {
+		add(inJail(in, jail), iface)
 	}
 	return all
 }
@@ -247,8 +264,12 @@ func (s *Server) near(in, name string) string {
 	if err != nil {
 		return err.Error()
 	}
+	what := "links and interfaces"
+	if inside(in) {
+		what = "interfaces"
+	}
 	jail, iface, ok := cutLast(name)
-	if _, err := s.jail(jail, ""); ok && err == nil {
+	if _, err := s.jail(inJail(in, jail), ""); ok && err == nil {
 		var names []string
 		for _, n := range p.Interfaces {
 			if of, i, _ := cutLast(n); of == jail {
@@ -258,10 +279,10 @@ func (s *Server) near(in, name string) string {
 		return topo.OneOf("interfaces of "+jail, names, iface)
 	}
 	if ok {
-		return topo.OneOf("links and interfaces", slices.Concat(p.Links, p.Interfaces), name)
+		return topo.OneOf(what, slices.Concat(p.Links, p.Interfaces), name)
 	}
 	own := slices.DeleteFunc(p.Interfaces, func(n string) bool { return strings.Contains(n, ":") })
-	return topo.OneOf("links and interfaces", slices.Concat(p.Links, own), name)
+	return topo.OneOf(what, slices.Concat(p.Links, own), name)
 }
 
 func cutLast(name string) (before, after string, ok bool) {
@@ -275,38 +296,44 @@ func cutLast(name string) (before, after string, ok bool) {
 func (s *Server) capturePoints(in *pointsRequest) (client.CapturePoints, error) {
 	p := client.CapturePoints{Links: []string{}, Interfaces: []string{}}
 	for _, l := range s.net.Lab.Links() {
-		if strings.HasPrefix(l.Name(), in.Begins) {
+		if strings.HasPrefix(l.Name(), in.Begins) && !inside(in.In) {
 			p.Links = append(p.Links, l.Name())
 		}
 	}
+	top := s.world.Root()
 	if in.In != "" {
-		j, err := s.jail(in.In, "query.in")
-		if err != nil {
+		var err error
+		if top, err = s.jail(in.In, "query.in"); err != nil {
 			return p, err
 		}
-		p.Interfaces = slices.Concat(p.Interfaces, capturable(j, "", in.Begins))
+		p.Interfaces = slices.Concat(p.Interfaces, capturable(top, "", in.Begins))
 	}
-	jail, _, one := cutLast(in.Begins)
-	if one {
-		if j, err := s.jail(jail, ""); err == nil {
+	if jail, _, one := cutLast(in.Begins); one {
+		if j, err := s.jail(inJail(in.In, jail), ""); err == nil {
 			p.Interfaces = slices.Concat(p.Interfaces, capturable(j, jail+":", in.Begins))
 		}
 		return p, nil
 	}
-	p.Interfaces = append(p.Interfaces, capturableBelow(s.world.Root(), in.Begins)...)
+	if inside(in.In) {
+		p.Interfaces = slices.Concat(p.Interfaces, capturableBelow(top, top.Name()+".", in.Begins))
+	} else {
+		p.Interfaces = slices.Concat(p.Interfaces, capturable(top, "0:", in.Begins), capturableBelow(top, "", in.Begins))
+	}
 	return p, nil
 }
 
-// capturableBelow lists the interfaces of a jail whose name begins so, and of those
-// below it that have a stack of their own.
-func capturableBelow(j *vimage.Jail, begins string) (all []string) {
-	if strings.HasPrefix(j.Name(), begins) {
-		all = capturable(j, j.Name()+":", "")
-	}
+// capturableBelow lists the interfaces of the jails below one that have a stack of their
+// own and whose names, without what is in front of them, begin so.
+func capturableBelow(j *vimage.Jail, front, begins string) (all []string) {
 	for _, c := range j.Children() {
-		if a, b := j.Stack(), c.Stack(); a != nil && b != nil && a.Internal() != b.Internal() {
-			all = append(all, capturableBelow(c, begins)...)
+		a, b := j.Stack(), c.Stack()
+		if a == nil || b == nil || a.Internal() == b.Internal() {
+			continue
 		}
+		if name := strings.TrimPrefix(c.Name(), front); strings.HasPrefix(name, begins) {
+			all = append(all, capturable(c, name+":", "")...)
+		}
+		all = append(all, capturableBelow(c, front, begins)...)
 	}
 	return all
 }

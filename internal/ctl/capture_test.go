@@ -73,7 +73,7 @@ func packets(t *testing.T, file []byte) (names []string) {
 func TestCapture(t *testing.T) {
 	bubble(t, oddNames, func(t *testing.T, l *ctltest.Lab, c *client.Client) {
 		ctx, end := context.WithCancel(t.Context())
-		x, err := c.Capture(ctx, &client.CaptureRequest{At: []string{"a-c", "interface:eth0"}, In: "c", Filter: "icmp"})
+		x, err := c.Capture(ctx, &client.CaptureRequest{At: []string{"a-c", "interface:c:eth0"}, Filter: "icmp"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,9 @@ func TestCaptureMistakes(t *testing.T) {
 			{client.CaptureRequest{At: []string{"a-d"}}, syscall.ENOENT, "query.at[0]", "did you mean a-c?"},
 			{client.CaptureRequest{At: []string{"a-c", "c:eth7"}}, syscall.ENOENT, "query.at[1]", "did you mean eth0?"},
 			{client.CaptureRequest{At: []string{"z:eth0"}}, syscall.ENOENT, "query.at[0]", "did you mean a:eth0?"},
-			{client.CaptureRequest{At: []string{"eth0"}, In: "b"}, syscall.EINVAL, "query.at[0]", "say link:eth0 or interface:b:eth0"},
+			{client.CaptureRequest{At: []string{"a-c"}, In: "b"}, syscall.EPERM, "query.at[0]", "a-c is a link"},
+			{client.CaptureRequest{At: []string{"link:eth0"}, In: "b"}, syscall.EPERM, "query.at[0]", "link:eth0 is a link"},
+			{client.CaptureRequest{At: []string{"c:eth0"}, In: "b"}, syscall.ENOENT, "query.at[0]", "did you mean eth0?"},
 			{client.CaptureRequest{At: []string{"c:lo0"}}, syscall.EOPNOTSUPP, "query.at[0]", "cannot be captured"},
 			{client.CaptureRequest{At: []string{"a-c"}, Filter: "port 5 or prot 7"}, nil, "query.filter", "prot"},
 			{client.CaptureRequest{}, nil, "query.at", "required"},
@@ -202,16 +204,18 @@ func TestCaptureMistakes(t *testing.T) {
 				t.Errorf("%+v: the mistake is %+v", o.r, m)
 			}
 		}
-		for _, at := range []string{"link:eth0", "interface:b:eth0", "eth0"} {
-			x, err := c.Capture(t.Context(), &client.CaptureRequest{At: []string{at}})
+		for _, r := range []client.CaptureRequest{{At: []string{"link:eth0"}}, {At: []string{"interface:b:eth0"}}, {At: []string{"eth0"}}, {At: []string{"eth0"}, In: "b"}} {
+			x, err := c.Capture(t.Context(), &r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			x.Close()
 		}
-		p, err := c.CapturePoints(t.Context(), "c", "")
-		if got := fmt.Sprint(p); err != nil || got != "{[eth0 a-c] [eth0 a:eth0 a:eth1 b:eth0 c:eth0]}" {
-			t.Errorf("%s, %v", got, err)
+		for in, want := range map[string]string{"": "{[eth0 a-c] [a:eth0 a:eth1 b:eth0 c:eth0]}", "c": "{[] [eth0]}"} {
+			p, err := c.CapturePoints(t.Context(), in, "")
+			if got := fmt.Sprint(p); err != nil || got != want {
+				t.Errorf("in %q: %s, %v", in, got, err)
+			}
 		}
 		synctest.Wait()
 		untapped(t, l)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed88948545/vimage"
+	"github.com/seed88948545/vimage/client"
 )
 
 // family is of which family an address is to be.
@@ -22,6 +23,26 @@ const (
 
 func (f family) has(a netip.Addr) bool {
 	return f == anyFamily || (f == inet) == a.Is4()
+}
+
+type hostQuery struct {
+	InJail
+	Name   string `path:"name" doc:"Of a host of the lab" example:"web"`
+	Family string `query:"family" enum:"inet,inet6" doc:"None: either"`
+}
+
+func registerHosts(s *Server) {
+	read(s, op{"GET", "/v1/jails/{jail}/hosts/{name}", "host-address", "What the name of a host of the lab stands for in the stack"}, func(in *hostQuery) (client.HostAddr, error) {
+		st, err := in.stack(s)
+		if err != nil {
+			return client.HostAddr{}, err
+		}
+		a, err := s.host(st, in.Name, map[string]family{"inet": inet, "inet6": inet6}[in.Family])
+		if err != nil {
+			return client.HostAddr{}, blame(err, "path.name", in.Name)
+		}
+		return client.HostAddr{Name: in.Name, Address: a}, nil
+	})
 }
 
 // host returns the address that text means to a stack: an address, or the name of a
@@ -61,7 +82,7 @@ func (s *Server) resolve(ctx context.Context, st *vimage.Stack, text string, f f
 // its first that is no loopback address; of IPv6 none that is good on its link only.
 func (s *Server) member(st *vimage.Stack, name string, f family) (found netip.Addr) {
 	j := s.world.Root().Find(name)
-	if j == nil || j.Stack() == nil {
+	if j == nil || j.Name() != name || j.Stack() == nil { // by its number it is no host
 		return netip.Addr{}
 	}
 	mine := prefixes(st)

@@ -47,19 +47,49 @@ func (s *Server) changeInterface(t *tx, in *changeInterface) (client.Done, error
 	if err != nil {
 		return client.Done{}, err
 	}
-	st, err := in.stack(s)
+	st, err := InTable{in.InJail, in.InFIB}.stack(s) // tunnels are routed by the handle's table
 	if err != nil {
 		return client.Done{}, err
 	}
-	if st, err = in.table(st); err != nil {
-		return client.Done{}, err
+	c := ifChange{tx: t, s: s, jail: j, at: "body.", want: &in.Body}
+	if in.Body.Reclaim != nil {
+		err = c.reclaim(in.If)
+	} else {
+		c.i, err = st.Interface(in.If)
+		err = blame(err, "path.if", in.If)
 	}
-	i, err := in.iface(st)
 	if err != nil {
 		return client.Done{}, err
 	}
-	c := ifChange{tx: t, s: s, jail: j, at: "body.", i: i, want: &in.Body}
 	return client.Done{}, c.make()
+}
+
+// reclaim takes it back from a jail. Undone, it has the addresses again that it had
+// there.
+func (c *ifChange) reclaim(name string) error {
+	field := c.at + "reclaim"
+	from, err := child(c.jail, *c.want.Reclaim, field)
+	if err != nil {
+		return err
+	}
+	var had []vimage.Address
+	if st := from.Stack(); st != nil {
+		if i, err := st.Interface(name); err == nil {
+			had = i.Addresses()
+		}
+	}
+	if c.i, err = from.Reclaim(name); err != nil {
+		return err
+	}
+	c.made(func() {
+		i, err := c.i.MoveTo(from)
+		for n := range had {
+			if err == nil {
+				_ = i.Configure(again(&had[n])) // it took it before
+			}
+		}
+	})
+	return nil
 }
 
 // make changes an interface in an order in which each part finds what it needs: tables

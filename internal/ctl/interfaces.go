@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/seed88948545/vimage"
 	"github.com/seed88948545/vimage/client"
@@ -19,7 +18,12 @@ type AtInterface struct {
 	If string `path:"if" doc:"Name of an interface" example:"eth0"`
 }
 
-func (in AtInterface) iface(st *vimage.Stack) (*vimage.Interface, error) {
+// iface returns it.
+func (in AtInterface) iface(s *Server) (*vimage.Interface, error) {
+	st, err := in.stack(s)
+	if err != nil {
+		return nil, err
+	}
 	i, err := st.Interface(in.If)
 	return i, blame(err, "path.if", in.If)
 }
@@ -37,11 +41,7 @@ func registerInterfaces(s *Server) {
 	read(s, op{"GET", path, "interfaces", "The interfaces, by index"}, s.interfaces)
 	read(s, op{"GET", "/v1/jails/{jail}/interface-names", "interface-names", "Their names"}, s.interfaceNames)
 	read(s, op{"GET", one, "interface", "One interface"}, func(in *AtInterface) (client.Interface, error) {
-		st, err := in.stack(s)
-		if err != nil {
-			return client.Interface{}, err
-		}
-		i, err := in.iface(st)
+		i, err := in.iface(s)
 		if err != nil {
 			return client.Interface{}, err
 		}
@@ -50,33 +50,11 @@ func registerInterfaces(s *Server) {
 	modify(s, op{"POST", path, "create-interface", "Make an interface"}, s.createInterface)
 	modify(s, op{"PATCH", one, "change-interface", "Change an interface: all of it or nothing"}, s.changeInterface)
 	modify(s, op{"DELETE", one, "destroy-interface", "Remove an interface, and the other end of a pair"}, func(_ *tx, in *AtInterface) (client.Done, error) {
-		st, err := in.stack(s)
-		if err != nil {
-			return client.Done{}, err
-		}
-		i, err := in.iface(st)
+		i, err := in.iface(s)
 		if err != nil {
 			return client.Done{}, err
 		}
 		return client.Done{}, i.Remove()
-	})
-	type reclaim struct {
-		AtInterface
-		Body struct {
-			From string `json:"from" doc:"Name or number of the jail below this one that has it"`
-		}
-	}
-	modify(s, op{"POST", one + "/reclaim", "reclaim-interface", "Take an interface back from a jail below"}, func(_ *tx, in *reclaim) (client.Done, error) {
-		j, err := in.of(s)
-		if err != nil {
-			return client.Done{}, err
-		}
-		from, err := child(j, in.Body.From, "body.from")
-		if err != nil {
-			return client.Done{}, err
-		}
-		_, err = from.Reclaim(in.If)
-		return client.Done{}, err
 	})
 }
 
@@ -188,13 +166,7 @@ func (s *Server) describeAddr(a *vimage.Address) client.InterfaceAddr {
 			d.Flags = append(d.Flags, f.name)
 		}
 	}
-	left := func(t time.Time) time.Duration {
-		if t.IsZero() {
-			return 0
-		}
-		return t.Sub(s.world.Now())
-	}
-	d.Preferred, d.Valid = left(a.PreferredUntil), left(a.ValidUntil)
+	d.Preferred, d.Valid = s.left(a.PreferredUntil), s.left(a.ValidUntil)
 	return d
 }
 
@@ -230,8 +202,7 @@ func describeTunnel(t *vimage.Tunnel) *client.Tunnel {
 }
 
 type createInterface struct {
-	InJail
-	InFIB
+	InTable
 	Body client.NewInterface
 }
 
@@ -246,8 +217,8 @@ func (s *Server) createInterface(t *tx, in *createInterface) (client.Interface, 
 	if err != nil {
 		return client.Interface{}, err
 	}
-	if st, err = in.table(st); err != nil {
-		return client.Interface{}, err
+	if in.Body.Change != nil && in.Body.Change.Reclaim != nil {
+		return client.Interface{}, blame(fmt.Errorf("%w: a new interface is in no other jail", syscall.EINVAL), "body.change.reclaim", *in.Body.Change.Reclaim)
 	}
 	i, err := s.clone(t, st, in.Body.Name)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/seed88948545/vimage"
@@ -14,18 +16,22 @@ import (
 // InJail is the part of a request that says which jail it is about. It and its like are
 // exported for huma, which looks at nothing else.
 type InJail struct {
-	Jail string `path:"jail" doc:"Name or number of a jail; 0 is the one that all are in" example:"web"`
+	Jail string `path:"jail" doc:"Name or number of a jail; 0 is the one that all are in; a/b is b as it is called in a" example:"web"`
 }
 
-// jail returns the jail that a name or a number means. ENOENT: there is none.
+// jail returns the jail that a name or a number means; of a/b, that which b means to
+// whoever is in a: one below a. ENOENT: there is none.
 func (s *Server) jail(name, field string) (*vimage.Jail, error) {
+	j := s.world.Root()
 	if name == "0" {
-		return s.world.Root(), nil
-	}
-	if j := s.world.Root().Find(name); j != nil {
 		return j, nil
 	}
-	return nil, blame(fmt.Errorf("%w: there is no jail %s", syscall.ENOENT, name), field, name)
+	for part := range strings.SplitSeq(name, "/") {
+		if j = j.Find(part); j == nil {
+			return nil, blame(fmt.Errorf("%w: there is no jail %s", syscall.ENOENT, part), field, part)
+		}
+	}
+	return j, nil
 }
 
 // of returns the jail that a request is about.
@@ -68,8 +74,16 @@ type jailsQuery struct {
 	ParamNames
 }
 
+// jailList names the parameters once: a map in each of 10,000 jails costs as much as all
+// the rest.
 type jailList struct {
-	Jails []client.Jail `json:"jails"`
+	Parameters []string     `json:"parameters,omitempty" doc:"Names of those that were asked for"`
+	Jails      []listedJail `json:"jails"`
+}
+
+type listedJail struct {
+	client.Jail
+	Values []string `json:"values,omitempty" doc:"What it has of the parameters that the list names, in that order"`
 }
 
 func registerJails(s *Server) {
@@ -82,7 +96,7 @@ func registerJails(s *Server) {
 		if err != nil {
 			return client.Jail{}, err
 		}
-		return in.describe(j)
+		return in.describe(s, j)
 	})
 	modify(s, op{"POST", "/v1/jails", "create-jail", "Make a jail"}, s.createJail)
 	modify(s, op{"PATCH", "/v1/jails/{jail}", "change-jail", "Change parameters of a jail: all of them or none"}, func(_ *tx, in *struct {
@@ -125,7 +139,7 @@ func (s *Server) createJail(t *tx, in *newJail) (client.Jail, error) {
 	if err != nil {
 		return client.Jail{}, err
 	}
-	return ParamNames{}.describe(j)
+	return describeJail(j), nil
 }
 
 func (s *Server) newJail(t *tx, in *newJail) (*vimage.Jail, error) {
@@ -146,15 +160,18 @@ func (s *Server) newJail(t *tx, in *newJail) (*vimage.Jail, error) {
 }
 
 func (s *Server) jails(in *jailsQuery) (jailList, error) {
+	all := jailList{Jails: []listedJail{}}
 	top, err := s.jail(cmp.Or(in.In, "0"), "query.in")
 	if err != nil {
-		return jailList{}, err
+		return all, err
 	}
-	all := jailList{Jails: []client.Jail{}}
+	if all.Parameters, err = in.names(s); err != nil {
+		return all, err
+	}
 	for _, j := range below(top, nil) {
-		d, err := in.describe(j)
-		if err != nil {
-			return jailList{}, err
+		d := listedJail{Jail: describeJail(j), Values: make([]string, len(all.Parameters))}
+		for i, name := range all.Parameters {
+			d.Values[i], _ = j.Get(name) // there is such a one
 		}
 		all.Jails = append(all.Jails, d)
 	}
@@ -172,26 +189,43 @@ func below(top *vimage.Jail, all []*vimage.Jail) []*vimage.Jail {
 	return all
 }
 
-// describe returns what there is to know of a jail.
-func (p ParamNames) describe(j *vimage.Jail) (client.Jail, error) {
-	c := j.Config()
-	d := client.Jail{
-		JID: j.ID(), Name: j.Name(), Hostname: c.Hostname, Path: "/", VNET: c.VNET, Persist: c.Persist,
-		IP4: c.IP4.Addrs, IP6: c.IP6.Addrs,
-	}
-	if len(p.Param) == 0 {
-		return d, nil
-	}
-	d.Parameters = make(map[string]string)
-	for _, v := range j.Params() {
-		if slices.Contains(p.Param, v.Name) || slices.Contains(p.Param, "all") {
-			d.Parameters[v.Name] = v.Value
-		}
+// names returns the names of the parameters that are wanted.
+func (p ParamNames) names(s *Server) ([]string, error) {
+	var known []string
+	for _, v := range s.world.Root().Params() {
+		known = append(known, v.Name)
 	}
 	for _, name := range p.Param {
-		if _, ok := d.Parameters[name]; !ok && name != "all" {
-			return d, blame(fmt.Errorf("%w: there is no parameter %q", syscall.ENOENT, name), "query.param", name)
+		if name != "all" && !slices.Contains(known, name) {
+			return nil, blame(fmt.Errorf("%w: there is no parameter %q", syscall.ENOENT, name), "query.param", name)
 		}
 	}
+	if slices.Contains(p.Param, "all") {
+		return known, nil
+	}
+	return p.Param, nil
+}
+
+// describe returns what there is to know of a jail, with the parameters that are wanted.
+func (p ParamNames) describe(s *Server, j *vimage.Jail) (client.Jail, error) {
+	d := describeJail(j)
+	names, err := p.names(s)
+	if err != nil || len(names) == 0 {
+		return d, err
+	}
+	d.Parameters = make(map[string]string)
+	for _, name := range names {
+		d.Parameters[name], _ = j.Get(name) // there is such a one
+	}
 	return d, nil
+}
+
+func describeJail(j *vimage.Jail) client.Jail {
+	c := j.Config()
+	parent, _ := j.Get("parent")
+	up, _ := strconv.Atoi(parent) // it is a number
+	return client.Jail{
+		JID: j.ID(), Name: j.Name(), Parent: up, Hostname: c.Hostname, Path: "/", VNET: c.VNET, Persist: c.Persist,
+		IP4: c.IP4.Addrs, IP6: c.IP6.Addrs,
+	}
 }

@@ -3,6 +3,8 @@ package ctl_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"syscall"
 	"testing"
@@ -123,6 +125,32 @@ func TestNeighborsByName(t *testing.T) {
 		_, _, err := c.Neighbors(t.Context(), "a", client.NeighborQuery{Address: "a", IPv6: true})
 		if !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			t.Errorf("an IPv6 address of a host without: %v", err)
+		}
+	})
+}
+
+// TestJailsListedAndAlone: a list of jails says of each what it says when it is asked for
+// alone, parameters and whom it is in included.
+func TestJailsListedAndAlone(t *testing.T) {
+	bubble(t, "hosts:\n  a: {jail: {children.max: 2}, jails: {b: {ip4.addr: 127.0.0.1, ip4: new}}}\n", func(t *testing.T, l *ctltest.Lab, c *client.Client) {
+		for _, params := range [][]string{nil, {"all"}, {"vnet", "jid"}} {
+			all, err := c.Jails(t.Context(), &client.JailQuery{Params: params})
+			if err != nil || len(all) != 2 || all[0].Parent != 0 || all[1].Parent != all[0].JID {
+				t.Fatalf("%q: %+v, %v", params, all, err)
+			}
+			for _, j := range all {
+				one, err := c.Jail(t.Context(), j.Name, params...)
+				if err != nil || !reflect.DeepEqual(one, j) || len(params) > 0 && one.Parameters["jid"] == "" {
+					t.Errorf("%q: listed %+v, alone %+v, %v", params, j, one, err)
+				}
+			}
+		}
+		for _, params := range [][]string{{"nonsense"}, {"all", "nonsense"}, {"nonsense", "all"}} {
+			_, err := c.Jails(t.Context(), &client.JailQuery{Params: params})
+			_, alone := c.Jail(t.Context(), "a", params...)
+			if err == nil || fmt.Sprint(err) != fmt.Sprint(alone) {
+				t.Errorf("%q: %v; alone %v", params, err, alone)
+			}
 		}
 	})
 }

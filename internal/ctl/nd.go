@@ -15,11 +15,7 @@ func registerND(s *Server) {
 	}
 	read(s, op{"GET", "/v1/jails/{jail}/nd", "nd", "What is known of IPv6 links: interfaces, prefixes, routers"}, s.nd)
 	modify(s, op{"PATCH", "/v1/jails/{jail}/nd/{if}", "change-nd", "Change how an interface deals with routers"}, func(_ *tx, in *patch) (client.Done, error) {
-		st, err := in.stack(s)
-		if err != nil {
-			return client.Done{}, err
-		}
-		i, err := in.iface(st)
+		i, err := in.iface(s)
 		if err != nil {
 			return client.Done{}, err
 		}

@@ -3,6 +3,7 @@ package ctl
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"syscall"
 
@@ -42,9 +43,7 @@ func registerNetwork(s *Server) {
 	read(s, op{"GET", "/v1/links", "links", "Links, with what happens on them"}, s.links)
 	read(s, op{"GET", "/v1/flows", "flows", "Flows, with what has come of them"}, s.flows)
 	read(s, op{"GET", "/v1/joins", "joins", "Memberships of hosts"}, s.joins)
-	modify(s, op{"POST", "/v1/nodes", "add-node", "Add a host or router"}, func(_ *tx, in *struct{ Body client.NewNode }) (client.Named, error) {
-		return client.Named{Name: in.Body.Name}, described(s.net.AddNode(in.Body.Name, in.Body.Router, spec(in.Body.Spec)))
-	})
+	modify(s, op{"POST", "/v1/nodes", "add-node", "Add a host or router, with links"}, s.addNode)
 	modify(s, op{"POST", "/v1/switches", "add-switch", "Add a switch"}, func(_ *tx, in *struct{ Body client.NewSwitch }) (client.Named, error) {
 		return client.Named{Name: in.Body.Name}, described(s.net.AddSwitch(in.Body.Name, spec(in.Body.Spec)))
 	})
@@ -93,6 +92,29 @@ func registerNetwork(s *Server) {
 		}
 		return client.SavedFile{File: b.String(), Unsaid: unsaid}, err
 	})
+}
+
+type newNode struct{ Body client.NewNode }
+
+func (s *Server) addNode(t *tx, in *newNode) (client.Named, error) {
+	n := &in.Body
+	if err := s.net.AddNode(n.Name, n.Router, spec(n.Spec)); err != nil {
+		return client.Named{}, described(err)
+	}
+	t.made(func() { _ = s.net.RemoveNode(n.Name) }) // it has just been added
+	for i, to := range n.Links {
+		_, err := s.net.AddLink(spec(client.Spec{"between": []string{n.Name, to}}))
+		at := fmt.Sprintf("body.links[%d]", i)
+		err = described(err)
+		if r, ok := err.(*refusal); ok { // in words of a description that nobody has written
+			r.Fields = []client.FieldError{{Field: at, Value: to, Message: r.Message}}
+			return client.Named{}, r
+		}
+		if err != nil {
+			return client.Named{}, blame(err, at, to)
+		}
+	}
+	return client.Named{Name: n.Name}, nil
 }
 
 // spec returns a description as package topo reads it.

@@ -3,6 +3,7 @@ package ctl_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,36 @@ func TestNetworkMistakes(t *testing.T) {
 	}
 	if err := c.RemoveLink(t.Context(), "none"); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("no such link: %v", err)
+	}
+}
+
+// TestNodeWithLinks: a host comes with all of its links, and where one of them cannot be
+// made, nothing of it stays.
+func TestNodeWithLinks(t *testing.T) {
+	l := ctltest.Start(t, "hosts: [a]\nswitches: [lan]\nlinks: [{between: [a, lan]}]\n")
+	c := l.Client()
+	defer c.Close()
+	before := l.Net.Info()
+	for n, links := range [][]string{{"lan", "nowhere"}, {"lan", "a", "x"}, {"x"}} {
+		err := c.AddNode(t.Context(), client.NewNode{Name: "x", Links: links})
+		var said *client.Error
+		want := fmt.Sprintf("body.links[%d]", len(links)-1)
+		if !errors.As(err, &said) || said.Errno != "EINVAL" || len(said.Fields) != 1 || said.Fields[0].Field != want {
+			t.Errorf("%d: %v", n, err)
+		}
+		if now := l.Net.Info(); !reflect.DeepEqual(now, before) {
+			t.Errorf("%d: %+v is left", n, now)
+		}
+	}
+	revision, err := c.Lab(t.Context())
+	if err != nil || revision.Revision != 0 {
+		t.Errorf("revision %d, %v: nothing has changed", revision.Revision, err)
+	}
+	if err := c.AddNode(t.Context(), client.NewNode{Name: "x", Links: []string{"lan", "a"}}); err != nil || c.Revision() != 1 {
+		t.Errorf("revision %d, %v", c.Revision(), err)
+	}
+	if nodes, err := c.Nodes(t.Context()); err != nil || len(nodes) != 2 || len(nodes[1].Links) != 2 {
+		t.Errorf("%+v, %v", nodes, err)
 	}
 }
 

@@ -61,10 +61,7 @@ func registerPing(s *Server) {
 	}, func(in *request) (func(context.Context, sender) error, error) {
 		return in.feed(s, func(ctx context.Context, st *vimage.Stack, send sender) error {
 			g := &pinger{req: in.Body, send: send, id: uint16(s.probes.Add(1)), sent: make(map[uint16]*echoRequest)}
-			if err := g.open(ctx, s, st); err != nil {
-				return err
-			}
-			return g.run(ctx)
+			return g.ping(ctx, s, st)
 		})
 	})
 }
@@ -91,6 +88,19 @@ type pinger struct {
 	complete chan struct{} // is closed when no more answers are needed
 }
 
+// ping is all that happens.
+func (g *pinger) ping(ctx context.Context, s *Server, st *vimage.Stack) error {
+	defer func() {
+		if g.icmp != nil {
+			g.icmp.c.Close()
+		}
+	}()
+	if err := g.open(ctx, s, st); err != nil {
+		return err
+	}
+	return g.run(ctx)
+}
+
 // open finds out where the host is and sends the first event.
 func (g *pinger) open(ctx context.Context, s *Server, st *vimage.Stack) (err error) {
 	f := map[string]family{"inet": inet, "inet6": inet6}[g.req.Family]
@@ -111,7 +121,6 @@ func (g *pinger) open(ctx context.Context, s *Server, st *vimage.Stack) (err err
 		return blame(err, "body.source", g.req.Source)
 	}
 	if err := g.configure(st); err != nil {
-		g.icmp.c.Close()
 		return err
 	}
 	size := pingSize

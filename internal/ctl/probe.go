@@ -69,14 +69,27 @@ func (r *rawICMP) read() (icmpMessage, error) {
 	}
 }
 
+// icmpHeader is what the headers of both families have.
+type icmpHeader interface {
+	Type() uint8
+	Code() uint8
+	ID() uint16
+	Seq() uint16
+}
+
+// head reads that, and tells whether it is of an echo reply.
+func (m *icmpMessage) head(p icmpHeader, reply uint8) bool {
+	m.typ, m.code, m.id, m.seq = p.Type(), p.Code(), p.ID(), p.Seq()
+	m.isEcho = m.typ == reply
+	return m.isEcho
+}
+
 func (m *icmpMessage) parse4(b []byte) bool {
 	p, f := wire.ParseICMP4(b)
 	if f != wire.OK {
 		return false
 	}
-	m.typ, m.code, m.id, m.seq = p.Type(), p.Code(), p.ID(), p.Seq()
-	m.isEcho = m.typ == wire.ICMP4EchoReply
-	if m.isEcho {
+	if m.head(p, wire.ICMP4EchoReply) {
 		return true
 	}
 	m.mtu = p.MTU()
@@ -94,9 +107,7 @@ func (m *icmpMessage) parse6(b []byte) bool {
 	if f != wire.OK {
 		return false
 	}
-	m.typ, m.code, m.id, m.seq = p.Type(), p.Code(), p.ID(), p.Seq()
-	m.isEcho = m.typ == wire.ICMP6EchoReply
-	if m.isEcho {
+	if m.head(p, wire.ICMP6EchoReply) {
 		return true
 	}
 	m.mtu = int(p.MTU())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -33,8 +34,76 @@ func (in InTable) stack(s *Server) (*vimage.Stack, error) {
 	return in.table(st)
 }
 
+// InTables is the part of a request that says which routing tables it is about.
+type InTables struct {
+	InJail
+	FIB string `query:"fib" doc:"Routing table, by number or name, or several: 0-3,spare, or all; none means 0" example:"1"`
+}
+
+// tables returns handles for them.
+func (in InTables) tables(s *Server) (all []*vimage.Stack, err error) {
+	st, err := in.stack(s)
+	if err != nil || in.FIB == "" {
+		return []*vimage.Stack{st}, err
+	}
+	list := in.FIB
+	if list == "all" {
+		list = fmt.Sprintf("0-%d", st.FIBs()-1)
+	}
+	for item := range strings.SplitSeq(list, ",") {
+		from, to, _ := strings.Cut(item, "-")
+		first, err1 := strconv.ParseUint(from, 10, 16)
+		last, err2 := strconv.ParseUint(to, 10, 16)
+		if err1 != nil || err2 != nil { // it is none, then
+			f, err := st.FIBByName(item)
+			if err != nil {
+				return nil, blame(err, "query.fib", in.FIB)
+			}
+			all = append(all, f)
+			continue
+		}
+		if first > last {
+			return nil, blame(fmt.Errorf("%w: %s are no tables", syscall.EINVAL, item), "query.fib", in.FIB)
+		}
+		for n := first; n <= last; n++ {
+			f, err := st.FIB(int(n))
+			if err != nil {
+				return nil, blame(err, "query.fib", in.FIB)
+			}
+			all = append(all, f)
+		}
+	}
+	return all, nil
+}
+
+// each makes a change in every one of the tables. Of one, the error is that of the
+// request; of several, what became of each is told, and the others do not suffer.
+func (in InTables) each(s *Server, change func(*vimage.Stack) error) (r routeResults, err error) {
+	r.Tables = []client.RouteResult{}
+	tables, err := in.tables(s)
+	if err != nil {
+		return r, err
+	}
+	for _, st := range tables {
+		err := change(st)
+		if err != nil && len(tables) == 1 {
+			return r, err
+		}
+		one := client.RouteResult{FIB: st.FIBNumber()}
+		if err != nil {
+			one.Errno, one.Message = client.ErrnoName(err), err.Error()
+		}
+		r.Tables = append(r.Tables, one)
+	}
+	return r, nil
+}
+
+type routeResults struct {
+	Tables []client.RouteResult `json:"tables"`
+}
+
 type routeRequest struct {
-	InTable
+	InTables
 	Body client.Route
 }
 
@@ -57,46 +126,40 @@ func registerRoutes(s *Server) {
 		r, err := st.GetRoute(to)
 		return entry(st, r), err
 	})
-	modify(s, op{"POST", path, "add-route", "Add a route"}, func(t *tx, in *routeRequest) (client.Done, error) {
-		return client.Done{}, in.set(s, (*vimage.Stack).AddRoute)
+	modify(s, op{"POST", path, "add-route", "Add a route; in several tables, where it can be"}, func(_ *tx, in *routeRequest) (routeResults, error) {
+		return in.each(s, func(st *vimage.Stack) error { return st.AddRoute(asked(in.Body)) })
 	})
-	modify(s, op{"PATCH", path, "change-route", "Put a route in the place of the one to its destination"}, func(t *tx, in *routeRequest) (client.Done, error) {
-		return client.Done{}, in.set(s, (*vimage.Stack).ChangeRoute)
+	modify(s, op{"PATCH", path, "change-route", "Put a route in the place of the one to its destination"}, func(_ *tx, in *routeRequest) (routeResults, error) {
+		return in.each(s, func(st *vimage.Stack) error { return st.ChangeRoute(asked(in.Body)) })
 	})
-	type del struct {
-		InTable
-		Dst       string `query:"destination" required:"true" doc:"A prefix" example:"10.0.0.0/8"`
-		Gateway   string `query:"gateway" doc:"Of several routes, that by this gateway"`
-		Interface string `query:"interface" doc:"Of several routes, that by this interface"`
-	}
-	modify(s, op{"DELETE", path, "delete-route", "Remove the routes to a destination, or one of them"}, func(t *tx, in *del) (client.Done, error) {
-		st, err := in.stack(s)
-		if err != nil {
-			return client.Done{}, err
-		}
-		r := vimage.Route{Interface: in.Interface}
-		if r.Dst, err = netip.ParsePrefix(in.Dst); err != nil {
-			return client.Done{}, blame(fmt.Errorf("%w: this is no prefix", syscall.EINVAL), "query.destination", in.Dst)
-		}
-		if in.Gateway == "" && in.Interface == "" {
-			return client.Done{}, st.DelRoute(r.Dst)
-		}
-		if in.Gateway != "" {
-			if r.Gateway, err = netip.ParseAddr(in.Gateway); err != nil {
-				return client.Done{}, blame(fmt.Errorf("%w: this is no address", syscall.EINVAL), "query.gateway", in.Gateway)
-			}
-		}
-		return client.Done{}, st.DelRouteVia(r)
-	})
+	modify(s, op{"DELETE", path, "delete-route", "Remove the routes to a destination, or one of them"}, s.deleteRoute)
 	modify(s, op{"POST", path + "/flush", "flush-routes", "Remove all routes by gateways, and list them"}, s.flushRoutes)
 }
 
-func (in *routeRequest) set(s *Server, set func(*vimage.Stack, vimage.Route) error) error {
-	st, err := in.stack(s)
-	if err != nil {
-		return err
+type deleteRoute struct {
+	InTables
+	Dst       string `query:"destination" required:"true" doc:"A prefix" example:"10.0.0.0/8"`
+	Gateway   string `query:"gateway" doc:"Of several routes, that by this gateway"`
+	Interface string `query:"interface" doc:"Of several routes, that by this interface"`
+}
+
+func (s *Server) deleteRoute(_ *tx, in *deleteRoute) (routeResults, error) {
+	r := vimage.Route{Interface: in.Interface}
+	var err error
+	if r.Dst, err = netip.ParsePrefix(in.Dst); err != nil {
+		return routeResults{}, blame(fmt.Errorf("%w: this is no prefix", syscall.EINVAL), "query.destination", in.Dst)
 	}
-	return set(st, asked(in.Body))
+	if in.Gateway != "" {
+		if r.Gateway, err = netip.ParseAddr(in.Gateway); err != nil {
+			return routeResults{}, blame(fmt.Errorf("%w: this is no address", syscall.EINVAL), "query.gateway", in.Gateway)
+		}
+	}
+	return in.each(s, func(st *vimage.Stack) error {
+		if in.Gateway == "" && in.Interface == "" {
+			return st.DelRoute(r.Dst)
+		}
+		return st.DelRouteVia(r)
+	})
 }
 
 // asked is the inverse of told.
@@ -175,16 +238,22 @@ func (s *Server) routes(in *InTable) (routeList, error) {
 }
 
 type flushRequest struct {
-	InTable
+	InTables
 	Family string `query:"family" enum:"inet,inet6" doc:"Of this family only"`
 }
 
 func (s *Server) flushRoutes(t *tx, in *flushRequest) (routeList, error) {
 	all := routeList{Routes: []client.RouteEntry{}}
-	st, err := in.stack(s)
-	if err != nil {
-		return all, err
+	tables, err := in.tables(s)
+	for _, st := range tables {
+		if err == nil {
+			err = in.flush(t, st, &all)
+		}
 	}
+	return all, err
+}
+
+func (in *flushRequest) flush(t *tx, st *vimage.Stack, all *routeList) error {
 	for _, r := range st.Routes() {
 		if !strings.Contains(r.Flags, "G") || in.Family != "" && (in.Family == "inet") != r.Dst.Addr().Is4() {
 			continue
@@ -194,10 +263,10 @@ func (s *Server) flushRoutes(t *tx, in *flushRequest) (routeList, error) {
 			continue // it has just gone
 		}
 		if err != nil {
-			return all, err
+			return err
 		}
 		t.made(func() { _ = st.AddRoute(r) }) // what it was by may be gone
 		all.Routes = append(all.Routes, entry(st, r))
 	}
-	return all, nil
+	return nil
 }

@@ -83,10 +83,10 @@ func New(n *topo.Network, c Config) *Server {
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.api = humago.New(s.mux, describe())
 	for _, area := range []func(*Server){
-		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses,
+		registerLab, registerNetwork, registerJails, registerInterfaces, registerFIBs, registerProcesses, registerHosts,
 		registerRoutes, registerEvents, registerSockets, registerGroups, registerStats,
 		registerNeighbors, registerND, registerSysctls, registerPing, registerTraceroute,
-		registerRates, registerCapture,
+		registerRates, registerCapture, registerActivity,
 	} {
 		area(s)
 	}

@@ -34,11 +34,7 @@ func registerTraceroute(s *Server) {
 	}, func(in *request) (func(context.Context, sender) error, error) {
 		return in.feed(s, func(ctx context.Context, st *vimage.Stack, send sender) error {
 			t := &tracer{req: in.Body, send: send, id: uint16(s.probes.Add(1))}
-			if err := t.open(ctx, s, st); err != nil {
-				return err
-			}
-			defer t.close()
-			return t.run(ctx)
+			return t.trace(ctx, s, st)
 		})
 	})
 }
@@ -62,6 +58,15 @@ type heardICMP struct {
 	err error
 }
 
+// trace is all that happens.
+func (t *tracer) trace(ctx context.Context, s *Server, st *vimage.Stack) error {
+	defer t.close()
+	if err := t.open(ctx, s, st); err != nil {
+		return err
+	}
+	return t.run(ctx)
+}
+
 func (t *tracer) open(ctx context.Context, s *Server, st *vimage.Stack) (err error) {
 	f := map[string]family{"inet": inet, "inet6": inet6}[t.req.Family]
 	if t.to, err = s.resolve(ctx, st, t.req.Host, f); err != nil {
@@ -82,7 +87,6 @@ func (t *tracer) open(ctx context.Context, s *Server, st *vimage.Stack) (err err
 		return blame(err, "body.source", t.req.Source)
 	}
 	if err := t.prepare(st, source); err != nil {
-		t.icmp.c.Close()
 		return blame(err, "body.source", t.req.Source)
 	}
 	if !source.IsValid() {
@@ -158,14 +162,15 @@ func (t *tracer) prepare(st *vimage.Stack, source netip.Addr) error {
 	}
 	sock.SetDontFrag(t.req.DontFrag)
 	if e := sock.SetTOS(t.req.TOS); e != 0 {
-		t.close()
 		return e
 	}
 	return nil
 }
 
 func (t *tracer) close() {
-	t.icmp.c.Close()
+	if t.icmp != nil {
+		t.icmp.c.Close()
+	}
 	if t.udp != nil {
 		t.udp.Close()
 	}

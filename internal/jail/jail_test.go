@@ -172,10 +172,16 @@ func TestNamesAndNumbers(t *testing.T) {
 	if got := strings.Join(names, " "); got != "host1 a" {
 		t.Errorf("children of jail 0: %s", got)
 	}
+	if _, e := tr.NewStack(vnet.StackConfig{Name: "a.z"}); e != 0 { // beside a, not in it
+		t.Fatal(e)
+	}
+	if z := root.Find("a.z"); z == nil || a.Find("z") != nil {
+		t.Errorf("a.z is %v to jail 0, %v to a", z, a.Find("z"))
+	}
 	if err := b.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	if n := root.mustCreate(t, Config{}); n.ID() != 5 || n.Name() != "5" {
+	if n := root.mustCreate(t, Config{}); n.ID() != 6 || n.Name() != "6" {
 		t.Errorf("the next jail is %d %q: numbers are not used again", n.ID(), n.Name())
 	}
 }

@@ -124,7 +124,7 @@ func (j *Jail) Find(name string) *Jail {
 	if j != t.root {
 		whole = j.name + "." + name
 	}
-	if f := t.byName[whole]; f != nil && !f.gone.Load() {
+	if f := t.byName[whole]; f != nil && !f.gone.Load() && f.below(j) { // a stack's name may have dots
 		return f
 	}
 	if j != t.root {
@@ -134,6 +134,16 @@ func (j *Jail) Find(name string) *Jail {
 		return t.of(st)
 	}
 	return nil
+}
+
+// below tells whether j is in another jail, however deep.
+func (j *Jail) below(top *Jail) bool {
+	for j = j.parent; j != nil; j = j.parent {
+		if j == top {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Tree) numbered(j *Jail, n int) *Jail {

@@ -160,6 +160,8 @@ var rules = []rule{
 		why: "programs that show how: outside the core"},
 	{pkg: "internal/policy", time: true, goFiles: many,
 		why: "these tests: nothing imports them, and they import nothing of the house"},
+	{pkg: "internal/policy/typecheck", goFiles: many,
+		why: "a program for tests: as they"},
 }
 
 // outsideTime are the functions of package time that look at a clock.

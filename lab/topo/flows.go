@@ -150,7 +150,7 @@ type tally struct {
 	least, most time.Duration
 	sum         time.Duration
 	seen        []uint64 // a bit for each
-	high        uint64
+	low, high   uint64   // first and last datagram that came
 }
 
 // tally returns a copy of what has come of a flow.
@@ -231,6 +231,9 @@ func (r *sinkRun) count(now time.Time) {
 	t.sum += took
 	if seq < t.high {
 		t.overtaken++
+	}
+	if t.got == 0 || seq < t.low {
+		t.low = seq
 	}
 	t.high = max(t.high, seq)
 	t.got++

@@ -93,29 +93,35 @@ func runArp(e *Env, o *Opts, args []string) int {
 
 // arpShow prints entries.
 func arpShow(e *Env, c *client.Client, q client.NeighborQuery) int {
-	list, asked, err := c.Neighbors(e.Ctx, e.Jail, q)
-	if err != nil {
-		return neighborFail(e, q, err)
-	}
-	status := 0
-	if q.Address != "" && len(list) == 0 {
-		status = 1
-	}
-	if e.JSON {
-		docs := []map[string]any{}
-		for _, n := range list {
-			docs = append(docs, arpDocument(&n))
-		}
-		e.PrintJSON(map[string]any{"arp": map[string]any{"arp-cache": docs}})
-		return status
-	}
-	if status != 0 {
-		noEntry(e, q, asked)
-	}
+	list, status := neighbors(e, c, q, arpDocument, "arp", "arp-cache")
 	for _, n := range list {
 		printArp(e.Out, &n)
 	}
 	return status
+}
+
+// neighbors returns the neighbours to be printed, unless it has printed them itself: as
+// JSON, below these names. The status is 1 where there are none that were asked for.
+func neighbors(e *Env, c *client.Client, q client.NeighborQuery, doc func(*client.Neighbor) map[string]any, names ...string) (list []client.Neighbor, status int) {
+	list, asked, err := c.Neighbors(e.Ctx, e.Jail, q)
+	if err != nil {
+		return nil, neighborFail(e, q, err)
+	}
+	if q.Address != "" && len(list) == 0 {
+		status = 1
+	}
+	switch {
+	case e.JSON:
+		docs := []map[string]any{}
+		for _, n := range list {
+			docs = append(docs, doc(&n))
+		}
+		e.PrintJSON(map[string]any{names[0]: map[string]any{names[1]: docs}})
+		return nil, status
+	case status != 0:
+		noEntry(e, q, asked)
+	}
+	return list, status
 }
 
 func noEntry(e *Env, q client.NeighborQuery, asked netip.Addr) {

@@ -16,8 +16,8 @@ func captureCommand() *Command {
 		Name:     "capture",
 		Short:    "record packets of any links and interfaces, while they are in use",
 		Synopsis: []string{"[-c count] [-s snaplen] [-B KiB] [-C MB] [-G seconds] [-W files] link|interface ... [-w file|-] [filter]"},
-		Long: `Links are named as the lab names them, interfaces as JAIL:IF or, with -j, by their
-name. All go into one stream of pcapng, each as an interface of its own, with the
+		Long: `Links are named as the lab names them, interfaces as JAIL:IF. With -j, or in a jail, those
+are interfaces of it by their name, or of jails in it, and no links. All go into one stream of pcapng, each as an interface of its own, with the
 direction of each packet (of a link: as its first end sees it), and the packets that a
 stack has lost, with the reason as a comment.
 

@@ -15,7 +15,8 @@ import (
 
 // saver writes a stream of pcapng to a file, to several as tcpdump does, or to the
 // standard output. It cuts between blocks and writes these as they are: a file begins
-// with the section and the interfaces, the last one ends with the statistics.
+// with the section and the interfaces. The last one ends with the lab's statistics, one
+// that another follows with what the packets so far have told.
 type saver struct {
 	e     *Env
 	quiet bool
@@ -33,9 +34,17 @@ type saver struct {
 	turns   int   // files begun because of -C since the name's time changed
 	all     int   // files begun
 
+	ifs []tally // of the section, by number
+
 	packets, bytes, lost uint64
 	said                 int64             // when it was last told how many
 	missing              map[uint32]uint64 // by interface, as the statistics say
+}
+
+// tally is what is known of an interface.
+type tally struct {
+	packets, lost uint64
+	last          [8]byte // time of its last packet, as a block has it
 }
 
 // errEnough is the end of a capture of which no more is wanted.
@@ -132,6 +141,9 @@ const (
 
 	dropCount      = 4 // of a packet
 	interfaceDrops = 5 // of statistics
+	delivered      = 8
+
+	statisticsLen = 52 // bytes of the statistics of an interface
 )
 
 // block writes one block where it belongs.
@@ -139,10 +151,10 @@ func (s *saver) block(b []byte) error {
 	u32 := binary.LittleEndian.Uint32
 	switch u32(b) {
 	case sectionBlock:
-		s.head = append(s.head[:0], b...)
+		s.head, s.ifs = append(s.head[:0], b...), nil
 		return s.write(b)
 	case interfaceBlock:
-		s.head = append(s.head, b...)
+		s.head, s.ifs = append(s.head, b...), append(s.ifs, tally{})
 	case statisticsBlock:
 		if len(b) >= 24 {
 			s.missing[u32(b[8:])] = counter(b[20:len(b)-4], interfaceDrops)
@@ -153,11 +165,18 @@ func (s *saver) block(b []byte) error {
 		}
 		at := int64(u32(b[12:]))<<32 | int64(u32(b[16:]))
 		kept := int(u32(b[20:]))
-		s.packets++
-		s.bytes += uint64(u32(b[24:]))
-		s.lost += counter(b[28+(kept+3)&^3:len(b)-4], dropCount)
+		lost := counter(b[28+(kept+3)&^3:len(b)-4], dropCount)
 		if err := s.turn(at); err != nil {
 			return err
+		}
+		s.packets++
+		s.bytes += uint64(u32(b[24:]))
+		s.lost += lost
+		if id := int(u32(b[8:])); id < len(s.ifs) {
+			i := &s.ifs[id]
+			i.packets++
+			i.lost += lost
+			copy(i.last[:], b[12:])
 		}
 		s.tell(at)
 	}
@@ -192,7 +211,9 @@ func (s *saver) turn(at int64) error {
 		}
 	case s.span > 0 && at-s.began >= s.span:
 		if s.files > 0 && s.size == 0 && s.all >= s.files {
-			s.packets--
+			if err := s.statistics(); err != nil {
+				return err
+			}
 			return errEnough
 		}
 		s.turns, s.first = 0, at
@@ -211,7 +232,7 @@ func (s *saver) turn(at int64) error {
 // next begins a file.
 func (s *saver) next() error {
 	if s.out != nil {
-		if err := s.out.Close(); err != nil {
+		if err := errors.Join(s.statistics(), s.out.Close()); err != nil {
 			return err
 		}
 		s.out = nil
@@ -223,6 +244,22 @@ func (s *saver) next() error {
 	s.all++
 	s.written = int64(len(s.head))
 	_, err = s.out.Write(s.head)
+	return err
+}
+
+// statistics ends a file with a block for each interface: how many packets of it were
+// captured since the beginning, and how many lost.
+func (s *saver) statistics() error {
+	var b []byte
+	for id := range s.ifs {
+		i, u32, u64 := &s.ifs[id], binary.LittleEndian.AppendUint32, binary.LittleEndian.AppendUint64
+		b = u32(u32(u32(b, statisticsBlock), statisticsLen), uint32(id))
+		b = append(b, i.last[:]...)
+		b = u64(u32(b, interfaceDrops|8<<16), i.lost)
+		b = u64(u32(b, delivered|8<<16), i.packets)
+		b = u32(u32(b, 0), statisticsLen)
+	}
+	_, err := s.out.Write(b)
 	return err
 }
 

@@ -30,6 +30,7 @@ type Command struct {
 	Options  []Option // beside the common ones: see Parse
 
 	Own    string // common options that it does not have, or has with another meaning: "-j -fib"
+	Whole  bool   // it acts on the network as a whole, and so in no jail
 	Nested bool   // what follows its operands is another command's
 	Raw    bool   // it reads its arguments itself, all but the common options in front
 	Misuse int    // exit status after a mistake in the arguments; 0 means 1
@@ -65,6 +66,7 @@ func Table() []*Command {
 		sockstatCommand(),
 		switchCommand(),
 		sysctlCommand(),
+		topCommand(),
 		tracerouteCommand(),
 	}
 }
@@ -91,7 +93,8 @@ type Env struct {
 	FIB  string // routing table, by number or name; "": the process's own
 	JSON bool   // print one JSON document instead of text
 
-	Terminal bool // Out is one: no place for what only programs read
+	Terminal bool   // Out is one: no place for what only programs read
+	Screen   Screen // the terminal that In and Out are, for commands that draw; nil: none
 
 	name string
 	c    *client.Client
@@ -111,7 +114,19 @@ func (e *Env) Client() *client.Client {
 }
 
 // Fail prints what went wrong behind the command's name and returns 1.
-func (e *Env) Fail(err error) int { return e.Failf("%v", err) }
+func (e *Env) Fail(err error) int {
+	if jail, no := noJail(err); no {
+		return e.Failf("%s", jail)
+	}
+	return e.Failf("%v", err)
+}
+
+// noJail returns what is said where there is no such jail as was named, if that is the
+// error.
+func noJail(err error) (text string, ok bool) {
+	at, name := blamed(err)
+	return fmt.Sprintf("jail %q not found", name), at == "path.jail" || at == "query.in" || at == "body.in"
+}
 
 // Failf is Fail for a message of its own.
 func (e *Env) Failf(format string, args ...any) int {
@@ -127,9 +142,10 @@ func Strerror(err error) string {
 	if !ok {
 		return err.Error()
 	}
-	switch at, value := blamed(said); {
-	case at == "path.jail":
-		return fmt.Sprintf("jail %q not found", value)
+	if text, no := noJail(err); no {
+		return text
+	}
+	switch at, _ := blamed(said); {
 	case at == "query.fib" || said.Strerror() == "":
 		return err.Error()
 	}

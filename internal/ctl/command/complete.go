@@ -102,9 +102,14 @@ func jailNames(e *Env, _ string) (all []string) {
 	if c == nil {
 		return nil
 	}
+	in := ""
+	if e.Jail != "" { // may be a number
+		j, _ := c.Jail(e.Ctx, e.Jail)
+		in = j.Name
+	}
 	jails, _ := c.Jails(e.Ctx, &client.JailQuery{In: e.Jail})
 	for _, j := range jails {
-		all = append(all, relative(e.Jail, j.Name))
+		all = append(all, relative(in, j.Name))
 	}
 	return all
 }

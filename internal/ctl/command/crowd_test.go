@@ -29,7 +29,12 @@ func crowd(n int) string {
 // without what it takes to start a program.
 func BenchmarkCrowd(b *testing.B) {
 	l := ctltest.Start(b, crowd(10_000))
-	for _, line := range []string{"jls", "jls -n jid name", "jls -n", "jls --json", "ifconfig -l", "ifconfig -j h9999", "jexec h5000 ifconfig -l"} {
+	for _, line := range []string{
+		"jls", "jls -v", "jls -n jid name", "jls -n", "jls --json", "jls -j h5000 -n", "ifconfig -l", "ifconfig -j h9999", "jexec h5000 ifconfig -l",
+		"netstat -j h5000 -rn", "netstat -j h5000 -i", "netstat -j h5000 -s", "netstat -j h5000 -g", "netstat -j h5000 -an", "netstat -j 5000 -rn", "netstat -Q",
+		"sockstat", "sockstat -j h5000", "arp -j h5000 -a", "ndp -j h5000 -a", "ifmcstat -j h5000", "sysctl -j h5000 -a",
+		"host list", "switch list", "link list", "flow list", "group list", "route -j h5000 get 10.0.0.1", "save -",
+	} {
 		b.Run(line, func(b *testing.B) {
 			for b.Loop() {
 				e := &Env{Ctx: context.Background(), Out: bufio.NewWriter(io.Discard), Err: io.Discard, Open: func(string) (*client.Client, error) { return l.Client(), nil }}

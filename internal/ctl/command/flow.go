@@ -16,6 +16,7 @@ func flowCommand() *Command {
 arrive. Its fields are those of flows in a topology file, such as rate=100, for=10s or
 name=call; it begins at once, or after start.`,
 		Own:      "-j -fib",
+		Whole:    true,
 		Example:  []string{"flow add pc server rate=100 for=10s", "flow list", "flow remove pc-server"},
 		Linux:    "iperf3 -u",
 		Complete: completeVerbs([]string{"list", "add", "remove"}, flowNames),
@@ -63,6 +64,7 @@ func groupCommand() *Command {
 a topology file: sources, exclude, link, name, start, stop. A membership has the host's name
 unless it is given one.`,
 		Own:      "-j -fib",
+		Whole:    true,
 		Example:  []string{"group add pc 232.1.1.1 sources=192.0.2.1", "group add pc 239.1.1.1 name=news", "group remove news"},
 		Linux:    "ip maddr",
 		Complete: completeVerbs([]string{"list", "add", "remove"}, nodeNames),

@@ -3,7 +3,6 @@ package command
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -112,12 +111,13 @@ func (c *Command) Parse(e *Env, args []string) (*Opts, []string, error) {
 
 func (c *Command) owns(name string) bool { return slices.Contains(strings.Fields(c.Own), name) }
 
-// within returns the name of a jail as it is called in another.
+// within returns what the lab calls a jail that is called so, by name or number, in
+// another.
 func within(base, name string) string {
-	if _, err := strconv.Atoi(name); err == nil || base == "" || base == "0" {
+	if base == "" || base == "0" {
 		return name
 	}
-	return base + "." + name
+	return base + "/" + name
 }
 
 // leading takes options until the first operand.

@@ -9,8 +9,8 @@ import (
 // Help writes how the command is used.
 func (c *Command) Help(w io.Writer) {
 	fmt.Fprintf(w, "%s - %s\n\n%s", c.Name, c.Short, c.usage())
-	if c.Long != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Long))
+	if text := c.text(); text != "" {
+		fmt.Fprintf(w, "\n%s\n", text)
 	}
 	fmt.Fprint(w, "\nOptions:\n")
 	for _, o := range c.options() {
@@ -27,4 +27,13 @@ func (c *Command) Help(w io.Writer) {
 	if c.Linux != "" {
 		fmt.Fprintf(w, "\nIf you come from Linux: %s\n", c.Linux)
 	}
+}
+
+// text returns what there is to be said of the command.
+func (c *Command) text() string {
+	text := strings.TrimSpace(c.Long)
+	if c.Whole {
+		text += "\n\nIt acts on the network as a whole: jexec and the like do not run it in a jail."
+	}
+	return text
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -21,6 +20,7 @@ the flows from and to it, its joins, and the jails in it.`,
 			{"-l", "NAME", "link it to that switch or node", endNames},
 		},
 		Own:      "-j -fib",
+		Whole:    true,
 		Example:  []string{"host add -l lan pc", "host add -r edge fibs=2", "host remove pc"},
 		Linux:    "ip netns add, ip netns del",
 		Complete: completeVerbs([]string{"list", "add", "remove"}, nodeNames),
@@ -47,17 +47,9 @@ func listHosts(e *Env, c *client.Client, _ *Opts, _ []string, _ client.Spec) err
 	})
 }
 
-// addHost adds a host with its links: all, or, after an error, nothing.
+// addHost adds a host with its links.
 func addHost(e *Env, c *client.Client, o *Opts, args []string, s client.Spec) error {
-	if err := c.AddNode(e.Ctx, client.NewNode{Name: args[0], Router: o.Has("-r"), Spec: s}); err != nil {
-		return err
-	}
-	for _, to := range o.Values("-l") {
-		if _, err := c.AddLink(e.Ctx, client.Spec{"between": []string{args[0], to}}); err != nil {
-			return errors.Join(err, c.RemoveNode(e.Ctx, args[0]))
-		}
-	}
-	return nil
+	return c.AddNode(e.Ctx, client.NewNode{Name: args[0], Router: o.Has("-r"), Spec: s, Links: o.Values("-l")})
 }
 
 func switchCommand() *Command {
@@ -70,6 +62,7 @@ A switch that is linked to another before anything else is shares the subnet of 
 Set changes how a switch treats multicast: snooping, flood_unregistered, fast_leave, max_groups,
 querier.interval and their like; none is as if nothing had been said. Removing a switch removes its links.`,
 		Own:      "-j -fib",
+		Whole:    true,
 		Example:  []string{"switch add lan subnet=192.0.2.0/24", "switch set lan snooping=false", "switch remove lan"},
 		Linux:    "ip link add type bridge",
 		Complete: completeVerbs([]string{"list", "add", "set", "remove"}, switchNames),

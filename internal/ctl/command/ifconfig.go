@@ -177,12 +177,12 @@ func changeInterface(e *Env, c *client.Client, name string, r *ifRequest) int {
 		return 0
 	case r.create:
 		return createInterface(e, c, name, r)
-	case r.reclaim != "":
-		if err := c.ReclaimInterface(e.Ctx, e.Jail, name, r.reclaim); err != nil {
-			return e.reclaimFail(name, r.reclaim, err)
-		}
 	}
-	if err := r.apply(e, c, name); err != nil {
+	err := r.apply(e, c, name)
+	switch {
+	case err != nil && r.change.Reclaim != nil:
+		return e.reclaimFail(name, *r.change.Reclaim, err)
+	case err != nil:
 		return e.ifFail(name, err)
 	}
 	if r.change.Name != nil {
@@ -259,7 +259,7 @@ func (e *Env) ifFail(name string, err error, call ...string) int {
 	case "path.if":
 		return e.Failf("interface %s does not exist", name)
 	case "path.jail":
-		return e.Failf("jail %q not found", e.Jail)
+		return e.Fail(err)
 	case "fib":
 		return e.Failf("fib %v not supported: %s", f.Value, Strerror(err))
 	case "vnet":
@@ -284,10 +284,13 @@ func ifCall(part string) string {
 	return part
 }
 
+// reclaimFail is ifFail for what was to be taken back from a jail first.
 func (e *Env) reclaimFail(name, from string, err error) int {
-	var said *client.Error
-	if errors.As(err, &said) && len(said.Fields) > 0 && said.Fields[0].Field == "body.from" {
+	switch at, _ := blamed(err); at {
+	case "":
+		return e.Failf("SIOCSIFRVNET (%s, %s): %s", from, name, Strerror(err))
+	case "body.reclaim":
 		return e.Failf("jail %q not found", from)
 	}
-	return e.Failf("SIOCSIFRVNET (%s, %s): %s", from, name, Strerror(err))
+	return e.ifFail(name, err)
 }

@@ -17,7 +17,6 @@ type ifRequest struct {
 	create, destroy bool
 	changes         bool // there is more than that
 	change          client.InterfaceChange
-	reclaim         string // the jail that -vnet names
 	fib, tunnelFIB  string // as they were written: names, perhaps
 	outer           []func(*client.Tunnel)
 
@@ -64,7 +63,7 @@ func ifWords() map[string]ifWord {
 		"mtu": {1, func(r *ifRequest, a []string) error { return number(a[0], &r.change.MTU) }},
 		"fib": text(func(r *ifRequest) *string { return &r.fib }), "tunnelfib": text(func(r *ifRequest) *string { return &r.tunnelFIB }),
 		"vnet":  {1, func(r *ifRequest, a []string) error { r.change.VNET = &a[0]; return nil }},
-		"-vnet": text(func(r *ifRequest) *string { return &r.reclaim }),
+		"-vnet": {1, func(r *ifRequest, a []string) error { r.change.Reclaim = &a[0]; return nil }},
 		"name":  {1, func(r *ifRequest, a []string) error { r.change.Name = &a[0]; return nil }},
 		"alias": {0, func(r *ifRequest, _ []string) error { r.alias = true; return nil }}, "add": {0, func(r *ifRequest, _ []string) error { r.alias = true; return nil }},
 		"-alias": removal, "delete": removal, "remove": removal,
@@ -205,17 +204,9 @@ func parseIfconfig(words []string) (*ifRequest, error) {
 				return nil, err
 			}
 		}
-		r.changes = r.changes || w != "create" && w != "plumb" && w != "destroy" && w != "-vnet" && !isFamily(w)
-	}
-	if r.reclaim != "" && !r.changesMore() {
-		r.changes = false
+		r.changes = r.changes || w != "create" && w != "plumb" && w != "destroy" && !isFamily(w)
 	}
 	return r, r.flush()
-}
-
-// changesMore tells whether there is anything to change but where the interface is.
-func (r *ifRequest) changesMore() bool {
-	return r.cur != nil || r.fib != "" || r.tunnelFIB != "" || r.outer != nil || !r.change.Empty()
 }
 
 // bare reads a word without a keyword: an address, or the peer of the one before.
@@ -320,7 +311,11 @@ func (r *ifRequest) resolve(e *Env, c *client.Client, name string) error {
 	}
 	t := new(client.Tunnel)
 	if name != "" {
-		now, err := c.Interface(e.Ctx, e.Jail, name)
+		at := e.Jail
+		if r.change.Reclaim != nil {
+			at = within(at, *r.change.Reclaim)
+		}
+		now, err := c.Interface(e.Ctx, at, name)
 		if err != nil {
 			return err
 		}

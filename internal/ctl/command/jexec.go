@@ -73,8 +73,15 @@ func nested(e *Env, args []string) int {
 		e.Failf("%s: it cannot be run here: only vimage's own commands can, until programs can be run unmodified", args[0])
 		return exitCannotRun
 	}
+	if c.Whole && !e.everywhere() {
+		e.Failf("%s: it cannot be run here: it acts on the network as a whole, and not in a jail", args[0])
+		return exitCannotRun
+	}
 	return c.Main(e, args[1:])
 }
+
+// everywhere tells whether e is in no jail but that which all are in.
+func (e *Env) everywhere() bool { return e.Jail == "" || e.Jail == "0" }
 
 // nestedCompletions completes a command that follows another.
 func nestedCompletions(e *Env, args []string, word string) []string {
@@ -86,7 +93,9 @@ func nestedCompletions(e *Env, args []string, word string) []string {
 	}
 	var all []string
 	for _, c := range Table() {
-		all = append(all, fmt.Sprintf("%s\t%s", c.Name, c.Short))
+		if !c.Whole || e.everywhere() {
+			all = append(all, fmt.Sprintf("%s\t%s", c.Name, c.Short))
+		}
 	}
 	return all
 }

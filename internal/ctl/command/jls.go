@@ -90,9 +90,6 @@ func jlsJails(e *Env, c *client.Client, one string, params []string) ([]client.J
 		var j client.Jail
 		j, err = c.Jail(e.Ctx, within(e.Jail, one), params...)
 		jails = []client.Jail{j}
-		if said, ok := err.(*client.Error); ok && len(said.Fields) > 0 && said.Fields[0].Field == "path.jail" {
-			return nil, fmt.Errorf("jail %q not found", one)
-		}
 	}
 	for i := range jails {
 		j := &jails[i]
@@ -167,8 +164,9 @@ func (s jlsStyle) print(w io.Writer, jails []client.Jail, params []string) {
 	if s.header {
 		fmt.Fprintln(w, strings.Join(params, " "))
 	}
+	var words []string
 	for _, j := range jails {
-		var words []string
+		words = words[:0]
 		for _, p := range params {
 			v := j.Parameters[p]
 			if s.settable && (v == "" || readOnly(p)) {
@@ -176,7 +174,7 @@ func (s jlsStyle) print(w io.Writer, jails []client.Jail, params []string) {
 			}
 			words = append(words, s.word(p, v))
 		}
-		fmt.Fprintln(w, strings.Join(words, " "))
+		io.WriteString(w, strings.Join(words, " ")+"\n")
 	}
 }
 

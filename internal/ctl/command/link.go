@@ -19,6 +19,7 @@ changes delay, jitter, loss, rate, queue, duplicate, corrupt, reorder and their 
 ways or, as toward.NODE.loss=1%, one way; none is the absence of one. Cut loses all that is
 sent and was under way, heal ends that. Removing a link removes the interfaces at its ends.`,
 		Own:      "-j -fib",
+		Whole:    true,
 		Example:  []string{"link add pc lan", "link set uplink loss=5% delay=20ms", "link set uplink toward.pc.rate=1Mbit/s", "link cut uplink", "link heal uplink"},
 		Linux:    "ip link add type veth, tc qdisc add netem",
 		Complete: completeVerbs([]string{"list", "add", "set", "cut", "heal", "remove"}, linkNames),

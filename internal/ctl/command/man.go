@@ -20,7 +20,7 @@ type Page struct {
 
 // Page returns what the command's manual page is made of.
 func (c *Command) Page() Page {
-	p := Page{Name: c.Name, Short: c.Short, Synopsis: c.Synopsis, Long: c.Long, Linux: c.Linux}
+	p := Page{Name: c.Name, Short: c.Short, Synopsis: c.Synopsis, Long: c.text(), Linux: c.Linux}
 	for _, o := range c.options() {
 		p.Options = append(p.Options, [2]string{strings.TrimSpace(o.Name + " " + o.Arg), o.Help})
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ func ndpCommand() *Command {
 		Short: "show and change what a stack knows of IPv6 neighbours and routers",
 		Synopsis: []string{
 			"[-nt] hostname",
-			"[-nt] -a | -c | -p | -r",
+			"[-nt] -a | -A wait | -c | -p | -r",
 			"[-n] -d hostname",
 			"[-n] -s hostname ether_addr [temp] [proxy]",
 			"[-n] -f filename",
@@ -30,6 +31,7 @@ auto_linklocal are always set. Prefixes are shown as far as the interface has ad
 in them, with the time that these have left. There is no default interface (-I), and
 nothing to harmonize (-H); what routers gave goes with -accept_rtadv, not -P or -R.`,
 		Options: []Option{
+			{"-A", "SECONDS", "all neighbours, again after so many seconds, until interrupted", nil},
 			{"-a", "", "all neighbours", nil},
 			{"-c", "", "forget all neighbours but the stack's own addresses", nil},
 			{"-d", "", "forget a neighbour", nil},
@@ -59,7 +61,7 @@ nothing to harmonize (-H); what routers gave goes with -accept_rtadv, not -P or 
 
 func runNdp(e *Env, o *Opts, args []string) int {
 	mode := ""
-	for _, m := range []string{"-a", "-c", "-d", "-f", "-H", "-I", "-i", "-P", "-p", "-R", "-r", "-s"} {
+	for _, m := range []string{"-A", "-a", "-c", "-d", "-f", "-H", "-I", "-i", "-P", "-p", "-R", "-r", "-s"} {
 		if o.Has(m) && mode != "" {
 			return misused
 		}
@@ -94,32 +96,45 @@ func runNdp(e *Env, o *Opts, args []string) int {
 		return ndpLinks(e, c, mode)
 	}
 	q := client.NeighborQuery{IPv6: true}
-	if mode == "" {
+	switch mode {
+	case "-A":
+		return ndpRepeat(e, c, o)
+	case "":
 		q.Address = args[0]
 	}
 	return ndpShow(e, c, q, o.Has("-t"))
 }
 
+// ndpRepeat prints all neighbours over and over.
+func ndpRepeat(e *Env, c *client.Client, o *Opts) int {
+	wait, err := strconv.ParseUint(o.Value("-A"), 10, 31)
+	if err != nil || wait == 0 {
+		return e.Failf("bad repeat time: %s", o.Value("-A"))
+	}
+	t := time.NewTicker(time.Duration(wait) * time.Second)
+	defer t.Stop()
+	for {
+		if status := ndpShow(e, c, client.NeighborQuery{IPv6: true}, o.Has("-t")); status != 0 {
+			return status
+		}
+		if e.Out.Flush() != nil {
+			return 1
+		}
+		select {
+		case <-t.C:
+		case <-e.Ctx.Done():
+			return 0
+		}
+		if !e.JSON {
+			fmt.Fprintln(e.Out)
+		}
+	}
+}
+
 // ndpShow prints neighbours.
 func ndpShow(e *Env, c *client.Client, q client.NeighborQuery, stamped bool) int {
-	list, asked, err := c.Neighbors(e.Ctx, e.Jail, q)
-	if err != nil {
-		return neighborFail(e, q, err)
-	}
-	status := 0
-	if q.Address != "" && len(list) == 0 {
-		status = 1
-	}
-	if e.JSON {
-		docs := []map[string]any{}
-		for _, n := range list {
-			docs = append(docs, ndpDocument(&n))
-		}
-		e.PrintJSON(map[string]any{"ndp": map[string]any{"neighbor-cache": docs}})
-		return status
-	}
-	if status != 0 {
-		noEntry(e, q, asked)
+	list, status := neighbors(e, c, q, ndpDocument, "ndp", "neighbor-cache")
+	if status != 0 || e.JSON {
 		return status
 	}
 	stamp := ""

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +24,13 @@ func routeCommand() *Command {
 			"[-n] monitor",
 		},
 		Long: `A destination is an address, a network with /length, or default. An address of IPv4
-without a length is a network if its host part is zero, else a host. flush removes all
-routes that lead to gateways; show prints the table as netstat -r does; monitor prints
-what happens to routes, addresses, interfaces and neighbours, until it is interrupted.
+without a length is a network if its host part is zero, else a host. The name of a host of
+the lab stands for its address, for that in a subnet of the jail's own if it has one.
+
+flush removes all routes that lead to gateways; show prints the table as netstat -r does;
+monitor prints what happens to routes, addresses, interfaces and neighbours, until it is
+interrupted.
+
 Modifiers, also in front of the destination:
 
   -net, -host             what the destination is
@@ -53,7 +58,7 @@ Addresses are always printed as numbers. Times of monitor are UTC.`,
 		},
 		Example: []string{
 			"route -j a add default 192.0.2.254", "route -j a add -net 10.0.0.0/8 192.0.2.1 -fib 0-3",
-			"route -j a get 198.51.100.1", "jexec a setfib 1 route delete default", "route -j a monitor",
+			"route -j a get b", "jexec a setfib 1 route delete default", "route -j a monitor",
 		},
 		Linux:    "ip route add default via 192.0.2.254; ip route get 198.51.100.1; ip monitor route",
 		Misuse:   exitUsage,
@@ -96,6 +101,7 @@ func runRoute(e *Env, o *Opts, args []string) int {
 	if r.c = e.Client(); r.c == nil {
 		return 1
 	}
+	r.a.lookup = func(name, family string) (netip.Addr, error) { return r.c.HostAddr(e.Ctx, e.Jail, name, family) }
 	if status := r.resolveFIBs(); status != 0 {
 		return status
 	}
@@ -181,7 +187,7 @@ func completeRoute(e *Env, args []string, _ string) []string {
 	if args[0] == "flush" || args[0] == "monitor" || args[0] == "show" {
 		return append(all, "-fib")
 	}
-	return append(append(all, "default"), routePrefixes(e)...)
+	return slices.Concat(all, []string{"default"}, routePrefixes(e), jailNames(e, ""))
 }
 
 // routePrefixes offers the destinations of the table.

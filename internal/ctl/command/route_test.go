@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -74,6 +76,15 @@ func TestParseFIBs(t *testing.T) {
 
 // TestRouteDestinations reads destinations as BSD does.
 func TestRouteDestinations(t *testing.T) {
+	lookup := func(name, family string) (a netip.Addr, err error) {
+		switch {
+		case name == "web" && family != "inet6":
+			return netip.MustParseAddr("192.0.2.80"), nil
+		case name == "six" && family != "inet":
+			return netip.MustParseAddr("2001:db8::80"), nil
+		}
+		return a, syscall.EADDRNOTAVAIL
+	}
 	for _, c := range []struct {
 		args, want string // want: the prefix, and h for a host
 	}{
@@ -83,8 +94,10 @@ func TestRouteDestinations(t *testing.T) {
 		{"default g", "0.0.0.0/0"}, {"-6 default g", "::/0"}, {"default fe80::1%eth0", "::/0"}, {"2001:db8:: g6", "2001:db8::/64"},
 		{"2001:db8::1 g6", "2001:db8::1/128 h"}, {"2001:db8::/32 g6", "2001:db8::/32"}, {"fe80:: -prefixlen 10 g6", "fe80::/10"},
 		{"10.0.0.0/33 g", ""}, {"10.0.0 g", ""}, {"10.0.0.0 g 255.0.255.0", ""}, {"-6 10.0.0.0 g", ""}, {"host g", ""}, {"10/x g", ""}, {"10.0.0.0 gate", ""},
+		{"web g", "192.0.2.80/32 h"}, {"-net web -prefixlen 24 g", ""}, {"six g6", "2001:db8::80/128 h"}, {"-6 web g6", ""}, {"-4 six g", ""},
+		{"10.0.0.0 web", "10.0.0.0/8"}, {"default web", "0.0.0.0/0"}, {"default six", "::/0"}, {"web/32 g", ""},
 	} {
-		var a routeArgs
+		a := routeArgs{lookup: lookup}
 		args := strings.Fields(strings.NewReplacer("g6", "2001:db8::9", " gate", " gate", " g", " 192.0.2.9").Replace(c.args))
 		got := ""
 		if err := a.parse(args); err != nil {

@@ -24,6 +24,8 @@ type routeArgs struct {
 	route   client.Route
 	dst     string // as it was written, as is the gateway
 	gateway string
+
+	lookup func(name, family string) (netip.Addr, error) // address of a host
 }
 
 func routeModifiers() []string {
@@ -142,8 +144,8 @@ func (a *routeArgs) resolve() (host bool, err error) {
 	if a.gateway != "" {
 		if a.iface {
 			a.route.Interface = a.gateway
-		} else if a.route.Gateway, err = netip.ParseAddr(a.gateway); err != nil {
-			return false, badAddress(a.gateway)
+		} else if a.route.Gateway, _, err = a.addr(a.gateway, a.family); err != nil {
+			return false, err
 		}
 	}
 	six := a.family == "inet6" || a.family == "" && (strings.Contains(a.dst, ":") || a.route.Gateway.Is6())
@@ -155,6 +157,17 @@ func (a *routeArgs) resolve() (host bool, err error) {
 		a.route.Gateway, a.route.Interface = netip.Addr{}, "" // nothing goes there
 	}
 	return host, nil
+}
+
+// addr reads an address, or the name of a host.
+func (a *routeArgs) addr(text, family string) (addr netip.Addr, named bool, err error) {
+	if addr, err = netip.ParseAddr(text); err == nil {
+		return addr, false, nil
+	}
+	if addr, err = a.lookup(text, family); err != nil {
+		return addr, false, badAddress(text)
+	}
+	return addr, true, nil
 }
 
 // destination reads the destination: bad addresses are told by badAddress.
@@ -172,10 +185,15 @@ func (a *routeArgs) destination(six bool) (p netip.Prefix, host bool, err error)
 	if !six && (slash || a.net || length != "" || a.netmask != "") {
 		text += strings.Repeat(".0", max(3-strings.Count(text, "."), 0)) // 10/8
 	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil || addr.Is6() != six {
+	family := a.family
+	if six {
+		family = "inet6"
+	}
+	addr, named, err := a.addr(text, family)
+	if err != nil || addr.Is6() != six && (six || family != "") {
 		return p, false, badAddress(a.dst)
 	}
+	a.host = a.host || named
 	bits, err := a.bits(addr, length)
 	if err != nil {
 		return p, false, err

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,28 +33,13 @@ func (r *routeRun) set(verb string) int {
 		r.e.Fail(err)
 		return exitUsage
 	}
-	do := map[string]func(fib string) error{
-		"add":    func(fib string) error { return r.c.AddRoute(r.e.Ctx, r.e.Jail, fib, r.a.route) },
-		"change": func(fib string) error { return r.c.ChangeRoute(r.e.Ctx, r.e.Jail, fib, r.a.route) },
-		"delete": func(fib string) error { return r.c.DelRoute(r.e.Ctx, r.e.Jail, fib, r.a.route) },
-	}[verb]
+	all, err := r.change(verb)
+	if err != nil {
+		return r.e.Fail(err)
+	}
 	status := 0
-	var all []routeResult
-	for _, n := range r.fibs {
-		res := routeResult{FIB: n}
-		if !r.try {
-			res.err = do(strconv.Itoa(n))
-		}
-		var said *client.Error
-		switch {
-		case res.err == nil:
-		case !errors.As(res.err, &said): // it is not about this table
-			return r.e.Fail(res.err)
-		default:
-			res.Error = said.Errno
-			status = 1
-		}
-		all = append(all, res)
+	if slices.ContainsFunc(all, func(res routeResult) bool { return res.err != nil }) {
+		status = 1
 	}
 	kind := "net"
 	if host {
@@ -67,6 +54,45 @@ func (r *routeRun) set(verb string) int {
 		r.report(verb+" "+kind+" "+r.a.dst, all)
 	}
 	return status
+}
+
+// change makes the change in all tables by one request.
+func (r *routeRun) change(verb string) (all []routeResult, err error) {
+	do := map[string]func(context.Context, string, string, client.Route) ([]client.RouteResult, error){
+		"add": r.c.AddRoute, "change": r.c.ChangeRoute, "delete": r.c.DelRoute,
+	}[verb]
+	if r.try {
+		for _, n := range r.fibs {
+			all = append(all, routeResult{FIB: n})
+		}
+		return all, nil
+	}
+	results, err := do(r.e.Ctx, r.e.Jail, fibList(r.fibs), r.a.route)
+	var said *client.Error
+	if errors.As(err, &said) && len(r.fibs) == 1 {
+		return []routeResult{{r.fibs[0], said.Errno, err}}, nil
+	}
+	for _, res := range results {
+		all = append(all, routeResult{res.FIB, res.Errno, res.Err()})
+	}
+	return all, err
+}
+
+// fibList writes a list of tables: 0-3,5.
+func fibList(fibs []int) string {
+	var all []string
+	for len(fibs) > 0 {
+		n := 1
+		for n < len(fibs) && fibs[n] == fibs[0]+n {
+			n++
+		}
+		item := strconv.Itoa(fibs[0])
+		if n > 1 {
+			item += "-" + strconv.Itoa(fibs[n-1])
+		}
+		all, fibs = append(all, item), fibs[n:]
+	}
+	return strings.Join(all, ",")
 }
 
 func routeSetDocument(verb, kind string, r *routeRun, all []routeResult) any {
@@ -122,11 +148,8 @@ func routeFailure(err error) (why, message string) {
 // flush removes the routes by gateways.
 func (r *routeRun) flush() int {
 	all := []client.RouteEntry{}
-	for _, n := range r.fibs {
-		if r.try {
-			break
-		}
-		gone, err := r.c.FlushRoutes(r.e.Ctx, r.e.Jail, strconv.Itoa(n), r.a.family)
+	if !r.try {
+		gone, err := r.c.FlushRoutes(r.e.Ctx, r.e.Jail, fibList(r.fibs), r.a.family)
 		if err != nil {
 			return r.e.Fail(err)
 		}

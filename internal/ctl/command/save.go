@@ -15,6 +15,7 @@ addresses, routes, tables and sysctls as they are now, however they came to be. 
 or with -, it goes to the standard output. What a topology file cannot say is listed in
 comments at its end, and on the standard error.`,
 		Own:     "-j -fib",
+		Whole:   true,
 		Example: []string{"save", "save now.yaml", "up now.yaml -d"},
 		Linux:   "ip address save, ip route save",
 		Run:     runSave,

@@ -5,6 +5,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -23,8 +24,9 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 
 // TestTranscripts plays the sessions in testdata: the file of a lab, a line "---", then
 // commands behind "$ ", each with what it prints and, unless that is 0, its exit status.
-// "$ wait 5s" lets time pass; it is the only way in which time does. Lines that begin
-// with # say what is shown.
+// "$ wait 5s" lets time pass, which commands do only where they wait themselves, and
+// "$ interrupt 5s" in front of a command ends it after so long. Lines that begin with #
+// say what is shown.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -122,13 +124,24 @@ func run(t *testing.T, l *ctltest.Lab, line string) string {
 		synctest.Wait()
 		return ""
 	}
+	ctx := t.Context()
+	if args[0] == "interrupt" {
+		d, err := time.ParseDuration(args[1])
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+		args = args[2:]
+	}
 	c := Lookup(args[0])
 	if c == nil {
 		t.Fatalf("there is no command %s", args[0])
 	}
 	var b bytes.Buffer
 	var clients []*client.Client
-	e := &Env{Ctx: t.Context(), In: strings.NewReader(""), Out: bufio.NewWriter(&b), Err: &b, Open: func(string) (*client.Client, error) {
+	e := &Env{Ctx: ctx, In: strings.NewReader(""), Out: bufio.NewWriter(&b), Err: &b, Open: func(string) (*client.Client, error) {
 		clients = append(clients, l.Client())
 		return clients[len(clients)-1], nil
 	}}
