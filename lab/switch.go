@@ -22,7 +22,7 @@ type Switch struct {
 	br     *link.Bridge
 	named  string
 	mac    net.HardwareAddr // of what it asks
-	subnet *subnet // under lab.mu
+	subnet *subnet          // under lab.mu
 }
 
 // Switch adds a switch that snoops IGMP and MLD. At most one configuration may be
