@@ -8,6 +8,9 @@
 // at /openapi.json; the types of this package are its documents. All methods may be
 // called by several goroutines.
 //
+// Jails have names and numbers. Where one is named, a/b is b as it is called in a, a jail
+// below that one, and nothing else.
+//
 // # Errors
 //
 // What the lab refuses is an *Error. errors.Is finds the errno in it, such as

@@ -16,8 +16,8 @@ type LinkTraffic struct {
 	Lost    uint64 // packets that faults have lost, or a cut
 }
 
-// Traffic returns what has gone toward the first end of the link, and toward the second.
-// Of an interface that has been moved to another stack nothing is known.
+// Traffic returns what has gone toward the first end of the link, and toward the second. An
+// interface that has been moved to another stack counts from there on.
 func (l *Link) Traffic() (toward [2]LinkTraffic) {
 	f := l.Fault()
 	for k := range l.ends {

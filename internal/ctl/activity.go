@@ -97,22 +97,13 @@ func (w *watch) run(ctx context.Context, every time.Duration, send sender) error
 	if err := send("ready", client.Done{}); err != nil {
 		return err
 	}
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-		}
+	return each(ctx, every, func() error {
 		a, err := w.read()
 		if err != nil {
 			return err
 		}
-		if err := send("activity", a); err != nil {
-			return err
-		}
-	}
+		return send("activity", a)
+	})
 }
 
 // read returns what has happened since it was called before.

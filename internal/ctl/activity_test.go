@@ -5,7 +5,6 @@ package ctl_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"reflect"
@@ -19,20 +18,10 @@ import (
 	"github.com/seed88948545/vimage/internal/ctl/ctltest"
 )
 
-// crowd is the file of a lab of n hosts on a switch.
-func crowd(n int) string {
-	var hosts, links strings.Builder
-	for i := range n {
-		fmt.Fprintf(&hosts, "  h%d: {}\n", i)
-		fmt.Fprintf(&links, "  - {between: [h%d, lan]}\n", i)
-	}
-	return "hosts:\n" + hosts.String() + "switches:\n  lan: {subnet: 10.0.0.0/16}\nlinks:\n" + links.String()
-}
-
 // BenchmarkActivity is what it costs to read once what has happened in a lab of 10,000
 // hosts, and to connect for that.
 func BenchmarkActivity(b *testing.B) {
-	l := ctltest.Start(b, crowd(10_000))
+	l := ctltest.Start(b, ctltest.Crowd(10_000))
 	for _, kind := range append(client.ActivityKinds(), "all") {
 		b.Run(kind, func(b *testing.B) {
 			q := client.ActivityQuery{Every: 24 * time.Hour, Kinds: []string{kind}}
@@ -250,7 +239,7 @@ func TestActivitySlow(t *testing.T) {
 
 // TestActivityCrowd bounds what is sent of a lab of many hosts.
 func TestActivityCrowd(t *testing.T) {
-	l := ctltest.Start(t, crowd(300))
+	l := ctltest.Start(t, ctltest.Crowd(300))
 	c := l.Client()
 	defer c.Close()
 	s, err := c.Stream(t.Context(), "GET", "/v1/activity", url.Values{"every": {"100ms"}}, nil)

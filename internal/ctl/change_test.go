@@ -2,8 +2,14 @@ package ctl
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // TestTransact undoes what a change has done when a later step fails, or panics, the
@@ -37,5 +43,36 @@ func TestTransact(t *testing.T) {
 	}
 	if n, err := s.transact(func(*tx) error { return nil }); n != 2 || err != nil {
 		t.Errorf("the next: %d, %v", n, err)
+	}
+}
+
+// TestChangesAreSeenWhole: who reads while something changes waits until it is done.
+func TestChangesAreSeenWhole(t *testing.T) {
+	s := &Server{mux: http.NewServeMux()}
+	s.api = humago.New(s.mux, describe())
+	var steps atomic.Int32
+	read(s, op{"GET", "/v1/steps", "steps", "How many have been made"}, func(*struct{}) (struct{ N int32 }, error) {
+		return struct{ N int32 }{steps.Load()}, nil
+	})
+	answer := httptest.NewRecorder()
+	answered := make(chan struct{})
+	if _, err := s.transact(func(*tx) error {
+		steps.Add(1)
+		go func() {
+			defer close(answered)
+			s.mux.ServeHTTP(answer, httptest.NewRequest("GET", "/v1/steps", nil))
+		}()
+		select {
+		case <-answered: // too early: N is 1
+		case <-time.After(50 * time.Millisecond): // to give it every chance
+		}
+		steps.Add(1)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-answered
+	if got := answer.Body.String(); got != `{"N":2}`+"\n" || answer.Header().Get("Vimage-Revision") != "1" {
+		t.Errorf("%q, revision %q", got, answer.Header().Get("Vimage-Revision"))
 	}
 }

@@ -53,19 +53,18 @@ func (s *Server) changeInterface(t *tx, in *changeInterface) (client.Done, error
 	}
 	c := ifChange{tx: t, s: s, jail: j, at: "body.", want: &in.Body}
 	if in.Body.Reclaim != nil {
-		err = c.reclaim(in.If)
-	} else {
-		c.i, err = st.Interface(in.If)
-		err = blame(err, "path.if", in.If)
+		if err := c.reclaim(in.If); err != nil {
+			return client.Done{}, err
+		}
 	}
-	if err != nil {
-		return client.Done{}, err
+	if c.i, err = st.Interface(in.If); err != nil {
+		return client.Done{}, blame(err, "path.if", in.If)
 	}
 	return client.Done{}, c.make()
 }
 
-// reclaim takes it back from a jail. Undone, it has the addresses again that it had
-// there.
+// reclaim takes it back from a jail in this one. Undone, it has the addresses again that
+// it had there.
 func (c *ifChange) reclaim(name string) error {
 	field := c.at + "reclaim"
 	from, err := child(c.jail, *c.want.Reclaim, field)
@@ -78,11 +77,12 @@ func (c *ifChange) reclaim(name string) error {
 			had = i.Addresses()
 		}
 	}
-	if c.i, err = from.Reclaim(name); err != nil {
+	here, err := from.Reclaim(name)
+	if err != nil {
 		return err
 	}
 	c.made(func() {
-		i, err := c.i.MoveTo(from)
+		i, err := here.MoveTo(from)
 		for n := range had {
 			if err == nil {
 				_ = i.Configure(again(&had[n])) // it took it before

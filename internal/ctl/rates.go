@@ -53,18 +53,7 @@ func (m *meter) run(ctx context.Context, every time.Duration, send sender) error
 	if err := send("ready", client.Done{}); err != nil {
 		return err
 	}
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-		}
-		if err := send("counted", m.read()); err != nil {
-			return err
-		}
-	}
+	return each(ctx, every, func() error { return send("counted", m.read()) })
 }
 
 // read returns what was counted since it was called before.

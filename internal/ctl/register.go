@@ -38,9 +38,14 @@ type reply[O any] struct {
 }
 
 // read registers an operation that changes nothing. f is given the request's parameters
-// and body as huma knows them.
+// and body as huma knows them. Nobody who GETs something sees half of a change; f must
+// then not wait for one.
 func read[I, O any](s *Server, o op, f func(*I) (O, error)) {
 	huma.Register(s.api, o.huma(), func(_ context.Context, in *I) (*reply[O], error) {
+		if o.method == http.MethodGet {
+			s.change.RLock()
+			defer s.change.RUnlock()
+		}
 		r := &reply[O]{Revision: s.revision.Load()}
 		var err error
 		if r.Body, err = f(in); err != nil {

@@ -12,7 +12,8 @@
 // A change is decoded and checked as far as it can be before the one lock for changes
 // is taken. Each of its steps says how it is undone, so that an error undoes those
 // before it; nobody looks at the client meanwhile, who may be gone. All changes are in
-// one order, which Vimage-Revision counts. Reads do not wait for changes.
+// one order, which Vimage-Revision counts. Who reads waits for the change under way, and
+// sees all of it.
 //
 // # Bounds
 //
@@ -66,7 +67,7 @@ type Server struct {
 	api   huma.API
 	http  *http.Server
 
-	change    sync.Mutex // held by whoever changes the network; taken before all of its locks
+	change    sync.RWMutex // held by whoever changes the network, shared by who reads it; taken before all of its locks
 	revision  atomic.Uint64
 	probes    atomic.Uint32 // pings and such that there have been: tells them apart
 	streams   chan struct{} // has an item for each stream
@@ -123,15 +124,16 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Close ends the listeners and all streams, waits until the change under way is made,
-// and cuts who is still connected.
+// Close ends the listeners and all streams, waits a while until requests are answered and
+// for ever until the change under way is made, and cuts who is still connected.
 func (s *Server) Close() error {
 	s.end()
-	s.change.Lock()
-	defer s.change.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if s.http.Shutdown(ctx) == nil {
+	err := s.http.Shutdown(ctx)
+	s.change.Lock()
+	defer s.change.Unlock()
+	if err == nil {
 		return nil
 	}
 	return s.http.Close()

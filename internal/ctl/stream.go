@@ -78,6 +78,22 @@ func serve(ctx context.Context, w http.ResponseWriter, feed func(context.Context
 	silent.Wait()
 }
 
+// each calls f at the end of each interval, until it returns an error or the stream ends.
+func each(ctx context.Context, every time.Duration, f func() error) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
+}
+
 // eventWriter writes the events of one stream.
 type eventWriter struct {
 	mu sync.Mutex // guards all

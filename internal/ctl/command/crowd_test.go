@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -15,20 +14,10 @@ import (
 	"github.com/seed88948545/vimage/internal/ctl/ctltest"
 )
 
-// crowd is the file of a lab of n hosts on a switch.
-func crowd(n int) string {
-	var hosts, links strings.Builder
-	for i := range n {
-		fmt.Fprintf(&hosts, "  h%d: {}\n", i)
-		fmt.Fprintf(&links, "  - {between: [h%d, lan]}\n", i)
-	}
-	return "hosts:\n" + hosts.String() + "switches:\n  lan: {subnet: 10.0.0.0/16}\nlinks:\n" + links.String()
-}
-
 // BenchmarkCrowd is how long commands and completion take in a lab of 10,000 hosts,
 // without what it takes to start a program.
 func BenchmarkCrowd(b *testing.B) {
-	l := ctltest.Start(b, crowd(10_000))
+	l := ctltest.Start(b, ctltest.Crowd(10_000))
 	for _, line := range []string{
 		"jls", "jls -v", "jls -n jid name", "jls -n", "jls --json", "jls -j h5000 -n", "ifconfig -l", "ifconfig -j h9999", "jexec h5000 ifconfig -l",
 		"netstat -j h5000 -rn", "netstat -j h5000 -i", "netstat -j h5000 -s", "netstat -j h5000 -g", "netstat -j h5000 -an", "netstat -j 5000 -rn", "netstat -Q",
@@ -59,7 +48,7 @@ func BenchmarkCrowd(b *testing.B) {
 
 // TestCrowd has the same answers in a lab of some hundreds.
 func TestCrowd(t *testing.T) {
-	l := ctltest.Start(t, crowd(300))
+	l := ctltest.Start(t, ctltest.Crowd(300))
 	var b bytes.Buffer
 	e := &Env{Ctx: t.Context(), Out: bufio.NewWriter(&b), Err: &b, Open: func(string) (*client.Client, error) { return l.Client(), nil }}
 	if status := Lookup("jls").Main(e, nil); status != 0 || strings.Count(b.String(), "\n") != 301 {

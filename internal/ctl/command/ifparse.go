@@ -107,7 +107,8 @@ func absent(word string) string {
 		"media carp rxcsum txcsum tso lro vlanhwtag -rxcsum -txcsum -tso -lro polling wol": "interfaces have no hardware to be told",
 		"vlan vlandev -vlandev vlanpcp": "there are no VLAN interfaces",
 		"vhid advskew advbase pass":     "there is no CARP",
-		"addm deletem stp laggport":     "switches are those of the lab's file",
+		"accept_rtadv -accept_rtadv no_radr -no_radr nud -nud ifdisabled -ifdisabled auto_linklocal -auto_linklocal": "see ndp -i interface",
+		"addm deletem stp laggport": "switches are those of the lab's file",
 		"group -group description descr -descr link0 link1 link2 monitor -monitor metric": "interfaces have no such thing",
 	}
 	for words, w := range why {

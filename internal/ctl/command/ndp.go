@@ -284,11 +284,15 @@ func ndpInterface(e *Env, c *client.Client, name string, flags []string) int {
 			ch.AcceptRA = &on
 		case "no_radr":
 			ch.NoDefault = &on
+		case "nud", "auto_linklocal":
+			if !on {
+				return e.Failf("%s: not supported: it is always set", f)
+			}
 		default:
 			return misused
 		}
 	}
-	if len(flags) > 0 {
+	if ch != (client.NDChange{}) {
 		if err := c.ChangeND(e.Ctx, e.Jail, name, ch); err != nil {
 			return ndpFail(e, name, err)
 		}

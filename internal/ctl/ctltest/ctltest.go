@@ -4,6 +4,7 @@ package ctltest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -60,6 +61,16 @@ func Start(t TB, file string) *Lab {
 	})
 	t.Cleanup(l.Close)
 	return l
+}
+
+// Crowd returns the file of a lab of n hosts, h0 and on, on a switch.
+func Crowd(n int) string {
+	var hosts, links strings.Builder
+	for i := range n {
+		fmt.Fprintf(&hosts, "  h%d: {}\n", i)
+		fmt.Fprintf(&links, "  - {between: [h%d, lan]}\n", i)
+	}
+	return "hosts:\n" + hosts.String() + "switches:\n  lan: {subnet: 10.0.0.0/16}\nlinks:\n" + links.String()
 }
 
 // Close ends the API and the network.

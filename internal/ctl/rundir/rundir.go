@@ -297,10 +297,10 @@ func (c *Claim) Listen() (net.Listener, error) {
 // process: who waits for the lab's end waits for that.
 func (c *Claim) Release() error {
 	return c.dir.locked(false, func() error {
-		err := c.dir.remove(c.name)
-		if e := os.Remove(c.dir.Log(c.name)); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
+		err := os.Remove(c.dir.Log(c.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
 		}
-		return err
+		return errors.Join(err, c.dir.remove(c.name)) // last, as Wait looks for what that removes
 	})
 }
