@@ -176,6 +176,12 @@ func (c *Client) SetLink(ctx context.Context, name string, s Spec) error {
 	return c.Do(ctx, "PATCH", "/v1/links/"+url.PathEscape(name), nil, newPart(s), nil)
 }
 
+// SetSwitch changes how a switch behaves: what s has, but not its subnets, its MTU and
+// whether it is a hub. "none" is as switches do of which nothing is said.
+func (c *Client) SetSwitch(ctx context.Context, name string, s Spec) error {
+	return c.Do(ctx, "PATCH", "/v1/switches/"+url.PathEscape(name), nil, newPart(s), nil)
+}
+
 // RemoveNode removes a host or router with its links, flows and joins, and all in it.
 func (c *Client) RemoveNode(ctx context.Context, name string) error {
 	return c.Do(ctx, "DELETE", "/v1/nodes/"+url.PathEscape(name), nil, nil, nil)

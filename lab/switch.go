@@ -21,7 +21,8 @@ type Switch struct {
 	lab    *Lab
 	br     *link.Bridge
 	named  string
-	subnet *subnet // under lab.mu
+	mac    net.HardwareAddr // of what it asks
+	subnet *subnet          // under lab.mu
 }
 
 // Switch adds a switch that snoops IGMP and MLD. At most one configuration may be
@@ -57,18 +58,34 @@ func (n *Lab) AddSwitch(name string, c SwitchConfig) (*Switch, error) {
 			return nil, fmt.Errorf("switch %q: %w", name, err)
 		}
 	}
-	if q := c.Querier; q != nil && q.MAC == nil {
-		own := *q
-		own.MAC = net.HardwareAddr{2, 's', 'w', byte(n.switches >> 16), byte(n.switches >> 8), byte(n.switches)}
-		c.Querier = &own
-	}
+	s.mac = net.HardwareAddr{2, 's', 'w', byte(n.switches >> 16), byte(n.switches >> 8), byte(n.switches)}
 	n.switches++
-	s.br = link.NewBridge(n.inner().Sched(), n.inner().Seed(), c.BridgeConfig)
+	s.br = link.NewBridge(n.inner().Sched(), n.inner().Seed(), s.config(c.BridgeConfig))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.switched = append(n.switched, s)
 	n.byName[name] = s
 	return s, nil
+}
+
+// config is how a switch is told to behave: it asks in a name of its own.
+func (s *Switch) config(c link.BridgeConfig) link.BridgeConfig {
+	if q := c.Querier; q != nil && q.MAC == nil {
+		own := *q
+		own.MAC = s.mac
+		c.Querier = &own
+	}
+	return c
+}
+
+// Configure changes how the switch behaves: see link.Bridge.Configure.
+func (s *Switch) Configure(c link.BridgeConfig) error {
+	if err := s.lab.change(); err != nil {
+		return err
+	}
+	defer s.lab.building.Unlock()
+	s.br.Configure(s.config(c))
+	return nil
 }
 
 // Name returns the switch's name.

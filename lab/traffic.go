@@ -1,6 +1,9 @@
 package lab
 
-import "github.com/seed88948545/vimage/link"
+import (
+	"github.com/seed88948545/vimage/internal/ifnet"
+	"github.com/seed88948545/vimage/link"
+)
 
 // LinkTraffic is what has gone one way on a link.
 type LinkTraffic struct {
@@ -13,8 +16,8 @@ type LinkTraffic struct {
 	Lost    uint64 // packets that faults have lost, or a cut
 }
 
-// Traffic returns what has gone toward the first end of the link, and toward the second.
-// Of an interface that has been moved to another stack nothing is known.
+// Traffic returns what has gone toward the first end of the link, and toward the second. An
+// interface that has been moved to another stack counts from there on.
 func (l *Link) Traffic() (toward [2]LinkTraffic) {
 	f := l.Fault()
 	for k := range l.ends {
@@ -34,17 +37,26 @@ func (l *Link) Traffic() (toward [2]LinkTraffic) {
 func cameTo(e, from *End) (packets, bytes uint64) {
 	switch {
 	case e.port != nil:
-		s, _ := e.Interface().Stats() // zero where it is gone
+		s := e.stats()
 		return s.InPackets, s.InBytes
 	case e.teed != nil:
 		return e.teed.In.Load()
 	case from.port != nil:
-		s, _ := from.Interface().Stats()
+		s := from.stats()
 		return s.OutPackets, s.OutBytes
 	case from.teed != nil:
 		return from.teed.Out.Load()
 	}
 	return 0, 0
+}
+
+// stats returns what the interface at a node's end has counted, wherever it is; nothing
+// where it is gone.
+func (e *End) stats() (s ifnet.Stats) {
+	if st, index := e.found(); st != nil {
+		s, _ = st.IfaceStats(index)
+	}
+	return s
 }
 
 // IsCut tells whether the link is cut both ways: see Cut.

@@ -59,8 +59,10 @@ type Bridge struct {
 	card    uint64 // copies that an interface's filter kept out
 	kept    uint64 // copies of multicast data that snooping kept back
 	closed  bool
-	targets []*bridgePort // of the frame at hand; the running one's
-	asksNew bool          // of a port that comes up
+	targets []*bridgePort  // of the frame at hand; the running one's
+	asksNew bool           // of a port that comes up
+	asks    bool           // what hosts listen to
+	source  *bridge.Source // in whose name
 }
 
 // bridgeQueue bounds what waits for a switch: all its hosts may answer at once.
@@ -71,9 +73,27 @@ func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
 	if c.MTU == 0 {
 		c.MTU = 1500
 	}
-	b := &Bridge{sched: s, mtu: c.MTU, hub: c.Hub, tun: bridge.Defaults(), wake: clock.Never}
+	b := &Bridge{sched: s, mtu: c.MTU, hub: c.Hub, wake: clock.Never}
 	b.cards.Seed = seed
 	b.engine = bridge.New(seed)
+	b.InitLimit(b, bridgeQueue)
+	b.timer.F = b
+	b.configure(c)
+	return b
+}
+
+// Configure changes how the switch behaves, but for its MTU and whether it is a hub, which
+// stay. What it has learned stays too.
+func (b *Bridge) Configure(c BridgeConfig) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.Hub = b.hub
+	b.configure(c)
+}
+
+// configure does what c says. mu is held, or nobody else knows the switch.
+func (b *Bridge) configure(c BridgeConfig) {
+	b.tun = bridge.Defaults()
 	b.tun.Snooping = flag(!c.NoSnooping && !c.Hub)
 	b.tun.FloodUnknown = flag(c.FloodGroup)
 	b.tun.FastLeave = flag(c.FastLeave)
@@ -85,10 +105,7 @@ func NewBridge(s *netisr.Sched, seed table.Seed, c BridgeConfig) *Bridge {
 	}
 	b.tun.MemberAge = limit(int(c.MemberAge / time.Second))
 	b.tun.RouterAge = limit(int(c.RouterAge / time.Second))
-	b.InitLimit(b, bridgeQueue)
-	b.timer.F = b
-	b.setQuerier(seed, c)
-	return b
+	b.setQuerier(b.cards.Seed, c)
 }
 
 func flag(on bool) int32 {

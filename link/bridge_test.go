@@ -110,6 +110,32 @@ func TestBridgeSnoops(t *testing.T) {
 	})
 }
 
+// TestBridgeConfigure: a switch that works behaves otherwise from now on, and remembers
+// what it knew.
+func TestBridgeConfigure(t *testing.T) {
+	onLAN(t, BridgeConfig{FastLeave: true}, func(t *testing.T, s *netisr.Sched, br *Bridge, h []*host) {
+		const group = "239.1.2.3"
+		h[1].report(wire.IGMPToEx, group)
+		h[2].port.SetPromisc(true)
+		br.Configure(BridgeConfig{FloodGroup: true})
+		h[0].cast("239.9.9.9", 1) // nobody's
+		h[0].cast(group, 2)
+		h[1].want(t, 2)
+		h[2].want(t, 1)
+		br.Configure(BridgeConfig{NoSnooping: true, Querier: &QuerierConfig{Addr: ip("10.0.0.254")}})
+		if four, _ := br.Querier(); !four {
+			t.Error("it does not ask")
+		}
+		br.Configure(BridgeConfig{})
+		if four, _ := br.Querier(); four {
+			t.Error("it goes on asking")
+		}
+		h[0].cast(group, 3)
+		h[1].want(t, 3)
+		h[2].want(t)
+	})
+}
+
 // TestBridgeSharedGroupAddress: 32 groups share an Ethernet address (RFC 1112
 // §6.4), so a card is told of it more than once.
 func TestBridgeSharedGroupAddress(t *testing.T) {

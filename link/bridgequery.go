@@ -49,6 +49,10 @@ func (b *Bridge) setQuerier(seed table.Seed, c BridgeConfig) {
 	if q.Addr6.Is6() {
 		from.IPv6 = q.Addr6
 	}
+	if b.source != nil && b.asks == on && *b.source == from {
+		return // it goes on as before
+	}
+	b.asks, b.source = on, &from
 	b.engine.SetQuerier(b.sched.Clock().Now(), on, from)
 	b.rearm()
 }

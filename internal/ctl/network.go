@@ -66,6 +66,12 @@ func registerNetwork(s *Server) {
 	}) (client.Done, error) {
 		return client.Done{}, described(s.net.SetLink(in.Name, spec(in.Body.Spec)))
 	})
+	modify(s, op{"PATCH", "/v1/switches/{name}", "change-switch", "Change how a switch behaves"}, func(_ *tx, in *struct {
+		InName
+		Body client.NewPart
+	}) (client.Done, error) {
+		return client.Done{}, described(s.net.SetSwitch(in.Name, spec(in.Body.Spec)))
+	})
 	for _, o := range []struct {
 		op
 		remove func(string) error

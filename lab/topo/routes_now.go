@@ -16,26 +16,42 @@ type nowRoute struct {
 	fib int
 }
 
-// staticRoutes returns the routes of all nodes that somebody has set and that a file
-// must therefore have, and whether the others are those of routing: auto.
+// setRoutes returns the routes of all stacks that somebody has set and that a file must
+// therefore have, and whether the others are those of routing: auto.
 func (n *Network) setRoutes(u *unsaid) (map[*node][]nowRoute, bool) {
-	auto := n.file.auto
-	var wanted map[*lab.Node][]vimage.Route
-	if auto {
-		wanted = n.Lab.Ways(n.labNodes())
+	if n.file.auto {
+		said := new(unsaid)
+		if all, ok := n.routesBut(n.Lab.Ways(n.labNodes()), said); ok {
+			u.list = append(u.list, said.list...)
+			return all, true
+		}
 	}
+	all, _ := n.routesBut(nil, u)
+	return all, false
+}
+
+// routesBut returns the routes that somebody has set but for those that are wanted anyway;
+// false where one of these is missing.
+func (n *Network) routesBut(wanted map[*lab.Node][]vimage.Route, u *unsaid) (map[*node][]nowRoute, bool) {
 	all := make(map[*node][]nowRoute)
 	for s := range n.file.stacks() {
-		for k := range s.fibs {
-			all[s] = append(all[s], n.routesOf(s, k, u)...)
+		missing := make(map[netip.Prefix]vimage.Route)
+		for _, r := range wanted[n.nodes[s]] {
+			missing[r.Dst] = r
 		}
-		auto = auto && hasAll(all[s], wanted[n.nodes[s]])
-	}
-	if !auto {
-		return all, false
-	}
-	for s := range n.file.stacks() {
-		all[s] = without(all[s], wanted[n.nodes[s]])
+		for k := range s.fibs {
+			for _, r := range n.routesOf(s, k, u) {
+				same := vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}
+				if k == 0 && r.MTU == 0 && r.Metric == 0 && !r.Reject && !r.Blackhole && missing[r.Dst] == same {
+					delete(missing, r.Dst)
+				} else {
+					all[s] = append(all[s], r)
+				}
+			}
+		}
+		if len(missing) > 0 {
+			return nil, false
+		}
 	}
 	return all, true
 }
@@ -131,36 +147,6 @@ func (s *node) portNamed(name string) *end {
 		}
 	}
 	return nil
-}
-
-func hasAll(set []nowRoute, wanted []vimage.Route) bool {
-	there := make(map[vimage.Route]bool, len(set))
-	for _, r := range set {
-		if r.fib == 0 && r.MTU == 0 && r.Metric == 0 {
-			there[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] = true
-		}
-	}
-	for _, w := range wanted {
-		if !there[w] {
-			return false
-		}
-	}
-	return true
-}
-
-// without returns the routes that are not wanted anyway.
-func without(set []nowRoute, wanted []vimage.Route) []nowRoute {
-	own := make(map[vimage.Route]bool, len(wanted))
-	for _, w := range wanted {
-		own[w] = true
-	}
-	var rest []nowRoute
-	for _, r := range set {
-		if r.fib != 0 || r.MTU != 0 || r.Metric != 0 || !own[vimage.Route{Dst: r.Dst, Gateway: r.Gateway, Interface: r.Interface}] {
-			rest = append(rest, r)
-		}
-	}
-	return rest
 }
 
 // plainRoute tells whether a route means what it is by its gateway alone.

@@ -226,6 +226,9 @@ func (n *Network) refreshNode(s *node, u *unsaid) {
 	}
 	slices.SortFunc(s.others, func(a, b *other) int { return strings.Compare(a.name.s, b.name.s) })
 	n.refreshSysctls(s, u)
+	if n.stack(s).View().Policy != nil {
+		u.add("%s: the table by which it chooses addresses (RFC 6724)", s.name.s)
+	}
 }
 
 // refreshLo0 notes what lo0 has beside what every node's has.
@@ -337,7 +340,8 @@ func (n *Network) refreshLoopback(s *node, list ifaddr.List, u *unsaid) {
 // refreshSysctls notes what a node has otherwise than new ones of its kind.
 func (n *Network) refreshSysctls(s *node, u *unsaid) {
 	s.sysctls = nil
-	if !s.router && *n.stack(s).View().V() == vars.Defaults() {
+	isWorld := s == n.file.world
+	if !s.router && !isWorld && *n.stack(s).View().V() == vars.Defaults() {
 		return // which costs less to find out than to ask for each
 	}
 	c := new(checker)
@@ -346,7 +350,7 @@ func (n *Network) refreshSysctls(s *node, u *unsaid) {
 		if s.router && (t.Name == "net.inet.ip.forwarding" || t.Name == "net.inet6.ip6.forwarding") {
 			without = 1
 		}
-		if t.ReadOnly || t.Global || t.Value == without {
+		if t.ReadOnly || t.Global && !isWorld || t.Value == without {
 			continue
 		}
 		if _, _, _, ok := c.sysctls.Describe(t.Name); ok {

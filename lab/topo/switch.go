@@ -2,6 +2,7 @@ package topo
 
 import (
 	"math"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 
@@ -29,23 +30,86 @@ func (d *decoder) switches(section string, v *yaml.Node, f *File) {
 	d.named(section, v, func(name text, v *yaml.Node) {
 		s := &swtch{name: name, snooping: true}
 		f.switches = append(f.switches, s)
-		d.object(v, name.s,
+		d.object(v, name.s, slices.Concat([]key{
 			d.subnet("subnet", &s.subnet),
 			d.subnet6("subnet6", &s.subnet6),
 			d.integer("mtu", &s.cfg.MTU, 68, 65535),
-			d.boolean("snooping", &s.snooping),
-			d.boolean("flood_unregistered", &s.cfg.FloodGroup),
-			d.boolean("fast_leave", &s.cfg.FastLeave),
-			d.integer("max_groups", &s.cfg.MaxGroups, 1, math.MaxInt32),
-			d.integer("max_sources", &s.cfg.MaxSources, 1, math.MaxInt32),
-			d.duration("member_age", &s.cfg.MemberAge, maxTime),
-			d.duration("router_age", &s.cfg.RouterAge, maxTime),
-			key{name: "querier", to: func(name string, v *yaml.Node) { d.switchQuerier(s, v) }},
-			d.boolean("ask_new", &s.cfg.AskNew),
-			d.boolean("hub", &s.cfg.Hub),
-		)
+		}, d.switchKeys(s), []key{d.boolean("hub", &s.cfg.Hub)})...)
 		s.cfg.NoSnooping = !s.snooping
 	})
+}
+
+// switchKeys makes the keys of what may change about a switch.
+func (d *decoder) switchKeys(s *swtch) []key {
+	return []key{
+		d.boolean("snooping", &s.snooping),
+		d.boolean("flood_unregistered", &s.cfg.FloodGroup),
+		d.boolean("fast_leave", &s.cfg.FastLeave),
+		d.integer("max_groups", &s.cfg.MaxGroups, 1, math.MaxInt32),
+		d.integer("max_sources", &s.cfg.MaxSources, 1, math.MaxInt32),
+		d.duration("member_age", &s.cfg.MemberAge, maxTime),
+		d.duration("router_age", &s.cfg.RouterAge, maxTime),
+		{name: "querier", to: func(name string, v *yaml.Node) { d.switchQuerier(s, v) }},
+		d.boolean("ask_new", &s.cfg.AskNew),
+	}
+}
+
+// SetSwitch changes how a switch behaves, which goes on working. spec has what is to
+// change, as a file has it, but for the subnets, the MTU and whether it is a hub; none
+// is what a switch does of which nothing is said.
+func (n *Network) SetSwitch(name string, spec []byte) error {
+	n.live.Lock()
+	defer n.live.Unlock()
+	s := n.file.swtch[name]
+	if s == nil {
+		return n.missing("switch", name, (&checker{File: n.file}).switchNames())
+	}
+	p := describe("switch "+name, spec)
+	now, usual := *s, swtch{snooping: true}
+	keys := p.switchKeys(&now)
+	for i, k := range keys {
+		keys[i].to = func(name string, v *yaml.Node) {
+			if v.Kind != yaml.ScalarNode || v.Value != "none" {
+				k.to(name, v)
+				return
+			}
+			now.unsay(name, &usual)
+		}
+	}
+	p.object(p.root, "a switch that is there", keys...)
+	if err := p.done(); err != nil {
+		return err
+	}
+	now.cfg.NoSnooping = !now.snooping
+	if err := n.switches[s].Configure(now.cfg); err != nil {
+		return err
+	}
+	s.cfg, s.snooping = now.cfg, now.snooping
+	return nil
+}
+
+// unsay takes a field from another switch.
+func (s *swtch) unsay(field string, o *swtch) {
+	switch field {
+	case "snooping":
+		s.snooping = o.snooping
+	case "flood_unregistered":
+		s.cfg.FloodGroup = o.cfg.FloodGroup
+	case "fast_leave":
+		s.cfg.FastLeave = o.cfg.FastLeave
+	case "max_groups":
+		s.cfg.MaxGroups = o.cfg.MaxGroups
+	case "max_sources":
+		s.cfg.MaxSources = o.cfg.MaxSources
+	case "member_age":
+		s.cfg.MemberAge = o.cfg.MemberAge
+	case "router_age":
+		s.cfg.RouterAge = o.cfg.RouterAge
+	case "querier":
+		s.cfg.Querier = o.cfg.Querier
+	case "ask_new":
+		s.cfg.AskNew = o.cfg.AskNew
+	}
 }
 
 func (d *decoder) switchQuerier(s *swtch, v *yaml.Node) {

@@ -55,20 +55,24 @@ func addHost(e *Env, c *client.Client, o *Opts, args []string, s client.Spec) er
 func switchCommand() *Command {
 	return &Command{
 		Name:     "switch",
-		Short:    "add, remove and list switches",
-		Synopsis: []string{"[list]", "add name [field=value ...]", "remove name ..."},
+		Short:    "add, remove, change and list switches",
+		Synopsis: []string{"[list]", "add name [field=value ...]", "set name field=value ...", "remove name ..."},
 		Long: `The fields are those of switches in a topology file, such as subnet=192.0.2.0/24 or hub=true.
 A switch that is linked to another before anything else is shares the subnet of that one.
-Removing a switch removes its links.`,
+Set changes how a switch treats multicast: snooping, flood_unregistered, fast_leave, max_groups,
+querier.interval and their like; none is as if nothing had been said. Removing a switch removes its links.`,
 		Own:      "-j -fib",
 		Whole:    true,
-		Example:  []string{"switch add lan subnet=192.0.2.0/24", "switch remove lan"},
+		Example:  []string{"switch add lan subnet=192.0.2.0/24", "switch set lan snooping=false", "switch remove lan"},
 		Linux:    "ip link add type bridge",
-		Complete: completeVerbs([]string{"list", "add", "remove"}, switchNames),
+		Complete: completeVerbs([]string{"list", "add", "set", "remove"}, switchNames),
 		Run: runVerb(
 			verb{"list", 0, 0, false, listSwitches},
 			verb{"add", 1, 1, true, func(e *Env, c *client.Client, _ *Opts, args []string, s client.Spec) error {
 				return c.AddSwitch(e.Ctx, client.NewSwitch{Name: args[0], Spec: s})
+			}},
+			verb{"set", 1, 1, true, func(e *Env, c *client.Client, _ *Opts, args []string, s client.Spec) error {
+				return c.SetSwitch(e.Ctx, args[0], s)
 			}},
 			verb{"remove", 1, many, false, func(e *Env, c *client.Client, _ *Opts, args []string, _ client.Spec) error {
 				return each(args, func(n string) error { return c.RemoveSwitch(e.Ctx, n) })

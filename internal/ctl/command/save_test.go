@@ -68,6 +68,8 @@ var changes = []struct {
 	{"host add new\nlink add new b delay=3ms name=n", "new: {}\n{between: [new, b], name: n\ndelay: 3ms"},
 	{"switch add sw hub=true", "sw: {subnet: \nhub: true"},
 	{"link set a-b loss=5% toward.b.rate=1Mbit/s", "toward: {b: {loss: 0.05, rate: 1Mbit/s}, a: {loss: 0.05}}"},
+	{"switch add sw fast_leave=true\nswitch set sw snooping=false max_groups=7 fast_leave=none", "snooping: false, max_groups: 7}"},
+	{"switch add sw\nswitch set sw querier.interval=60s ask_new=true", "querier: {interval: 1m0s}, ask_new: true}"},
 	{"link cut a-b", "down: true}"},
 	{"flow add a b name=f count=3", "- {from: a, to: b, name: f, count: 3}"},
 	{"group add a 239.1.1.1", "- {host: a, group: 239.1.1.1"},
