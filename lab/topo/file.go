@@ -265,7 +265,7 @@ func (d *decoder) named(section string, n *yaml.Node, f func(name text, v *yaml.
 			f(text{k.Value, k.Line}, v)
 			return
 		}
-		d.at(k.Line, "%s has the name %q: a name is letters, digits, dots, underlines and hyphens, up to 64, and no address", section, k.Value)
+		d.at(k.Line, "%s has the name %q: a name is letters, digits, dots, underlines and hyphens, up to 64, no address, and none of 0, default, direct, none and refused", section, k.Value)
 	}
 	switch {
 	case null(n):
@@ -285,7 +285,7 @@ func (d *decoder) named(section string, n *yaml.Node, f func(name text, v *yaml.
 }
 
 func goodName(s string) bool {
-	if s == "" || len(s) > 64 || s == "direct" || s == "none" || s == "refused" || s == "default" {
+	if s == "" || len(s) > 64 || s == "direct" || s == "none" || s == "refused" || s == "default" || s == world {
 		return false
 	}
 	for _, c := range []byte(s) {
