@@ -12,8 +12,8 @@
 // A change is decoded and checked as far as it can be before the one lock for changes
 // is taken. Each of its steps says how it is undone, so that an error undoes those
 // before it; nobody looks at the client meanwhile, who may be gone. All changes are in
-// one order, which Vimage-Revision counts. Who reads waits for the change under way, and
-// sees all of it.
+// one order, which Vimage-Revision counts. Who asks for a document waits for the change
+// under way and sees all of it; streams do not wait.
 //
 // # Bounds
 //

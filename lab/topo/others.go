@@ -2,12 +2,9 @@ package topo
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"go.yaml.in/yaml/v4"
@@ -41,9 +38,6 @@ type other struct {
 	outerTab text
 	outerFIB int
 }
-
-// epair is the kind of an end of a pair.
-const epair = "epair"
 
 func (d *decoder) others(name string, v *yaml.Node, n *node) {
 	d.mapping(name, v, "{NAME: {…}, …}", func(k, v *yaml.Node) {
@@ -150,25 +144,6 @@ func (o *other) config(k vimage.TunnelKind) {
 	o.outer.Interface, o.outer.NoLearning = o.via.s, !o.learning
 }
 
-// pairs finds both ends of every pair.
-func (c *checker) pairs() {
-	ends := make(map[string][]*other)
-	for n := range c.stacks() {
-		for _, o := range n.others {
-			if o.pair.line != 0 {
-				ends[o.pair.s] = append(ends[o.pair.s], o)
-			}
-		}
-	}
-	for n := range c.stacks() {
-		for _, o := range n.others {
-			if all := ends[o.pair.s]; o.pair.line != 0 && len(all) != 2 {
-				c.at(o.pair.line, "the pair %s has %d ends: it has two, of kind epair, with the same pair", o.pair.s, len(all))
-			}
-		}
-	}
-}
-
 // otherNamed returns the interface of no link that has a name, or nil.
 func (n *node) otherNamed(name string) *other {
 	if i := slices.IndexFunc(n.others, func(o *other) bool { return o.name.s == name }); i >= 0 {
@@ -201,67 +176,6 @@ func (n *Network) addOthers() error {
 		}
 	}
 	return nil
-}
-
-// addPairs makes the pairs, each in the innermost jail, or jail 0, that both ends are in.
-func (n *Network) addPairs() error {
-	type half struct {
-		s   *node
-		o   *other
-		ifi *vimage.Interface
-	}
-	had, all := make(map[string]half), []half(nil)
-	for s := range n.file.stacks() {
-		for _, o := range s.others {
-			switch first, ok := had[o.pair.s]; {
-			case o.pair.line == 0:
-			case !ok:
-				had[o.pair.s] = half{s: s, o: o}
-			default:
-				in := n.common(first.s, s)
-				a, b, err := n.nodes[in].CreateEpair()
-				if err != nil {
-					return n.file.wrong(o.name.line, err)
-				}
-				for i, h := range []half{{first.s, first.o, a}, {s, o, b}} {
-					// No name is in the way of another before all are where they belong.
-					if err := h.ifi.Rename(fmt.Sprintf("pair%d.%d", len(all)/2, i)); err != nil {
-						return n.file.wrong(o.name.line, err)
-					}
-					if h.s != in {
-						if h.ifi, err = h.ifi.MoveTo(n.nodes[h.s].Jail()); err != nil {
-							return n.file.wrong(o.name.line, err)
-						}
-					}
-					all = append(all, h)
-				}
-			}
-		}
-	}
-	for _, h := range all {
-		if err := h.ifi.Rename(h.o.name.s); err != nil {
-			return n.file.wrong(h.o.name.line, err)
-		}
-	}
-	return nil
-}
-
-// common returns the innermost jail with a stack that two are in, or are.
-func (n *Network) common(a, b *node) *node {
-	if a == b {
-		return a
-	}
-	if a.top() != b.top() {
-		return n.file.world
-	}
-	in := a.top()
-	for _, j := range in.jails {
-		within := func(s *node) bool { return s == j.own || strings.HasPrefix(s.name.s, j.own.name.s+".") }
-		if j.own != nil && within(a) && within(b) {
-			in = j.own
-		}
-	}
-	return in
 }
 
 // addOther makes an interface, unless it is there already, and gives it what it is to have.
@@ -379,7 +293,7 @@ func (o *other) aim(t *vimage.Tunnel) {
 	}
 }
 
-// otherOf writes an interface that is of no link.
+// other writes an interface that is of no link.
 func (s *saver) other(o *other) string {
 	m := new(mapping)
 	m.word("kind", o.kind)
@@ -433,33 +347,6 @@ func addrOf(a *vimage.AddrConfig) string {
 	return m.String()
 }
 
-// peered tells whether the other end of a pair is in a stack of the file.
-func (n *Network) peered(p link.Port) bool {
-	if n.ports == nil {
-		n.ports = make(map[link.Port]bool)
-		for s := range n.file.stacks() {
-			for _, c := range n.stack(s).View().Ifs {
-				if c != nil {
-					n.ports[c.Port] = true
-				}
-			}
-		}
-	}
-	return n.ports[link.Peer(p)]
-}
-
-// pairName returns what both ends of a pair say.
-func (s *saver) pairName(p link.Port) string {
-	if s.pairs[p] == "" {
-		if s.pairs == nil {
-			s.pairs = make(map[link.Port]string)
-		}
-		name := "pair" + strconv.Itoa(len(s.pairs)/2)
-		s.pairs[p], s.pairs[link.Peer(p)] = name, name
-	}
-	return s.pairs[p]
-}
-
 // put writes what interfaces have in common, and tells whether there is anything.
 func (i *iface) put(m *mapping) bool {
 	before := len(m.pairs)
@@ -492,14 +379,18 @@ func (i *iface) put(m *mapping) bool {
 func (n *Network) atOnce(s *node, f func() error) error {
 	st := n.nodes[s]
 	asked, err := st.Sysctl(dadCount)
-	if err == nil && asked != 0 {
-		err = st.SetSysctl(dadCount, 0)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = f()
+	if asked == 0 {
+		return f()
 	}
-	if err == nil && asked != 0 {
-		err = st.SetSysctl(dadCount, asked)
+	if err := st.SetSysctl(dadCount, 0); err != nil {
+		return err
+	}
+	err = f()
+	if again := st.SetSysctl(dadCount, asked); err == nil {
+		err = again
 	}
 	return err
 }

@@ -5,6 +5,7 @@ package topo
 import (
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,5 +135,27 @@ func TestSaveOuterJails(t *testing.T) {
 	}
 	if err := n.RemoveNode("web"); err == nil {
 		t.Error("a jail was removed as if it were a host")
+	}
+}
+
+// TestAtOnce: a stack asks for its addresses again after what was to be at once, also
+// where that has gone wrong.
+func TestAtOnce(t *testing.T) {
+	n := begun(t, "hosts: [a]\n", lab.Config{Simulated: true, Seed: 1})
+	a := n.file.node["a"]
+	asked, err := n.nodes[a].Sysctl(dadCount)
+	if err != nil || asked == 0 {
+		t.Fatal(asked, err)
+	}
+	for _, want := range []error{nil, syscall.EEXIST} {
+		got := n.atOnce(a, func() error {
+			if now, err := n.nodes[a].Sysctl(dadCount); err != nil || now != 0 {
+				t.Errorf("meanwhile it is %v, %v", now, err)
+			}
+			return want
+		})
+		if now, err := n.nodes[a].Sysctl(dadCount); got != want || err != nil || now != asked {
+			t.Errorf("%v, want %v; then it is %v, %v", got, want, now, err)
+		}
 	}
 }
